@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Names and words of the verdicts. It must never decide anything.
+ */
+#include "verdict.h"
+
+#include <stddef.h>
+
+#include "util.h"
+
+struct verdict_text {
+	const char *name;
+	const char *error_name;
+	const char *words;
+};
+
+static const struct verdict_text texts[VERDICT_MAX_] = {
+	[VERDICT_GRANTED] = { "granted", "Granted", "The buffer is yours." },
+	[VERDICT_MALFORMED] = { "malformed", "Malformed",
+		"The request could not be understood; client and daemon may be of different "
+		"versions." },
+	[VERDICT_UNKNOWN_USE] = { "unknown-use", "UnknownUse",
+		"There is no such use for this process; uses are defined in the policy." },
+	[VERDICT_DENIED] = { "denied", "Denied", "A rule of the policy denies this." },
+	[VERDICT_NO_RULE] = { "no-rule", "NoRule",
+		"No rule of the policy allows this process that use." },
+	[VERDICT_CONSENT_REQUIRED] = { "consent-required", "ConsentRequired",
+		"The host can read this memory; ask again with accept-shared if that is meant." },
+	[VERDICT_BAD_SIZE] = { "bad-size", "BadSize",
+		"The size or the number of buffers is zero or too large to count." },
+	[VERDICT_BUFFER_LIMIT] = { "buffer-limit", "BufferLimit",
+		"One buffer may not be as large as that." },
+	[VERDICT_BYTES_LIMIT] = { "bytes-limit", "BytesLimit",
+		"The memory granted would exceed a limit; release some or raise the limit." },
+	[VERDICT_BUFFERS_LIMIT] = { "buffers-limit", "BuffersLimit",
+		"The number of buffers would exceed a limit; release some or raise the limit." },
+	[VERDICT_RATE_LIMIT] = { "rate-limit", "RateLimit",
+		"Requests come faster than the rule allows; wait and ask again." },
+	[VERDICT_HEAP_UNAVAILABLE] = { "heap-unavailable", "HeapUnavailable",
+		"The heap of this use is not available; ccbuf-client doctor says more." },
+	[VERDICT_OUT_OF_MEMORY] = { "out-of-memory", "OutOfMemory",
+		"The heap has no such amount of memory now." },
+	[VERDICT_AUDIT_FAILED] = { "audit-failed", "AuditFailed",
+		"The audit record could not be written, so nothing was handed out." },
+	[VERDICT_IDENTITY_CHANGED] = { "identity-changed", "IdentityChanged",
+		"The process is no longer the one that connected; connect again." },
+	[VERDICT_BUSY] = { "busy", "Busy",
+		"Too many requests are in flight; wait for replies before asking again." },
+	[VERDICT_UNSUPPORTED] = { "unsupported", "Unsupported",
+		"The heap cannot do what an option of the request asks for." },
+	[VERDICT_UNKNOWN_GRANT] = { "unknown-grant", "UnknownGrant",
+		"This process has no live grant of that number." },
+	[VERDICT_NOT_PERMITTED] = { "not-permitted", "NotPermitted",
+		"Only root and members of group ccbuf-admin may do this." },
+	[VERDICT_INTERNAL] = { "internal", "Internal",
+		"The daemon failed; its journal says why (journalctl -u ccbufd)." },
+};
+
+static const struct verdict_text *find(unsigned int verdict)
+{
+	return verdict < VERDICT_MAX_ ? &texts[verdict] : NULL;
+}
+
+const char *verdict_name(unsigned int verdict)
+{
+	return find(verdict) ? find(verdict)->name : NULL;
+}
+
+const char *verdict_error_name(unsigned int verdict)
+{
+	return find(verdict) ? find(verdict)->error_name : NULL;
+}
+
+const char *verdict_words(unsigned int verdict)
+{
+	return find(verdict) ? find(verdict)->words : NULL;
+}
+
+int verdict_from_name(const char *name)
+{
+	for (int i = 0; i < VERDICT_MAX_; i++)
+		if (streq(texts[i].name, name) || streq(texts[i].error_name, name))
+			return i;
+	return -1;
+}

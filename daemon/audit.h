@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The audit trail: every event as one JSON line in a hash chain, durable before its caller hears
+ * so.
+ *
+ *   event -> audit_append() -> fold -> format -> writer thread: chain, write, fdatasync -> done()
+ *                                                        \-> journal, afterwards, never waited for
+ *
+ * One thread owns the file, the sequence number and the chain; the event loop never waits for the
+ * disk or for journald. Records that wait while a write is under way go out together with one
+ * fdatasync (group commit). A record that cannot be written in full leaves no trace in the file
+ * (truncated back), its done() gets the errno, and the next record tries again: a full disk heals
+ * by itself.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "policy.h"
+#include "request.h"
+#include "verdict.h"
+
+enum audit_kind {
+	AUDIT_START,	   /* the daemon started */
+	AUDIT_STOP,	   /* the daemon stops */
+	AUDIT_POLICY,	   /* a policy was loaded, or refused (verdict malformed, reason why) */
+	AUDIT_GRANT,	   /* about to be sent */
+	AUDIT_DENY,	   /* any refusal, malformed requests too */
+	AUDIT_UNDELIVERED, /* a grant whose reply could not be sent; the buffers are freed */
+	AUDIT_RELEASE,	   /* nobody but the daemon held the buffer any more; it is freed */
+	AUDIT_ORPHAN,	   /* the peer is gone, something still holds the buffer */
+	AUDIT_LEAK,	   /* memory that could not be made private again */
+	AUDIT_ERROR,	   /* the daemon failed at something the auditor should know */
+	AUDIT_KIND_MAX_
+};
+/* "start", "stop", ... */
+const char *audit_kind_name(enum audit_kind kind);
+
+struct audit_buffer {
+	uint64_t grant;
+	uint64_t inode; /* of the dma-buf or memfd */
+};
+
+/* What happened. Everything is borrowed for the call. Fields that an event does not have are NULL
+ * or zero and left out of the record. */
+struct audit_event {
+	enum audit_kind kind;
+	const struct identity *peer;
+	const struct request *request; /* use, label, size, count, options, transport */
+	const char *use;	       /* for a release, where there is no request any more */
+	const char *heap;
+	enum exposure exposure;
+	uint64_t size; /* bytes of each buffer as allocated */
+	const struct audit_buffer *buffers;
+	size_t n_buffers;
+	const char *rule;
+	enum verdict verdict; /* recorded for grant, deny, undelivered, policy, error */
+	const char *reason;   /* may hold bytes from outside: escaped by the formatter */
+	const char *policy;   /* digest */
+	uint64_t repeated;    /* folding: how many like it this record stands for; 0 or 1 for one */
+};
+
+struct audit_settings {
+	const char *path;      /* "/var/log/ccbufd/audit.jsonl"; its folder must exist */
+	uint64_t rotate_bytes; /* a file is renamed to PATH.SEQ (its first sequence number, 20
+				  digits) when a record would make it longer; 0 for never */
+	unsigned int keep;     /* rotated files kept, the oldest are deleted; 0 for all */
+	bool journal;	       /* also send to the journal */
+	uint64_t fold_after;   /* identical refusals of one peer recorded in full before folding; 0
+				  for never fold */
+	uint64_t fold_usec;    /* a counted record at most this often while they go on */
+};
+
+struct audit;
+
+/*
+ * Opens (creates, 0640) the file and checks its last record: the chain goes on from it. A last line
+ * without newline (a crash in the middle of a write) is cut off and an error record says so. A file
+ * that does not end in a valid record is set aside as PATH.damaged-SEQ... and a new chain begins
+ * with an error record that says so: the daemon can always start, and the auditor always sees.
+ * Starts the writer thread (all signals blocked in it). Durability is POLICY_SYNCED until set.
+ * Returns 0, or a negative errno when the file cannot be had (-ENOENT: no folder; -EACCES; -EBUSY:
+ * another process holds its lock).
+ */
+int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit);
+
+/* Writes what is queued, calls the done functions that wait, joins the thread, closes. Takes NULL.
+ */
+struct audit *audit_free(struct audit *audit);
+
+void audit_set_durability(struct audit *audit, enum policy_durability durability);
+
+/* result: 0 when the record is as durable as asked, else the negative errno of the write. */
+typedef void (*audit_done)(void *userdata, int result);
+
+/*
+ * Queues the record of an event. done (may be NULL) is called from the event loop, later, never
+ * from inside this call, in the order of the calls. A refusal that is folded away calls done too,
+ * with 0, once it is counted. Returns 0, or -ENOMEM / -ENOBUFS (too many records wait), and then
+ * done is not called.
+ */
+int audit_append(
+	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata);
+
+/* The sequence number of the last durable record; 0 before the first. */
+uint64_t audit_sequence(const struct audit *audit);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Policy files from folders: which files count, in which order, and whom they must belong to. The
+ * one part of policy/ that touches the file system and the user database.
+ */
+#pragma once
+
+#include "policy.h"
+
+/* The default folders, first one wins for a file name: /etc, /run, /usr/lib/ccbufd/policy.d
+ * (with meson's sysconfdir and prefix). NULL-terminated. */
+extern const char *const policy_default_dirs[];
+
+/*
+ * Reads *.json of the folders in name order (byte order of the file names); a file in an earlier
+ * folder masks one of the same name in a later one; an empty file or a symlink to /dev/null masks
+ * without adding anything. A folder that does not exist is skipped. Each file must be a regular
+ * file of at most POLICY_FILE_MAX bytes that belongs to root (or to trusted_uid; pass 0 for root
+ * only) and is not writable by group or others, else it is a mistake that is reported with the
+ * rest. Users and groups are resolved by getpwnam and getgrnam.
+ *
+ * Returns as policy_new(); also -EIO and the like only through ret_errors as -EINVAL: a file that
+ * cannot be read is a mistake with its path and reason.
+ */
+int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors *ret_errors,
+	struct policy **ret_policy);
+
+/* The same for paths (files, or folders taken as by policy_load) named one by one, owners not
+ * checked: for `ccbuf-client policy check PATH`. */
+int policy_load_paths(const char *const *paths, size_t n_paths, struct policy_errors *ret_errors,
+	struct policy **ret_policy);
