@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The parts of `ccbuf-client request`: what is asked for, what was got, and by which way.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-bus.h>
+
+#include "ccbuf.h"
+#include "request.h"
+
+struct asking {
+	struct ccbuf_request request;
+	enum transport transport;
+	bool json;
+	char **command; /* NULL-terminated; NULL for none */
+};
+
+/* Buffers in our hands, and the connection that they came over. */
+struct holding {
+	struct ccbuf_buffer buffers[CCBUF_COUNT_MAX]; /* exposure 0 where it was not told */
+	size_t n_buffers;
+	struct ccbuf *socket;
+	sd_bus *bus;
+};
+
+#define HOLDING_NONE                                                                               \
+	{                                                                                          \
+		.n_buffers = 0                                                                     \
+	}
+
+/* Closes the connection and what fds are left. */
+void holding_done(struct holding *holding);
+
+/* Ask for the buffers. EXIT_DONE, or how the command ends: the failure has been told. */
+int obtain_by_socket(const struct asking *asking, struct holding *holding);
+int obtain_by_bus(const struct asking *asking, struct holding *holding);
+
+/* Closes the fd of a buffer and has the broker look at its grant. As above. */
+int give_back(struct holding *holding, size_t index, bool *ret_still_held);
+
+/*
+ * Becomes command, with fds (taken) as its fds from 3 on, by the convention of sd_listen_fds(3):
+ * LISTEN_FDS, LISTEN_FDNAMES (name for each), LISTEN_PID. Returns only on failure, with a negative
+ * errno; then some of the fds from 3 on may have been replaced.
+ */
+int listen_fds_exec(char *const command[], const int *fds, size_t n_fds, const char *name);
+
+/* A name as LISTEN_FDNAMES may carry it: without ':' and at most 255 bytes. The caller frees it. */
+char *listen_fds_name(const char *name);

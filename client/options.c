@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Values of options, and what a mistake in one gets. It must never guess what was meant.
+ */
+#include "client.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "output.h"
+#include "size.h"
+
+int verb_help(const struct verb *verb)
+{
+	fputs(verb->help, stdout);
+	return finish(EXIT_DONE);
+}
+
+int verb_usage(const struct verb *verb)
+{
+	complain("'ccbuf-client %s --help' explains.", verb->name);
+	return EXIT_USAGE;
+}
+
+int verb_mistake(const struct verb *verb, const char *format, ...)
+{
+	cleanup(cleanup_free) char *text = NULL;
+	va_list arguments;
+	int r;
+
+	va_start(arguments, format);
+	r = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (r < 0)
+		abort();
+	complain("%s", text);
+	return verb_usage(verb);
+}
+
+bool option_size(const char *option, const char *value, uint64_t *ret_bytes)
+{
+	switch (size_parse(value, ret_bytes)) {
+	case 0:
+		return true;
+	case -ERANGE:
+		complain("%s %s: more bytes than 64 bits can count", option, value);
+		return false;
+	default:
+		complain("%s %s: not a size; write 4096, 64K, 256M or 2G", option, value);
+		return false;
+	}
+}
+
+/* A plain decimal number, as size_parse() takes it, but without a unit. */
+static bool plain_number(const char *value, uint64_t *ret_number)
+{
+	return value[strspn(value, "0123456789")] == 0 && size_parse(value, ret_number) == 0;
+}
+
+bool option_number(
+	const char *option, const char *value, uint64_t least, uint64_t most, uint64_t *ret_number)
+{
+	uint64_t number;
+
+	if (!plain_number(value, &number) || number < least || number > most) {
+		if (most == UINT64_MAX)
+			complain(
+				"%s %s: not a number from %ju on", option, value, (uintmax_t)least);
+		else
+			complain("%s %s: not a number from %ju to %ju", option, value,
+				(uintmax_t)least, (uintmax_t)most);
+		return false;
+	}
+	*ret_number = number;
+	return true;
+}
+
+bool option_user(const char *option, const char *value, uint32_t *ret_uid)
+{
+	uint64_t number;
+	struct passwd *user;
+
+	if (plain_number(value, &number) && number < UINT32_MAX) {
+		*ret_uid = (uint32_t)number;
+		return true;
+	}
+	user = getpwnam(value);
+	if (!user) {
+		complain("%s %s: there is no such user", option, value);
+		return false;
+	}
+	*ret_uid = user->pw_uid;
+	return true;
+}
+
+bool option_group(const char *option, const char *value, uint32_t *ret_gid)
+{
+	uint64_t number;
+	struct group *group;
+
+	if (plain_number(value, &number) && number < UINT32_MAX) {
+		*ret_gid = (uint32_t)number;
+		return true;
+	}
+	group = getgrnam(value);
+	if (!group) {
+		complain("%s %s: there is no such group", option, value);
+		return false;
+	}
+	*ret_gid = group->gr_gid;
+	return true;
+}
