@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The decision: one request of one peer to a verdict and the words for it. It must never allocate,
+ * look anything up outside the policy or fail: whatever is not plainly allowed is refused.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "policy-internal.h"
+#include "size.h"
+
+#define BYTES_MAX    (UINT64_C(1) << 62) /* of one request: no sum of a few can overflow */
+#define EXAMINED_MAX 256		 /* uses tried to name those that a peer may have */
+
+int64_t policy_decide_use(const struct policy *policy, const char *name)
+{
+	size_t from = 0, to = policy->n_uses;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		int order = strcmp(policy->uses[middle].name, name);
+
+		if (!order)
+			return (int64_t)middle;
+		if (order < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return -1;
+}
+
+static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+	printf_like(3, 4);
+static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+{
+	va_list args;
+	int length;
+	size_t cut = sizeof(decision->reason) - 1;
+
+	decision->verdict = verdict;
+	va_start(args, format);
+	length = vsnprintf(decision->reason, sizeof(decision->reason), format, args);
+	va_end(args);
+	if (length < 0)
+		decision->reason[0] = 0;
+	if (length <= (int)cut)
+		return;
+	/* the text is UTF-8 and stays so */
+	while (cut > 0 && ((unsigned char)decision->reason[cut - 1] & 0xc0) == 0x80)
+		cut--;
+	if (cut > 0 && (unsigned char)decision->reason[cut - 1] >= 0xc0)
+		cut--;
+	decision->reason[cut] = 0;
+}
+
+static bool refuse_form(const struct request *request, struct decision *decision)
+{
+	char size[SIZE_TEXT_MAX], most[SIZE_TEXT_MAX];
+	uint64_t bytes;
+
+	if (!request->size)
+		refuse(decision, VERDICT_BAD_SIZE,
+			"a buffer of 0 bytes was asked for; the least is 1 byte");
+	else if (request->count < 1 || request->count > REQUEST_COUNT_MAX)
+		refuse(decision, VERDICT_BAD_SIZE,
+			"%u buffers were asked for; one request may ask for 1 to %d",
+			request->count, REQUEST_COUNT_MAX);
+	else if (__builtin_mul_overflow(request->size, (uint64_t)request->count, &bytes) ||
+		 bytes > BYTES_MAX)
+		refuse(decision, VERDICT_BAD_SIZE,
+			"%u of %s were asked for; one request may ask for %s at most",
+			request->count, size_format(request->size, size),
+			size_format(BYTES_MAX, most));
+	else
+		return false;
+	return true;
+}
+
+static bool allows(const struct policy *policy, uint32_t use, const struct identity *peer,
+	enum transport transport)
+{
+	const struct policy_entry *entry = policy_index_find(policy, use, peer, transport);
+
+	return entry && !entry->rule.deny;
+}
+
+static void refuse_unknown_use(const struct policy *policy, const struct identity *peer,
+	const struct request *request, struct decision *decision)
+{
+	char names[256];
+	size_t length = 0, more = policy->n_uses > EXAMINED_MAX;
+
+	for (size_t i = 0; i < policy->n_uses && i < EXAMINED_MAX; i++) {
+		const char *name = policy->uses[i].name;
+
+		if (!allows(policy, (uint32_t)i, peer, request->transport))
+			continue;
+		if (length + strlen(name) + 3 > sizeof(names)) {
+			more = 1;
+			break;
+		}
+		length += (size_t)snprintf(
+			names + length, sizeof(names) - length, "%s%s", length ? ", " : "", name);
+	}
+	if (!length)
+		refuse(decision, VERDICT_UNKNOWN_USE,
+			"use \"%s\" is not defined; the policy gives this process no use",
+			request->use);
+	else
+		refuse(decision, VERDICT_UNKNOWN_USE,
+			"use \"%s\" is not defined; this process may have: %s%s", request->use,
+			names, more ? ", ..." : "");
+}
+
+static void decide(const struct policy *policy, const struct identity *peer,
+	const struct request *request, struct decision *decision)
+{
+	char asked[SIZE_TEXT_MAX], limit[SIZE_TEXT_MAX];
+	const struct policy_entry *entry;
+	const struct policy_rule *rule;
+	int64_t use;
+
+	if (refuse_form(request, decision))
+		return;
+	use = policy_decide_use(policy, request->use);
+	if (use < 0) {
+		refuse_unknown_use(policy, peer, request, decision);
+		return;
+	}
+	decision->heap = policy->uses[use].heap;
+	decision->exposure = policy->uses[use].exposure;
+	entry = policy_index_find(policy, (uint32_t)use, peer, request->transport);
+	if (!entry) {
+		refuse(decision, VERDICT_NO_RULE,
+			"no rule of the policy allows this process use \"%s\"", request->use);
+		return;
+	}
+	decision->rule = rule = &entry->rule;
+	if (rule->deny) {
+		refuse(decision, VERDICT_DENIED, "rule \"%s\" denies use \"%s\": %s", rule->name,
+			request->use, rule->deny);
+		return;
+	}
+	if (request->size > rule->limits.buffer) {
+		refuse(decision, VERDICT_BUFFER_LIMIT,
+			"a buffer of %s was asked for; rule \"%s\" allows %s at most for use "
+			"\"%s\"",
+			size_format(request->size, asked), rule->name,
+			size_format(rule->limits.buffer, limit), request->use);
+		return;
+	}
+	if (decision->exposure == EXPOSURE_UNKNOWN) {
+		refuse(decision, VERDICT_HEAP_UNAVAILABLE,
+			"use \"%s\" is for heap \"%s\", of which nobody has said what the host can "
+			"see; declare its exposure in \"heaps\" of the policy",
+			request->use, decision->heap);
+		return;
+	}
+	if (decision->exposure == EXPOSURE_SHARED && !request->accept_shared)
+		refuse(decision, VERDICT_CONSENT_REQUIRED,
+			"the host reads and writes the memory of use \"%s\" (heap \"%s\"); ask "
+			"again with accept-shared if that is meant",
+			request->use, decision->heap);
+}
+
+void policy_decide(const struct policy *policy, const struct identity *peer,
+	const struct request *request, struct decision *ret_decision)
+{
+	ret_decision->verdict = VERDICT_GRANTED;
+	ret_decision->rule = NULL;
+	ret_decision->heap = NULL;
+	ret_decision->exposure = EXPOSURE_UNKNOWN;
+	ret_decision->reason[0] = 0;
+	decide(policy, peer, request, ret_decision);
+}
+
+void policy_each_use(const struct policy *policy, const struct identity *peer,
+	void (*visit)(void *userdata, const char *use, const char *heap, bool allowed),
+	void *userdata)
+{
+	for (size_t i = 0; i < policy->n_uses; i++)
+		visit(userdata, policy->uses[i].name, policy->uses[i].heap,
+			!peer || allows(policy, (uint32_t)i, peer, TRANSPORT_SOCKET) ||
+				allows(policy, (uint32_t)i, peer, TRANSPORT_DBUS));
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the engine share: the compiled form of a policy and the contracts between its
+ * steps. Text goes through policy-text (JSON), policy-parse* (objects to rules), policy-link (names
+ * that refer to each other) and policy-index; policy-match and policy-decide use the result.
+ * Nothing outside policy/ and its tests may include this.
+ */
+#pragma once
+
+#include <json-c/json.h>
+
+#include "policy.h"
+#include "util.h"
+
+#define POLICY_DEPTH_MAX   16	/* levels of nesting in a file */
+#define POLICY_LIST_MAX	   1024 /* values in one list */
+#define POLICY_PATTERN_MAX 1024 /* bytes of a glob, path or label */
+#define POLICY_DENY_MAX	   256	/* bytes of a reason, so that one always fits a message */
+#define POLICY_HEAP_MAX	   127	/* bytes of a heap's name */
+#define POLICY_MISTAKE_MAX 1000 /* lines reported; the rest is counted */
+#define POLICY_NUMBER_MAX  ((UINT64_C(1) << 53) - 1) /* JSON numbers are exact up to here */
+#define POLICY_SIZE_MAX	   ((UINT64_C(8) << 60) - 1) /* largest size, as off_t */
+
+/* policy-pool: memory that lives as long as the policy. */
+
+struct policy_pool {
+	struct policy_block *blocks;
+	bool failed; /* an allocation failed, once is for ever */
+};
+
+/* Zeroed memory of the pool; NULL when there is none, and then pool->failed is set. */
+void *policy_pool_alloc(struct policy_pool *pool, size_t count, size_t size);
+char *policy_pool_copy(struct policy_pool *pool, const char *text);
+void policy_pool_done(struct policy_pool *pool);
+/* Makes room for one more element in a malloc'ed array of count; false when there is no memory. */
+bool policy_pool_grow(void **array, size_t count, size_t *capacity, size_t size);
+
+/* policy-errors: mistakes. */
+
+struct policy_report {
+	struct policy_errors errors;
+	size_t capacity;
+	size_t dropped; /* mistakes beyond POLICY_MISTAKE_MAX */
+	bool failed;	/* out of memory: the list is not complete */
+};
+
+/* A place in a JSON document: a chain from the innermost key or index to the outermost. */
+struct policy_place {
+	const struct policy_place *up; /* NULL at the outermost */
+	const char *key;	       /* NULL in a list */
+	size_t index;
+};
+
+/* Adds "PATH: /json/path: MESSAGE"; place may be NULL for the whole document. */
+void policy_errors_add(struct policy_report *report, const char *path,
+	const struct policy_place *place, const char *format, ...) printf_like(4, 5);
+/* Adds "PATH:LINE:COLUMN: MESSAGE". */
+void policy_errors_syntax(struct policy_report *report, const char *path, size_t line,
+	size_t column, const char *format, ...) printf_like(5, 6);
+/* Adds "PATH: MESSAGE". */
+void policy_errors_file(struct policy_report *report, const char *path, const char *format, ...)
+	printf_like(3, 4);
+/* Hands the list over; on the way a line about dropped mistakes is added. Returns 0 when there are
+ * none, -EINVAL with the list, -ENOMEM. ret_errors may be NULL. */
+int policy_errors_finish(struct policy_report *report, struct policy_errors *ret_errors);
+void policy_errors_report_done(struct policy_report *report);
+
+#define POLICY_QUOTE_MAX 160
+/* Text from a policy as part of a message: in quotes, control bytes escaped, cut when long. */
+const char *policy_errors_quote(char buffer[static POLICY_QUOTE_MAX], const char *untrusted_text);
+
+/* policy-guess: what was meant. */
+
+/* The candidate most like the word, NULL when none is like it. Candidates end with NULL. */
+const char *policy_guess(const char *untrusted_word, const char *const *candidates);
+/* How many letters must be changed, left out, added or swapped; at most limit + 1. */
+size_t policy_guess_distance(const char *a, const char *b, size_t limit);
+
+/* policy-text: text to JSON. */
+
+/* The document, or NULL after adding at least one mistake (or report->failed). The caller puts it.
+ * A document with duplicate keys is returned, and the mistakes added. */
+struct json_object *policy_text_parse(
+	struct policy_report *report, const char *path, const char *untrusted_text, size_t size);
+/* Replaces comments by blanks, in place, so that offsets stay. Returns true; false with the offset
+ * and the reason of the first thing that cannot be JSON with comments. */
+bool policy_text_blank(char *text, size_t size, size_t *ret_offset, const char **ret_reason);
+/* Line and column (in characters, both from 1) of an offset. */
+void policy_text_position(
+	const char *text, size_t size, size_t offset, size_t *ret_line, size_t *ret_column);
+
+/* The compiled policy. */
+
+enum policy_text_key {
+	POLICY_UNIT,
+	POLICY_EXE,
+	POLICY_LABEL,
+	POLICY_CGROUP,
+	POLICY_SLICE,
+	POLICY_TEXT_KEYS,
+};
+
+struct policy_pattern {
+	const char *text;
+	size_t prefix; /* bytes before the first glob character */
+	bool glob;
+};
+
+struct policy_patterns {
+	struct policy_pattern *items;
+	size_t count; /* 0: the key is not asked for */
+};
+
+struct policy_id {
+	uint32_t id;
+	const char *name; /* as written; NULL for a number */
+};
+
+struct policy_ids {
+	struct policy_id *items; /* sorted by id */
+	size_t count;
+};
+
+struct policy_match {
+	struct policy_patterns texts[POLICY_TEXT_KEYS];
+	struct policy_ids users, groups;
+	bool container_asked, container;
+	unsigned int identities;     /* bit 0 weak, bit 1 strong; 0: not asked for */
+	unsigned int transports;     /* 1 << enum transport; 0: not asked for */
+	struct policy_match *except; /* "not" */
+	bool empty;		     /* nothing asked for */
+};
+
+struct policy_use {
+	const char *name, *heap, *path;
+	enum exposure exposure; /* of the heap, once linked */
+	size_t order;		/* in which it was read */
+};
+
+struct policy_heap {
+	const char *name, *path;
+	enum exposure exposure;
+	size_t order;
+};
+
+struct policy_entry {
+	struct policy_rule rule;
+	struct policy_match match;
+	const char **use_names; /* as written, until linked */
+	uint32_t *uses;		/* sorted positions in policy->uses */
+	size_t n_uses;
+	bool uses_listed; /* "use" was a list, for the place in messages */
+	bool all_uses;	  /* a deny rule without "use" */
+};
+
+enum policy_setting {
+	POLICY_SET_TOTAL,
+	POLICY_SET_PER_USER,
+	POLICY_SET_CONNECTIONS,
+	POLICY_SET_DURABILITY,
+	POLICY_SETTINGS,
+};
+
+struct policy_slot {
+	uint64_t hash;
+	uint32_t start, count; /* in entries; count 0: the slot is free */
+};
+
+struct policy_index {
+	struct policy_slot *slots;
+	size_t mask;			     /* number of slots less one; slots NULL: no rules */
+	uint32_t *entries;		     /* rules of each bucket, ascending */
+	uint64_t prefixes[POLICY_TEXT_KEYS]; /* bit n: there are prefixes of n bytes */
+	bool exact[POLICY_TEXT_KEYS];	     /* there are whole strings */
+	bool users, groups, all_uses;	     /* there are rules filed so */
+};
+
+struct policy {
+	unsigned int references;
+	struct policy_pool pool;
+	struct policy_settings settings;
+	const char *set_by[POLICY_SETTINGS]; /* file; NULL for the default */
+	struct policy_use *uses;	     /* in name order once linked */
+	size_t n_uses, uses_size;
+	struct policy_heap *heaps; /* likewise */
+	size_t n_heaps, heaps_size;
+	struct policy_entry *rules; /* in order of precedence */
+	size_t n_rules, rules_size;
+	struct policy_index index;
+	char digest[POLICY_DIGEST_TEXT_MAX];
+};
+
+/* policy-keys: the keys of each kind of object. */
+
+enum policy_object {
+	POLICY_OBJECT_POLICY,
+	POLICY_OBJECT_USE,
+	POLICY_OBJECT_HEAP,
+	POLICY_OBJECT_LIMITS,
+	POLICY_OBJECT_AUDIT,
+	POLICY_OBJECT_RULE,
+	POLICY_OBJECT_MATCH,
+	POLICY_OBJECT_ALLOW,
+	POLICY_OBJECTS,
+};
+
+struct policy_keys {
+	const char *name;	 /* also of its definition in the JSON schema */
+	const char *const *keys; /* ends with NULL */
+};
+
+extern const struct policy_keys policy_keys[POLICY_OBJECTS];
+
+/* policy-value: the small values. All take a place and report a mistake before they return false.*/
+
+struct policy_parse {
+	struct policy *policy;
+	const struct policy_env *env;
+	struct policy_report *report;
+	const char *path; /* of the file, in the pool */
+};
+
+#define policy_value_mistake(parse, place, ...)                                                    \
+	policy_errors_add((parse)->report, (parse)->path, place, __VA_ARGS__)
+
+/* Adds that a required key is missing from the object at place. */
+void policy_value_missing(
+	struct policy_parse *parse, const struct policy_place *place, const char *key);
+bool policy_value_type(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, enum json_type type);
+/* An object whose keys are all known; unknown ones are reported but leave it true. */
+bool policy_value_object(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, enum policy_object kind);
+/* A string of 1 to max bytes without control characters, borrowed from json; NULL if not. */
+const char *policy_value_string(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, size_t max);
+/* A name as use_name_valid() has it; what is the word for it in messages. NULL if not. */
+const char *policy_value_name(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, const char *what);
+bool policy_value_heap(
+	struct policy_parse *parse, const struct policy_place *place, const char *untrusted_heap);
+/* One of the names (ending with NULL): its position, or -1. */
+int policy_value_choice(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, const char *const *names);
+bool policy_value_number(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, uint64_t min, uint64_t max, uint64_t *ret_number);
+/* A size of at least min bytes; with percent also "25%" of the RAM. */
+bool policy_value_size(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, uint64_t min, bool percent, uint64_t *ret_bytes);
+bool policy_value_rate(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, uint64_t *ret_rate, uint64_t *ret_usec);
+/* Calls each for a value that is no list, or for every value of a list of 1 to POLICY_LIST_MAX.
+ * False when the list is empty or too long, or each was false once. */
+bool policy_value_each(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json,
+	bool (*each)(struct policy_parse *parse, const struct policy_place *place,
+		struct json_object *json, void *userdata),
+	void *userdata);
+/* How many times policy_value_each() calls, at most. */
+size_t policy_value_count(struct json_object *json);
+
+/* policy-parse*: objects to the policy. All mistakes go to the report. */
+
+void policy_parse_document(struct policy_parse *parse, struct json_object *json);
+void policy_parse_rule(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, size_t index);
+bool policy_parse_match(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, struct policy_match *ret_match);
+
+/* policy-heap */
+
+/* The exposure of a heap that everybody knows by its name; EXPOSURE_UNKNOWN for the rest. */
+enum exposure policy_heap_well_known(const char *heap);
+
+/* policy-link: sorts, finds names that are defined twice and, when complete (no file is missing or
+ * unreadable), uses that are not defined. */
+void policy_link(struct policy *policy, struct policy_report *report, bool complete);
+
+/* policy-match */
+
+bool policy_match_holds(
+	const struct policy_match *match, const struct identity *peer, enum transport transport);
+/* Whether the rule says anything about the use at that position. */
+bool policy_match_speaks(const struct policy_entry *entry, uint32_t use);
+bool policy_match_pattern(
+	enum policy_text_key key, const struct policy_pattern *pattern, const char *text);
+
+/* policy-index */
+
+int policy_index_build(struct policy *policy);
+void policy_index_done(struct policy_index *index);
+/* The first rule that speaks of the use and holds, as a scan of all rules would find it. */
+const struct policy_entry *policy_index_find(const struct policy *policy, uint32_t use,
+	const struct identity *peer, enum transport transport);
+
+/* policy-decide */
+
+/* The position of a use, or -1. */
+int64_t policy_decide_use(const struct policy *policy, const char *name);
+
+/* policy-show */
+
+/* The canonical text that the digest is made of. The caller frees it; NULL when out of memory. */
+char *policy_show_canonical(const struct policy *policy);
+
+/* policy-new */
+
+/* As policy_new(), with mistakes already in the report; complete as for policy_link(). Takes
+ * nothing: the caller finishes the report. Returns 0 or -ENOMEM, with a policy only if the report
+ * has no mistake. */
+int policy_new_report(const struct policy_source *sources, size_t n_sources,
+	const struct policy_env *env, struct policy_report *report, bool complete,
+	struct policy **ret_policy);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Policy files from folders: which ones count, in which order, and whether their owner may be
+ * trusted. What is checked is what was opened, never a name. It must never use a file that others
+ * than its owner could have written.
+ */
+#include "policy-load.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "policy-internal.h"
+
+#define TRUST_ANYONE ((uid_t)-1)
+#define NSS_SIZE_MAX (1u << 20)
+
+const char *const policy_default_dirs[] = {
+	CCBUF_SYSCONFDIR "/ccbufd/policy.d",
+	"/run/ccbufd/policy.d",
+	CCBUF_PRIVLIBDIR "/ccbufd/policy.d",
+	NULL,
+};
+
+/* A file that counts, or one that only masks (masked). */
+struct file {
+	char *name, *path, *text;
+	size_t size;
+	bool mask;
+};
+
+struct load {
+	struct file *files;
+	size_t count, capacity;
+	size_t layer; /* files before this one were named before these folders */
+	uid_t trusted;
+	struct policy_report report;
+	bool incomplete; /* a file could not be used */
+};
+
+static void cleanup_load(struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		free(load->files[i].name);
+		free(load->files[i].path);
+		free(load->files[i].text);
+	}
+	free(load->files);
+	policy_errors_report_done(&load->report);
+}
+
+static void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+#define mistake(load, path, ...)                                                                   \
+	do {                                                                                       \
+		(load)->incomplete = true;                                                         \
+		policy_errors_file(&(load)->report, path, __VA_ARGS__);                            \
+	} while (0)
+
+static bool check_owner(struct load *load, const char *path, const struct stat *st)
+{
+	if (load->trusted == TRUST_ANYONE)
+		return true;
+	if (st->st_uid != 0 && st->st_uid != load->trusted) {
+		mistake(load, path,
+			"belongs to user %ju; a policy must belong to root (chown root)",
+			(uintmax_t)st->st_uid);
+		return false;
+	}
+	if (!S_ISLNK(st->st_mode) && (st->st_mode & (S_IWGRP | S_IWOTH))) {
+		mistake(load, path,
+			"may be written by %s (mode %04o); only its owner may (chmod go-w)",
+			st->st_mode & S_IWOTH ? "everyone" : "its group",
+			(unsigned int)st->st_mode & 07777);
+		return false;
+	}
+	return true;
+}
+
+/* Adds a file to the list; takes the text. */
+static void add_file(
+	struct load *load, const char *name, const char *path, char **text, size_t size, bool mask)
+{
+	struct file file = {
+		.name = strdup(name),
+		.path = strdup(path),
+		.text = steal_pointer(text),
+		.size = size,
+		.mask = mask,
+	};
+	void *files = load->files;
+
+	if (!file.name || !file.path ||
+		!policy_pool_grow(&files, load->count, &load->capacity, sizeof(file))) {
+		free(file.name);
+		free(file.path);
+		free(file.text);
+		load->report.failed = true;
+		return;
+	}
+	load->files = files;
+	load->files[load->count++] = file;
+}
+
+/* All of an open file, or a mistake. */
+static char *read_all(struct load *load, const char *path, int fd, size_t *ret_size)
+{
+	cleanup(cleanup_free) char *text = NULL;
+	size_t size = 0, capacity = 0;
+	ssize_t n;
+
+	do {
+		if (size == capacity) {
+			char *grown = realloc(text, capacity ? capacity * 2 : 4096);
+
+			if (!grown) {
+				load->report.failed = true;
+				return NULL;
+			}
+			text = grown;
+			capacity = capacity ? capacity * 2 : 4096;
+		}
+		n = read(fd, text + size, capacity - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			mistake(load, path, "cannot be read: %s", strerror(errno));
+			return NULL;
+		}
+		size += (size_t)n;
+	} while (n != 0 && size <= POLICY_FILE_MAX);
+	*ret_size = size;
+	return steal_pointer(&text);
+}
+
+/* A symbolic link: to /dev/null it masks, anything else would be a name, not a file. */
+static void load_link(struct load *load, int dir, const char *name, const char *path)
+{
+	char target[sizeof("/dev/null") + 1];
+	char *none = NULL;
+	struct stat st;
+	ssize_t n = readlinkat(dir, name, target, sizeof(target));
+
+	if (n < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		mistake(load, path, "cannot be read: %s", strerror(errno));
+		return;
+	}
+	if ((size_t)n != strlen("/dev/null") || memcmp(target, "/dev/null", (size_t)n)) {
+		mistake(load, path,
+			"is a symbolic link; put the file itself here (only a link to /dev/null, "
+			"which masks, is followed)");
+		return;
+	}
+	if (check_owner(load, path, &st))
+		add_file(load, name, path, &none, 0, true);
+}
+
+static void load_file(struct load *load, int dir, const char *name, const char *path, int flags)
+{
+	cleanup(cleanup_fd) int fd = -1;
+	cleanup(cleanup_free) char *text = NULL;
+	struct stat st;
+	size_t size;
+
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+	if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW)) {
+		load_link(load, dir, name, path);
+		return;
+	}
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		mistake(load, path, "cannot be opened: %s", strerror(errno));
+		return;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		mistake(load, path, "is not a regular file; remove it or rename it");
+		return;
+	}
+	if (!check_owner(load, path, &st))
+		return;
+	text = read_all(load, path, fd, &size);
+	if (text)
+		add_file(load, name, path, &text, size, size == 0);
+}
+
+static bool is_policy_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	return name[0] != '.' && length > strlen(".json") &&
+	       streq(name + length - strlen(".json"), ".json");
+}
+
+static bool is_masked(const struct load *load, size_t layered, const char *name)
+{
+	for (size_t i = load->layer; i < layered; i++)
+		if (streq(load->files[i].name, name))
+			return true;
+	return false;
+}
+
+static void load_dir(struct load *load, const char *path)
+{
+	cleanup(cleanup_dir) DIR *dir = NULL;
+	cleanup(cleanup_fd) int fd = -1;
+	size_t layered = load->count;
+	struct dirent *entry;
+	struct stat st;
+
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		mistake(load, path, "cannot be opened: %s", strerror(errno));
+		return;
+	}
+	if (!check_owner(load, path, &st))
+		return;
+	dir = fdopendir(fd);
+	if (!dir) {
+		load->report.failed = true;
+		return;
+	}
+	fd = -1;
+	while (errno = 0, (entry = readdir(dir))) {
+		cleanup(cleanup_free) char *full = NULL;
+
+		if (!is_policy_name(entry->d_name) || is_masked(load, layered, entry->d_name))
+			continue;
+		if (asprintf(&full, "%s/%s", path, entry->d_name) < 0) {
+			full = NULL;
+			load->report.failed = true;
+			return;
+		}
+		load_file(load, dirfd(dir), entry->d_name, full, O_NOFOLLOW);
+	}
+	if (errno)
+		mistake(load, path, "cannot be listed: %s", strerror(errno));
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+/* Name order within the folders loaded since the layer began. */
+static void sort_layer(struct load *load)
+{
+	if (load->count > load->layer)
+		qsort(load->files + load->layer, load->count - load->layer, sizeof(*load->files),
+			compare_files);
+	load->layer = load->count;
+}
+
+static int id_of(bool user, const char *name, uint32_t *ret_id)
+{
+	cleanup(cleanup_free) char *buffer = NULL;
+	struct passwd pw, *found_pw = NULL;
+	struct group gr, *found_gr = NULL;
+	int r;
+
+	for (size_t size = 4096; size <= NSS_SIZE_MAX; size *= 4) {
+		free(buffer);
+		buffer = malloc(size);
+		if (!buffer)
+			return -ENOMEM;
+		r = user ? getpwnam_r(name, &pw, buffer, size, &found_pw)
+			 : getgrnam_r(name, &gr, buffer, size, &found_gr);
+		if (r == ERANGE)
+			continue;
+		if (found_pw || found_gr) {
+			*ret_id = found_pw ? found_pw->pw_uid : found_gr->gr_gid;
+			return 0;
+		}
+		/* getpwnam(3): which of these means "no such name" depends on the source */
+		return r == 0 || r == ENOENT || r == ESRCH ? -ENOENT : -r;
+	}
+	return -ERANGE;
+}
+
+static int find_user(void *userdata, const char *name, uid_t *ret_uid)
+{
+	(void)userdata;
+	return id_of(true, name, ret_uid);
+}
+
+static int find_group(void *userdata, const char *name, gid_t *ret_gid)
+{
+	(void)userdata;
+	return id_of(false, name, ret_gid);
+}
+
+static uint64_t ram_size(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+}
+
+static int compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy)
+{
+	cleanup(cleanup_free) struct policy_source *sources = NULL;
+	struct policy_env env = { .user = find_user, .group = find_group, .ram = ram_size() };
+	struct policy *policy = NULL;
+	size_t n = 0;
+	int r;
+
+	sources = calloc(load->count + 1, sizeof(*sources));
+	if (!sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < load->count; i++)
+		if (!load->files[i].mask)
+			sources[n++] = (struct policy_source){
+				.path = load->files[i].path,
+				.text = load->files[i].text,
+				.size = load->files[i].size,
+			};
+	r = policy_new_report(sources, n, &env, &load->report, !load->incomplete, &policy);
+	if (r >= 0)
+		r = policy_errors_finish(&load->report, ret_errors);
+	if (r < 0) {
+		policy_unref(policy);
+		return r;
+	}
+	*ret_policy = policy;
+	return 0;
+}
+
+int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors *ret_errors,
+	struct policy **ret_policy)
+{
+	cleanup(cleanup_load) struct load load = { .trusted = trusted_uid };
+
+	for (; *dirs; dirs++)
+		load_dir(&load, *dirs);
+	sort_layer(&load);
+	return compile(&load, ret_errors, ret_policy);
+}
+
+int policy_load_paths(const char *const *paths, size_t n_paths, struct policy_errors *ret_errors,
+	struct policy **ret_policy)
+{
+	cleanup(cleanup_load) struct load load = { .trusted = TRUST_ANYONE };
+
+	for (size_t i = 0; i < n_paths; i++) {
+		struct stat st;
+
+		if (stat(paths[i], &st) < 0) {
+			mistake(&load, paths[i], "cannot be opened: %s", strerror(errno));
+			continue;
+		}
+		if (S_ISDIR(st.st_mode)) {
+			load_dir(&load, paths[i]);
+			continue;
+		}
+		sort_layer(&load);
+		load_file(&load, AT_FDCWD, paths[i], paths[i], 0);
+		load.layer = load.count;
+	}
+	sort_layer(&load);
+	return compile(&load, ret_errors, ret_policy);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether a rule's match holds for a peer. What the kernel does not tell holds for no key. It must
+ * never look anything up: it runs for every request.
+ */
+#include <fnmatch.h>
+
+#include "policy-internal.h"
+
+bool policy_match_pattern(
+	enum policy_text_key key, const struct policy_pattern *pattern, const char *text)
+{
+	/* Names of units hold backslashes (foo\x2dbar), so a backslash is only itself. */
+	int flags = FNM_NOESCAPE;
+
+	if (strncmp(pattern->text, text, pattern->prefix))
+		return false;
+	if (key == POLICY_CGROUP) {
+		char next;
+
+		/* A cgroup holds what is below it; a process may be free to move down there. */
+		if (pattern->glob)
+			return !fnmatch(
+				pattern->text, text, flags | FNM_PATHNAME | FNM_LEADING_DIR);
+		next = text[pattern->prefix];
+		return next == 0 || (next == '/' && pattern->prefix > 1);
+	}
+	if (!pattern->glob)
+		return text[pattern->prefix] == 0;
+	if (key == POLICY_EXE)
+		flags |= FNM_PATHNAME;
+	return !fnmatch(pattern->text, text, flags);
+}
+
+static bool text_holds(
+	enum policy_text_key key, const struct policy_patterns *patterns, const char *text)
+{
+	if (!patterns->count)
+		return true;
+	if (!text)
+		return false;
+	for (size_t i = 0; i < patterns->count; i++)
+		if (policy_match_pattern(key, &patterns->items[i], text))
+			return true;
+	return false;
+}
+
+static bool has_id(const struct policy_ids *ids, uint32_t id)
+{
+	size_t from = 0, to = ids->count;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (ids->items[middle].id == id)
+			return true;
+		if (ids->items[middle].id < id)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return false;
+}
+
+static bool groups_hold(const struct policy_ids *groups, const struct identity *peer)
+{
+	if (!groups->count || has_id(groups, peer->gid))
+		return true;
+	for (size_t i = 0; i < peer->n_groups; i++)
+		if (has_id(groups, peer->groups[i]))
+			return true;
+	return false;
+}
+
+bool policy_match_holds(
+	const struct policy_match *match, const struct identity *peer, enum transport transport)
+{
+	if (match->empty)
+		return true;
+	if (match->transports && !(match->transports & (1u << transport)))
+		return false;
+	if (match->identities && !(match->identities & (peer->strong ? 2u : 1u)))
+		return false;
+	if (match->container_asked && match->container != peer->container)
+		return false;
+	if (match->users.count && !has_id(&match->users, peer->uid))
+		return false;
+	if (!groups_hold(&match->groups, peer) ||
+		!text_holds(POLICY_UNIT, &match->texts[POLICY_UNIT], peer->unit) ||
+		!text_holds(POLICY_EXE, &match->texts[POLICY_EXE], peer->exe) ||
+		!text_holds(POLICY_LABEL, &match->texts[POLICY_LABEL], peer->label) ||
+		!text_holds(POLICY_CGROUP, &match->texts[POLICY_CGROUP], peer->cgroup) ||
+		!text_holds(POLICY_SLICE, &match->texts[POLICY_SLICE], peer->slice))
+		return false;
+	return !match->except || !policy_match_holds(match->except, peer, transport);
+}
+
+bool policy_match_speaks(const struct policy_entry *entry, uint32_t use)
+{
+	size_t from = 0, to = entry->n_uses;
+
+	if (entry->all_uses)
+		return true;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (entry->uses[middle] == use)
+			return true;
+		if (entry->uses[middle] < use)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return false;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whom a rule matches. It must never let through a value that nothing can match: such a rule looks
+ * as if it did something.
+ */
+#include "policy-internal.h"
+
+static const char *const text_names[POLICY_TEXT_KEYS] = {
+	[POLICY_UNIT] = "unit",
+	[POLICY_EXE] = "exe",
+	[POLICY_LABEL] = "label",
+	[POLICY_CGROUP] = "cgroup",
+	[POLICY_SLICE] = "slice",
+};
+
+struct ids {
+	struct policy_ids *ids;
+	bool users;
+};
+
+static bool lookup(struct policy_parse *parse, const struct policy_place *place, const char *name,
+	bool user, uint32_t *ret_id)
+{
+	const struct policy_env *env = parse->env;
+	const char *what = user ? "user" : "group";
+	char quoted[POLICY_QUOTE_MAX];
+	uint32_t id = 0;
+	int r;
+
+	r = user ? env->user(env->userdata, name, &id) : env->group(env->userdata, name, &id);
+	if (r == -ENOENT)
+		policy_value_mistake(parse, place,
+			"there is no %s %s on this system; correct the name or create it first",
+			what, policy_errors_quote(quoted, name));
+	else if (r < 0)
+		policy_value_mistake(parse, place, "cannot look up the %s %s: %s", what,
+			policy_errors_quote(quoted, name), strerror(-r));
+	else
+		*ret_id = id;
+	return r >= 0;
+}
+
+static bool add_id(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, void *userdata)
+{
+	struct ids *to = userdata;
+	const char *what = to->users ? "user" : "group", *name = NULL;
+	uint64_t number;
+	uint32_t id;
+
+	if (json_object_is_type(json, json_type_int)) {
+		/* the highest one means "none" to the kernel */
+		if (!policy_value_number(parse, place, json, 0, UINT32_MAX - 1, &number))
+			return false;
+		id = (uint32_t)number;
+	} else if (json_object_is_type(json, json_type_string)) {
+		name = policy_value_string(parse, place, json, 255);
+		if (!name)
+			return false;
+		if (name[strspn(name, "0123456789")] == 0) {
+			policy_value_mistake(parse, place,
+				"write a %s's number without quotes (%.20s); in quotes stands a "
+				"name",
+				what, name);
+			return false;
+		}
+		if (!lookup(parse, place, name, to->users, &id))
+			return false;
+		name = policy_pool_copy(&parse->policy->pool, name);
+	} else {
+		policy_value_mistake(parse, place,
+			"must be a %s's name or number, or a list of "
+			"them",
+			what);
+		return false;
+	}
+	to->ids->items[to->ids->count++] = (struct policy_id){ .id = id, .name = name };
+	return true;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = ((const struct policy_id *)a)->id, y = ((const struct policy_id *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool parse_ids(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, bool users, struct policy_ids *ids)
+{
+	struct ids to = { .ids = ids, .users = users };
+	bool good;
+
+	ids->items = policy_pool_alloc(
+		&parse->policy->pool, policy_value_count(json), sizeof(*ids->items));
+	if (!ids->items)
+		return false;
+	good = policy_value_each(parse, place, json, add_id, &to);
+	qsort(ids->items, ids->count, sizeof(*ids->items), compare_ids);
+	return good;
+}
+
+struct patterns {
+	struct policy_patterns *patterns;
+	enum policy_text_key key;
+};
+
+/* Why no path of a process can be like this one; NULL when some can. */
+static const char *path_reason(enum policy_text_key key, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (path[0] != '/')
+		return "must be a whole path, which begins with \"/\"";
+	if (key == POLICY_CGROUP && length == 1)
+		return NULL;
+	if (path[length - 1] == '/')
+		return "must not end with \"/\"";
+	if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") ||
+		streq(strrchr(path, '/'), "/.") || streq(strrchr(path, '/'), "/.."))
+		return "must not hold \"//\", \"/.\" or \"/..\": the kernel writes no such path";
+	return NULL;
+}
+
+/* The same for units: only these kinds hold processes. */
+static const char *unit_reason(enum policy_text_key key, const char *name)
+{
+	static const char *const kinds[] = { ".service", ".scope", ".slice", ".socket", ".mount",
+		".swap" };
+	const char *dot = strrchr(name, '.');
+
+	if (strchr(name, '/'))
+		return "must be a name without \"/\"";
+	if (strpbrk(dot ? dot : name, "*?["))
+		return NULL;
+	if (key == POLICY_SLICE)
+		return dot && streq(dot, ".slice") ? NULL : "must end with \".slice\"";
+	for (size_t i = 0; dot && i < ARRAY_SIZE(kinds); i++)
+		if (streq(dot, kinds[i]))
+			return NULL;
+	return "must end with the kind of a unit that holds processes, such as \".service\" or "
+	       "\".scope\"";
+}
+
+static bool add_pattern(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, void *userdata)
+{
+	struct patterns *to = userdata;
+	const char *text = policy_value_string(parse, place, json, POLICY_PATTERN_MAX);
+	const char *reason = NULL;
+	char quoted[POLICY_QUOTE_MAX];
+	struct policy_pattern pattern;
+
+	if (!text)
+		return false;
+	if (to->key == POLICY_EXE || to->key == POLICY_CGROUP)
+		reason = path_reason(to->key, text);
+	else if (to->key != POLICY_LABEL)
+		reason = unit_reason(to->key, text);
+	if (reason) {
+		policy_value_mistake(
+			parse, place, "%s %s", policy_errors_quote(quoted, text), reason);
+		return false;
+	}
+	pattern.text = policy_pool_copy(&parse->policy->pool, text);
+	pattern.prefix = to->key == POLICY_LABEL ? strlen(text) : strcspn(text, "*?[");
+	pattern.glob = text[pattern.prefix] != 0;
+	to->patterns->items[to->patterns->count++] = pattern;
+	return true;
+}
+
+static bool parse_patterns(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, enum policy_text_key key, struct policy_match *match)
+{
+	struct patterns to = { .patterns = &match->texts[key], .key = key };
+
+	to.patterns->items = policy_pool_alloc(
+		&parse->policy->pool, policy_value_count(json), sizeof(*to.patterns->items));
+	return to.patterns->items && policy_value_each(parse, place, json, add_pattern, &to);
+}
+
+static const char *const identity_names[] = { "weak", "strong", NULL };
+static const char *const transport_names[] = {
+	[TRANSPORT_SOCKET] = "socket",
+	[TRANSPORT_DBUS] = "dbus",
+	NULL,
+};
+
+struct choices {
+	const char *const *names;
+	unsigned int *bits;
+};
+
+static bool add_choice(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, void *userdata)
+{
+	struct choices *to = userdata;
+	int choice = policy_value_choice(parse, place, json, to->names);
+
+	if (choice >= 0)
+		*to->bits |= 1u << choice;
+	return choice >= 0;
+}
+
+static bool parse_not(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, struct policy_match *match)
+{
+	match->except = policy_pool_alloc(&parse->policy->pool, 1, sizeof(*match->except));
+	if (!match->except || !policy_parse_match(parse, place, json, match->except))
+		return false;
+	if (!match->except->empty)
+		return true;
+	policy_value_mistake(
+		parse, place, "is empty, so the rule can never match; add a key or remove it");
+	return false;
+}
+
+bool policy_parse_match(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, struct policy_match *ret_match)
+{
+	struct policy_match match = { 0 };
+	struct choices identities = { identity_names, &match.identities };
+	struct choices transports = { transport_names, &match.transports };
+	bool good = true;
+
+	if (!policy_value_object(parse, place, json, POLICY_OBJECT_MATCH))
+		return false;
+	match.empty = json_object_object_length(json) == 0;
+	json_object_object_foreach(json, key, value)
+	{
+		struct policy_place at = { .up = place, .key = key };
+
+		for (int i = 0; i < POLICY_TEXT_KEYS; i++)
+			if (streq(key, text_names[i]))
+				good = parse_patterns(parse, &at, value, (enum policy_text_key)i,
+					       &match) &&
+				       good;
+		if (streq(key, "user")) {
+			good = parse_ids(parse, &at, value, true, &match.users) && good;
+		} else if (streq(key, "group")) {
+			good = parse_ids(parse, &at, value, false, &match.groups) && good;
+		} else if (streq(key, "container")) {
+			match.container_asked =
+				policy_value_type(parse, &at, value, json_type_boolean);
+			match.container = json_object_get_boolean(value);
+			good = match.container_asked && good;
+		} else if (streq(key, "identity")) {
+			good = policy_value_each(parse, &at, value, add_choice, &identities) &&
+			       good;
+		} else if (streq(key, "transport")) {
+			good = policy_value_each(parse, &at, value, add_choice, &transports) &&
+			       good;
+		} else if (streq(key, "not")) {
+			good = parse_not(parse, &at, value, &match) && good;
+		}
+	}
+	*ret_match = match;
+	return good;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Text to JSON: comments, syntax, and what the JSON library lets pass but a policy must not have:
+ * duplicate keys, trailing bytes, NULs, line breaks in strings. It must never know what a key
+ * means.
+ */
+#include "policy-internal.h"
+
+static void cleanup_tokener(struct json_tokener **tokener)
+{
+	if (*tokener)
+		json_tokener_free(*tokener);
+}
+
+void policy_text_position(
+	const char *text, size_t size, size_t offset, size_t *ret_line, size_t *ret_column)
+{
+	size_t line = 1, column = 1;
+
+	for (size_t i = 0; i < offset && i < size; i++) {
+		if (text[i] == '\n') {
+			line++;
+			column = 1;
+		} else if (((unsigned char)text[i] & 0xc0) != 0x80) {
+			column++;
+		}
+	}
+	*ret_line = line;
+	*ret_column = column;
+}
+
+static size_t blank_comment(char *text, size_t size, size_t from)
+{
+	bool block = text[from + 1] == '*';
+	size_t i = from + 2;
+
+	for (; i < size; i++)
+		if (block ? i + 1 < size && text[i] == '*' && text[i + 1] == '/' : text[i] == '\n')
+			break;
+	if (block && i >= size)
+		return 0;
+	if (block)
+		i += 2;
+	for (size_t j = from; j < i; j++)
+		if (text[j] != '\n')
+			text[j] = ' ';
+	return i;
+}
+
+bool policy_text_blank(char *text, size_t size, size_t *ret_offset, const char **ret_reason)
+{
+	const char *reason = NULL;
+	bool string = false;
+	size_t opened = 0, i = 0;
+
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		reason = "begins with a byte order mark; save the file without one";
+	while (!reason && i < size) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (!c) {
+			reason = "a NUL byte; a policy is plain text";
+		} else if (string && c < 0x20) {
+			i = opened;
+			reason = "this string does not end on its line; a \" is missing";
+		} else if (string && c == '\\' && i + 1 < size &&
+			   (unsigned char)text[i + 1] >= 0x20) {
+			i += 2;
+		} else if (c == '"') {
+			string = !string;
+			opened = i++;
+		} else if (!string && c == '\'') {
+			reason = "strings are written in double quotes, not single ones";
+		} else if (!string && c == '/' && i + 1 < size &&
+			   (text[i + 1] == '/' || text[i + 1] == '*')) {
+			size_t next = blank_comment(text, size, i);
+
+			if (!next)
+				reason = "this comment does not end; a */ is missing";
+			else
+				i = next;
+		} else {
+			i++;
+		}
+	}
+	if (!reason && string) {
+		i = opened;
+		reason = "this string does not end on its line; a \" is missing";
+	}
+	if (!reason)
+		return true;
+	*ret_offset = i;
+	*ret_reason = reason;
+	return false;
+}
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* What went wrong, in words that fit the place. */
+static const char *syntax_reason(
+	enum json_tokener_error error, const char *text, size_t size, size_t offset)
+{
+	size_t before = offset;
+
+	while (before > 0 && blank(text[before - 1]))
+		before--;
+	if (error == json_tokener_error_depth)
+		return "nested too deeply";
+	if (error == json_tokener_error_parse_eof || error == json_tokener_continue)
+		return "the text ends too early; a closing } or ] is missing";
+	if (offset < size && (text[offset] == '}' || text[offset] == ']') && before > 0 &&
+		text[before - 1] == ',')
+		return "a comma must not stand before a closing } or ]";
+	return json_tokener_error_desc(error);
+}
+
+/* Decodes the string that begins at text[start] (a quote) and ends before text[end]. */
+static struct json_object *decode(
+	struct json_tokener *tokener, const char *text, size_t start, size_t end)
+{
+	json_tokener_reset(tokener);
+	return json_tokener_parse_ex(tokener, text + start, (int)(end - start));
+}
+
+struct keys {
+	struct json_object *seen[POLICY_DEPTH_MAX + 1]; /* per level: keys with their offsets */
+	size_t depth;
+};
+
+static void cleanup_keys(struct keys *keys)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys->seen); i++)
+		json_object_put(keys->seen[i]);
+}
+
+static void check_key(struct policy_report *report, const char *path, const char *text, size_t size,
+	size_t offset, struct json_object *seen, struct json_object *key)
+{
+	char quoted[POLICY_QUOTE_MAX];
+	const char *name = json_object_get_string(key);
+	struct json_object *first, *position;
+	size_t line, column, first_line, first_column;
+
+	policy_text_position(text, size, offset, &line, &column);
+	if (strlen(name) != (size_t)json_object_get_string_len(key)) {
+		policy_errors_syntax(report, path, line, column, "a key must not hold a NUL");
+		return;
+	}
+	if (json_object_object_get_ex(seen, name, &first)) {
+		policy_text_position(text, size, (size_t)json_object_get_int64(first), &first_line,
+			&first_column);
+		policy_errors_syntax(report, path, line, column,
+			"duplicate key %s; it stands at %zu:%zu already",
+			policy_errors_quote(quoted, name), first_line, first_column);
+		return;
+	}
+	position = json_object_new_int64((int64_t)offset);
+	if (!position || json_object_object_add(seen, name, position) < 0) {
+		json_object_put(position);
+		report->failed = true;
+	}
+}
+
+/* Text is known to be valid JSON of limited depth. */
+static void check_keys(struct policy_report *report, const char *path, const char *text,
+	size_t size, struct json_tokener *tokener)
+{
+	cleanup(cleanup_keys) struct keys keys = { 0 };
+	size_t i = 0;
+
+	while (i < size) {
+		size_t start = i, after;
+
+		if (text[i] == '{' || text[i] == '[') {
+			keys.depth++;
+			if (text[i] == '{' && !(keys.seen[keys.depth] = json_object_new_object()))
+				report->failed = true;
+		} else if (text[i] == '}' || text[i] == ']') {
+			json_object_put(keys.seen[keys.depth]);
+			keys.seen[keys.depth--] = NULL;
+		}
+		if (text[i++] != '"')
+			continue;
+		for (; text[i] != '"'; i++)
+			if (text[i] == '\\')
+				i++;
+		after = ++i;
+		while (after < size && blank(text[after]))
+			after++;
+		if (after < size && text[after] == ':' && keys.seen[keys.depth]) {
+			struct json_object *key = decode(tokener, text, start, i);
+
+			if (key)
+				check_key(report, path, text, size, start, keys.seen[keys.depth],
+					key);
+			else
+				report->failed = true;
+			json_object_put(key);
+		}
+	}
+}
+
+struct json_object *policy_text_parse(
+	struct policy_report *report, const char *path, const char *untrusted_text, size_t size)
+{
+	cleanup(cleanup_tokener) struct json_tokener *tokener =
+		json_tokener_new_ex(POLICY_DEPTH_MAX);
+	cleanup(cleanup_free) char *text = NULL;
+	size_t offset = 0, line, column;
+	const char *reason = NULL;
+	struct json_object *json = NULL;
+	enum json_tokener_error error;
+
+	if (size > POLICY_FILE_MAX) {
+		policy_errors_file(report, path,
+			"is larger than %u MiB; split it into several files",
+			POLICY_FILE_MAX >> 20);
+		return NULL;
+	}
+	text = malloc(size + 1);
+	if (!tokener || !text) {
+		report->failed = true;
+		return NULL;
+	}
+	if (size)
+		memcpy(text, untrusted_text, size);
+	text[size] = 0;
+	if (policy_text_blank(text, size, &offset, &reason)) {
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		json = json_tokener_parse_ex(tokener, text, (int)size + 1);
+		error = json_tokener_get_error(tokener);
+		offset = json_tokener_get_parse_end(tokener);
+		if (error != json_tokener_success)
+			reason = syntax_reason(error, text, size, offset);
+		for (size_t i = offset; !reason && i < size; i++)
+			if (!blank(text[i])) {
+				offset = i;
+				reason = "more text after the end of the policy";
+			}
+	}
+	if (reason) {
+		policy_text_position(text, size, offset, &line, &column);
+		policy_errors_syntax(report, path, line, column, "%s", reason);
+		json_object_put(json);
+		return NULL;
+	}
+	check_keys(report, path, text, size, tokener);
+	if (!json)
+		/* the one value that the library has no object for */
+		policy_errors_add(report, path, NULL, "is null, but must be an object { }");
+	return json;
+}
