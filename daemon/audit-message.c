@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The words and fields of a journal entry. It runs in the journal's thread only. Fields carry bytes
+ * from outside as they are, which the journal's protocol can; MESSAGE, which terminals show, must
+ * never.
+ */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include "audit-message.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+
+#include "audit-journal.h"
+#include "size.h"
+#include "util.h"
+
+#define FIELDS_MAX (32 + 2 * REQUEST_COUNT_MAX)
+/* All fields but the long texts, and each of those at its longest. */
+#define ROOM	    (12u << 10)
+#define MESSAGE_MAX 1024
+
+struct message {
+	struct iovec fields[FIELDS_MAX];
+	int n;
+	char *owned[FIELDS_MAX]; /* long texts */
+	int n_owned;
+	size_t used;
+	char room[ROOM];
+};
+
+static printf_like(2, 3) void add(struct message *message, const char *format, ...)
+{
+	char *at = message->room + message->used;
+	size_t left = ROOM - message->used;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(at, left, format, arguments);
+	va_end(arguments);
+	if (length < 0)
+		return;
+	if ((size_t)length >= left) {
+		va_start(arguments, format);
+		length = vasprintf(&at, format, arguments);
+		va_end(arguments);
+		if (length < 0)
+			return;
+		message->owned[message->n_owned++] = at;
+	} else {
+		message->used += (size_t)length;
+	}
+	message->fields[message->n++] = (struct iovec){ .iov_base = at, .iov_len = (size_t)length };
+}
+
+static void add_text(struct message *message, const char *field, const char *text)
+{
+	if (text && text[0])
+		add(message, "%s=%s", field, text);
+}
+
+/* Bytes that a terminal might obey become '?'. */
+static const char *plain(const char *untrusted_text, char *buffer, size_t size)
+{
+	size_t i;
+
+	for (i = 0; untrusted_text[i] && i + 1 < size; i++)
+		buffer[i] = untrusted_text[i] < 0x20 || untrusted_text[i] > 0x7e
+				    ? '?'
+				    : untrusted_text[i];
+	buffer[i] = 0;
+	return buffer;
+}
+
+static const char *use_of(const struct audit_event *event)
+{
+	return event->request && event->request->use[0] ? event->request->use : event->use;
+}
+
+/* "user 1000, process 17 (mpi@3.service)" */
+static void whom(const struct audit_event *event, char *text, size_t size)
+{
+	const struct identity *peer = event->peer;
+	char name[128];
+
+	if (!peer)
+		snprintf(text, size, "an unknown peer");
+	else if (peer->pid <= 0)
+		snprintf(text, size, "user %u", peer->uid);
+	else if (peer->unit || peer->exe)
+		snprintf(text, size, "user %u, process %d (%s)", peer->uid, (int)peer->pid,
+			plain(peer->unit ? peer->unit : peer->exe, name, sizeof(name)));
+	else
+		snprintf(text, size, "user %u, process %d", peer->uid, (int)peer->pid);
+}
+
+/* "2 buffers of 64K of heap system_cc_shared (shared)" */
+static void what(const struct audit_event *event, char *text, size_t size)
+{
+	uint64_t each = event->size ? event->size : event->request ? event->request->size : 0;
+	uint64_t n = event->n_buffers ? event->n_buffers
+		     : event->request ? event->request->count
+				      : 1;
+	char bytes[SIZE_TEXT_MAX], name[128];
+
+	snprintf(text, size, "%" PRIu64 " %s of %s%s%s%s%s%s", n, n == 1 ? "buffer" : "buffers",
+		size_format(each, bytes), event->heap ? " of heap " : "",
+		event->heap ? plain(event->heap, name, sizeof(name)) : "",
+		event->exposure ? " (" : "", event->exposure ? exposure_name(event->exposure) : "",
+		event->exposure ? ")" : "");
+}
+
+static void words(const struct audit_event *event, char *text, size_t size)
+{
+	char who[256], goods[256], reason[512], use[80], rule[80];
+	const char *why = event->reason && event->reason[0]
+				  ? plain(event->reason, reason, sizeof(reason))
+				  : NULL;
+
+	whom(event, who, sizeof(who));
+	what(event, goods, sizeof(goods));
+	plain(use_of(event) ? use_of(event) : "?", use, sizeof(use));
+	plain(event->rule ? event->rule : "?", rule, sizeof(rule));
+	switch (event->kind) {
+	case AUDIT_START:
+		snprintf(text, size, "ccbufd started");
+		break;
+	case AUDIT_STOP:
+		snprintf(text, size, "ccbufd stops");
+		break;
+	case AUDIT_POLICY:
+		snprintf(text, size,
+			event->verdict == VERDICT_GRANTED
+				? "Policy loaded"
+				: "Policy refused, the one before stays in force");
+		break;
+	case AUDIT_GRANT:
+		snprintf(text, size, "Granted %s to %s for use %s by rule %s", goods, who, use,
+			rule);
+		break;
+	case AUDIT_DENY:
+		if (event->repeated > 1)
+			snprintf(text, size, "Refused %" PRIu64 " more requests of %s",
+				event->repeated, who);
+		else
+			snprintf(text, size, "Refused a request of %s for use %s", who, use);
+		break;
+	case AUDIT_UNDELIVERED:
+		snprintf(text, size, "Could not deliver %s to %s, freed again", goods, who);
+		break;
+	case AUDIT_RELEASE:
+		snprintf(text, size, "Released %s, granted to %s", goods, who);
+		break;
+	case AUDIT_ORPHAN:
+		snprintf(text, size, "Still held although its owner is gone: %s, granted to %s",
+			goods, who);
+		break;
+	case AUDIT_LEAK:
+		snprintf(text, size, "Could not be made private again: %s, granted to %s", goods,
+			who);
+		break;
+	case AUDIT_ERROR:
+	case AUDIT_KIND_MAX_:
+		snprintf(text, size,
+			event->verdict == VERDICT_AUDIT_FAILED
+				? "Audit trail cannot be written, nothing is handed out"
+				: "ccbufd failed at something");
+		break;
+	}
+	if (why) {
+		size_t length = strlen(text);
+
+		snprintf(text + length, size - length, ": %s", why);
+	}
+}
+
+static int priority(const struct audit_event *event)
+{
+	switch (event->kind) {
+	case AUDIT_START:
+	case AUDIT_STOP:
+	case AUDIT_GRANT:
+	case AUDIT_RELEASE:
+		return LOG_INFO;
+	case AUDIT_DENY:
+		return LOG_NOTICE;
+	case AUDIT_POLICY:
+		return event->verdict == VERDICT_GRANTED ? LOG_NOTICE : LOG_ERR;
+	case AUDIT_UNDELIVERED:
+	case AUDIT_ORPHAN:
+		return LOG_WARNING;
+	case AUDIT_ERROR:
+		return event->verdict == VERDICT_AUDIT_FAILED ? LOG_CRIT : LOG_ERR;
+	case AUDIT_LEAK:
+	case AUDIT_KIND_MAX_:
+		break;
+	}
+	return LOG_CRIT;
+}
+
+static void add_peer(struct message *message, const struct identity *peer)
+{
+	add(message, "CCBUF_UID=%u", peer->uid);
+	if (peer->pid > 0)
+		add(message, "CCBUF_PID=%d", (int)peer->pid);
+	add_text(message, "CCBUF_EXE", peer->exe);
+	add_text(message, "CCBUF_UNIT", peer->unit);
+}
+
+static void add_event(struct message *message, const struct audit_event *event)
+{
+	const struct request *request = event->request;
+	uint64_t size = event->size ? event->size : request ? request->size : 0;
+
+	if (event->peer)
+		add_peer(message, event->peer);
+	add_text(message, "CCBUF_USE", use_of(event));
+	if (request) {
+		add_text(message, "CCBUF_LABEL", request->label);
+		add_text(message, "CCBUF_TRANSPORT", transport_name(request->transport));
+	}
+	add_text(message, "CCBUF_HEAP", event->heap);
+	if (event->exposure != EXPOSURE_UNKNOWN)
+		add_text(message, "CCBUF_EXPOSURE", exposure_name(event->exposure));
+	if (size || request)
+		add(message, "CCBUF_SIZE=%" PRIu64, size);
+	if (request || event->n_buffers)
+		add(message, "CCBUF_COUNT=%zu", request ? request->count : event->n_buffers);
+	for (size_t i = 0; i < event->n_buffers; i++) {
+		add(message, "CCBUF_GRANT=%" PRIu64, event->buffers[i].grant);
+		add(message, "CCBUF_INODE=%" PRIu64, event->buffers[i].inode);
+	}
+	add_text(message, "CCBUF_RULE", event->rule);
+	if (event->kind == AUDIT_GRANT || event->kind == AUDIT_UNDELIVERED ||
+		event->verdict != VERDICT_GRANTED)
+		add_text(message, "CCBUF_VERDICT", verdict_name(event->verdict));
+	add_text(message, "CCBUF_REASON", event->reason);
+	add_text(message, "CCBUF_POLICY", event->policy);
+	if (event->repeated > 1)
+		add(message, "CCBUF_REPEATED=%" PRIu64, event->repeated);
+}
+
+static void send_out(struct message *message)
+{
+	(void)sd_journal_sendv(message->fields, message->n);
+	for (int i = 0; i < message->n_owned; i++)
+		free(message->owned[i]);
+}
+
+void audit_message_send(const struct audit_copy *copy)
+{
+	struct message message;
+	struct chain chain = { 0 };
+	char text[MESSAGE_MAX], hash[CHAIN_HASH_TEXT];
+
+	message.n = message.n_owned = 0;
+	message.used = 0;
+	words(&copy->event, text, sizeof(text));
+	add(&message, "MESSAGE=%s", text);
+	add(&message, "PRIORITY=%d", priority(&copy->event));
+	add(&message, "MESSAGE_ID=%s", audit_journal_id(&copy->event));
+	add(&message, "CCBUF_EVENT=%s", audit_kind_name(copy->event.kind));
+	if (copy->sequence) {
+		memcpy(chain.hash, copy->hash, sizeof(chain.hash));
+		chain_hash_text(&chain, hash);
+		add(&message, "CCBUF_SEQ=%" PRIu64, copy->sequence);
+		add(&message, "CCBUF_HASH=%s", hash);
+	}
+	add_event(&message, &copy->event);
+	send_out(&message);
+}
+
+void audit_message_dropped(uint64_t dropped)
+{
+	struct message message;
+
+	message.n = message.n_owned = 0;
+	message.used = 0;
+	add(&message,
+		"MESSAGE=%" PRIu64 " events are in the audit trail but not in the journal, which "
+		"did not take them in time",
+		dropped);
+	add(&message, "PRIORITY=%d", LOG_WARNING);
+	add(&message, "MESSAGE_ID=%s", AUDIT_JOURNAL_DROPPED);
+	add(&message, "CCBUF_DROPPED=%" PRIu64, dropped);
+	send_out(&message);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A record on its way to the file: the formatted line with room before it for what only the owner
+ * of the chain can know, and whom to tell when it is there. One thread holds a record at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit.h"
+#include "chain.h"
+
+/* {"seq":18446744073709551615,"prev":"64 digits", */
+#define AUDIT_PREFIX_MAX 102
+
+struct audit_copy;
+
+struct audit_record {
+	struct audit_record *next;
+	audit_done done; /* may be NULL */
+	void *userdata;
+	struct audit_copy *copy; /* for the journal; NULL when it gets none */
+	uint64_t events;	 /* that it stands for */
+	int result;		 /* once written: 0 or a negative errno */
+	uint64_t sequence;	 /* once written with result 0 */
+	uint8_t hash[CHAIN_HASH_SIZE];
+	size_t length; /* of the body, its newline included; 0 for a refusal folded away, which
+			  takes its place in the order of the done functions only */
+	char line[];   /* AUDIT_PREFIX_MAX bytes, then the body: "time":...}\n */
+};
+
+/* Records in order. The list owns them. */
+struct audit_list {
+	struct audit_record *first, *last;
+	size_t count; /* of records */
+	size_t bytes; /* of bodies */
+};
+
+static inline void audit_list_push(struct audit_list *list, struct audit_record *record)
+{
+	record->next = NULL;
+	if (list->last)
+		list->last->next = record;
+	else
+		list->first = record;
+	list->last = record;
+	list->count++;
+	list->bytes += record->length;
+}
+
+/* NULL when the list is empty. */
+static inline struct audit_record *audit_list_pop(struct audit_list *list)
+{
+	struct audit_record *record = list->first;
+
+	if (!record)
+		return NULL;
+	list->first = record->next;
+	if (!list->first)
+		list->last = NULL;
+	list->count--;
+	list->bytes -= record->length;
+	record->next = NULL;
+	return record;
+}

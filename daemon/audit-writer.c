@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One thread, one slot. Whoever the state names owns the file and the list: IDLE and DONE the event
+ * loop, HANDED the thread. The mutex guards the state only and is never held while a disk is waited
+ * for.
+ */
+#include "audit-writer.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "util.h"
+
+/* Enough for a writev() of a segment many times over, and little to map. */
+#define STACK (256u << 10)
+
+enum state { IDLE, HANDED, DONE, STOP };
+
+struct audit_writer {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t handed, done;
+	enum state state;
+	int fd;
+	struct audit_file *file;
+	struct audit_list list;
+	bool sync;
+};
+
+static void *run(void *userdata)
+{
+	struct audit_writer *writer = userdata;
+
+	pthread_mutex_lock(&writer->mutex);
+	for (;;) {
+		while (writer->state == IDLE || writer->state == DONE)
+			pthread_cond_wait(&writer->handed, &writer->mutex);
+		if (writer->state == STOP)
+			break;
+		pthread_mutex_unlock(&writer->mutex);
+		audit_file_write(writer->file, &writer->list, writer->sync);
+		pthread_mutex_lock(&writer->mutex);
+		writer->state = DONE;
+		pthread_cond_signal(&writer->done);
+		/* Cannot fail: the counter is read back to zero with every list. */
+		(void)eventfd_write(writer->fd, 1);
+	}
+	pthread_mutex_unlock(&writer->mutex);
+	return NULL;
+}
+
+static int start(struct audit_writer *writer)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int r;
+
+	r = pthread_attr_init(&attr);
+	if (r)
+		return -r;
+	pthread_attr_setstacksize(&attr, STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&writer->thread, &attr, run, writer);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (r)
+		return -r;
+	pthread_setname_np(writer->thread, "audit");
+	return 0;
+}
+
+int audit_writer_new(struct audit_writer **ret_writer)
+{
+	struct audit_writer *writer;
+	int r;
+
+	writer = calloc(1, sizeof(*writer));
+	if (!writer)
+		return -ENOMEM;
+	pthread_mutex_init(&writer->mutex, NULL);
+	pthread_cond_init(&writer->handed, NULL);
+	pthread_cond_init(&writer->done, NULL);
+	writer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = writer->fd < 0 ? -errno : start(writer);
+	if (r < 0) {
+		close_fd(&writer->fd);
+		free(writer);
+		return r;
+	}
+	*ret_writer = writer;
+	return 0;
+}
+
+struct audit_writer *audit_writer_free(struct audit_writer *writer)
+{
+	if (!writer)
+		return NULL;
+	pthread_mutex_lock(&writer->mutex);
+	assert(writer->state == IDLE);
+	writer->state = STOP;
+	pthread_cond_signal(&writer->handed);
+	pthread_mutex_unlock(&writer->mutex);
+	pthread_join(writer->thread, NULL);
+	pthread_cond_destroy(&writer->handed);
+	pthread_cond_destroy(&writer->done);
+	pthread_mutex_destroy(&writer->mutex);
+	close_fd(&writer->fd);
+	free(writer);
+	return NULL;
+}
+
+int audit_writer_fd(const struct audit_writer *writer)
+{
+	return writer->fd;
+}
+
+void audit_writer_hand(
+	struct audit_writer *writer, struct audit_file *file, struct audit_list *list, bool sync)
+{
+	pthread_mutex_lock(&writer->mutex);
+	assert(writer->state == IDLE);
+	writer->file = file;
+	writer->list = *list;
+	writer->sync = sync;
+	writer->state = HANDED;
+	pthread_cond_signal(&writer->handed);
+	pthread_mutex_unlock(&writer->mutex);
+	*list = (struct audit_list){ 0 };
+}
+
+bool audit_writer_take(struct audit_writer *writer, bool wait, struct audit_list *ret_list)
+{
+	eventfd_t count;
+
+	pthread_mutex_lock(&writer->mutex);
+	while (wait && writer->state == HANDED)
+		pthread_cond_wait(&writer->done, &writer->mutex);
+	if (writer->state != DONE) {
+		pthread_mutex_unlock(&writer->mutex);
+		return false;
+	}
+	/* Under the mutex, so that the thread has counted it. */
+	(void)eventfd_read(writer->fd, &count);
+	*ret_list = writer->list;
+	writer->list = (struct audit_list){ 0 };
+	writer->state = IDLE;
+	pthread_mutex_unlock(&writer->mutex);
+	return true;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The thread that waits for the disk. The event loop hands it the file together with one list of
+ * records, and has neither until it takes both back.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "audit-file.h"
+
+struct audit_writer;
+
+/* Starts the thread, all signals blocked in it. 0, -ENOMEM, -EAGAIN, -EMFILE, -ENFILE. */
+int audit_writer_new(struct audit_writer **ret_writer);
+/* Joins the thread. Nothing may be handed over at that time. Takes NULL. */
+struct audit_writer *audit_writer_free(struct audit_writer *writer);
+
+/* Readable when there is something to take back. */
+int audit_writer_fd(const struct audit_writer *writer);
+
+/* Hands over the file and the records. Only one list at a time. */
+void audit_writer_hand(
+	struct audit_writer *writer, struct audit_file *file, struct audit_list *list, bool sync);
+
+/*
+ * Takes back the records, written or failed, and with them the file. wait: blocks until they are
+ * ready; otherwise false when they are not.
+ */
+bool audit_writer_take(struct audit_writer *writer, bool wait, struct audit_list *ret_list);

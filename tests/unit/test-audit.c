@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tests of the trail as the daemon sees it: append, done, group commit, durability, stop.
+ */
+#include "test-audit.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static unsigned int syncs;     /* atomic */
+static unsigned int sync_usec; /* how long each takes */
+static int sync_error;
+
+/* In place of the C library's: counted, slowed down or failed as a test wants. */
+int fdatasync(int fd)
+{
+	__atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST);
+	if (sync_usec)
+		usleep(sync_usec);
+	if (__atomic_load_n(&sync_error, __ATOMIC_SEQ_CST)) {
+		errno = __atomic_load_n(&sync_error, __ATOMIC_SEQ_CST);
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static unsigned int sync_count(void)
+{
+	return __atomic_load_n(&syncs, __ATOMIC_SEQ_CST);
+}
+
+static sd_event *loop;
+static struct audit *audit;
+static struct audit_settings settings;
+
+static int open_trail(void)
+{
+	settings.path = path;
+	ck_assert_int_ge(sd_event_new(&loop), 0);
+	return audit_new(loop, &settings, &audit);
+}
+
+static void close_trail(void)
+{
+	audit = audit_free(audit);
+	loop = sd_event_unref(loop);
+}
+
+/* The results in the order in which they came. */
+static struct {
+	uintptr_t number;
+	int result;
+	uint64_t sequence;
+} results[20000];
+static size_t n_results;
+
+static void on_done(void *userdata, int result)
+{
+	results[n_results].number = (uintptr_t)userdata;
+	results[n_results].result = result;
+	results[n_results++].sequence = audit ? audit_sequence(audit) : 0;
+}
+
+static int append(const struct audit_event *event, size_t number)
+{
+	return audit_append(audit, event, on_done, (void *)number);
+}
+
+static void run_until(size_t n)
+{
+	while (n_results < n)
+		ck_assert_int_gt(sd_event_run(loop, 10000000), 0);
+}
+
+static void check_order(size_t n)
+{
+	ck_assert_uint_eq(n_results, n);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_uint_eq(results[i].number, i);
+}
+
+static void many(enum policy_durability durability, size_t n)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_trail(), 0);
+	audit_set_durability(audit, durability);
+	for (size_t i = 0; i < n; i++) {
+		size_t before = n_results;
+
+		ck_assert_int_eq(append(&event, i), 0);
+		ck_assert_uint_eq(n_results, before);
+		if (i % 7 == 0)
+			ck_assert_int_ge(sd_event_run(loop, 0), 0);
+	}
+	run_until(n);
+	check_order(n);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_int_eq(results[i].result, 0);
+		ck_assert_uint_eq(results[i].sequence, i + 1);
+	}
+	ck_assert_uint_eq(audit_sequence(audit), n);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), n);
+}
+
+START_TEST(chain_written)
+{
+	many(POLICY_WRITTEN, 5000);
+}
+END_TEST
+
+START_TEST(chain_synced)
+{
+	many(POLICY_SYNCED, 5000);
+}
+END_TEST
+
+START_TEST(group_commit)
+{
+	struct audit_event event = sample_grant();
+
+	ck_assert_int_eq(open_trail(), 0);
+	sync_usec = 50000;
+	ck_assert_int_eq(append(&event, 0), 0);
+	while (!sync_count())
+		ck_assert_int_ge(sd_event_run(loop, 1000), 0);
+	/* The first is under way; whatever comes now goes with the second. */
+	for (size_t i = 1; i < 500; i++)
+		ck_assert_int_eq(append(&event, i), 0);
+	run_until(500);
+	check_order(500);
+	ck_assert_uint_le(sync_count(), 3);
+	ck_assert_uint_eq(audit_sequence(audit), 500);
+	close_trail();
+}
+END_TEST
+
+START_TEST(one_turn_one_write)
+{
+	struct audit_event event = sample_grant();
+
+	ck_assert_int_eq(open_trail(), 0);
+	for (size_t i = 0; i < 64; i++)
+		ck_assert_int_eq(append(&event, i), 0);
+	run_until(64);
+	ck_assert_uint_eq(sync_count(), 1);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	ck_assert_int_eq(append(&event, 64), 0);
+	run_until(65);
+	ck_assert_uint_eq(sync_count(), 1);
+	check_order(65);
+	close_trail();
+	/* What was only written is synced at the end. */
+	ck_assert_uint_eq(sync_count(), 2);
+}
+END_TEST
+
+START_TEST(durability_changes_under_way)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_trail(), 0);
+	sync_usec = 20000;
+	ck_assert_int_eq(append(&event, 0), 0);
+	while (!sync_count())
+		ck_assert_int_ge(sd_event_run(loop, 1000), 0);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	ck_assert_int_eq(append(&event, 1), 0);
+	run_until(2);
+	ck_assert_uint_eq(sync_count(), 1);
+	/* A record appended as synced stays so. */
+	audit_set_durability(audit, POLICY_SYNCED);
+	ck_assert_int_eq(append(&event, 2), 0);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	ck_assert_int_eq(append(&event, 3), 0);
+	run_until(4);
+	ck_assert_uint_eq(sync_count(), 2);
+	check_order(4);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), 4);
+}
+END_TEST
+
+START_TEST(sync_fails)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(append(&event, 0), 0);
+	run_until(1);
+	__atomic_store_n(&sync_error, EIO, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(append(&event, 1), 0);
+	ck_assert_int_eq(append(&event, 2), 0);
+	run_until(3);
+	ck_assert_int_eq(results[1].result, -EIO);
+	ck_assert_int_eq(results[2].result, -EIO);
+	ck_assert_uint_eq(audit_sequence(audit), 1);
+	ck_assert_uint_eq(file_verify(path, &chain), 1);
+	__atomic_store_n(&sync_error, 0, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(append(&event, 3), 0);
+	run_until(4);
+	ck_assert_int_eq(results[3].result, 0);
+	check_order(4);
+	close_trail();
+	/* It, and the record that says what is missing. */
+	memset(&chain, 0, sizeof(chain));
+	ck_assert_uint_eq(file_verify(path, &chain), 4 - 1);
+	ck_assert_uint_eq(
+		file_count(path, "2 events could not be recorded: Input/output error"), 1);
+}
+END_TEST
+
+START_TEST(free_with_waiting)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_trail(), 0);
+	sync_usec = 20000;
+	ck_assert_int_eq(append(&event, 0), 0);
+	while (!sync_count())
+		ck_assert_int_ge(sd_event_run(loop, 1000), 0);
+	for (size_t i = 1; i < 100; i++)
+		ck_assert_int_eq(append(&event, i), 0);
+	close_trail();
+	check_order(100);
+	for (size_t i = 0; i < 100; i++)
+		ck_assert_int_eq(results[i].result, 0);
+	ck_assert_uint_eq(file_verify(path, &chain), 100);
+}
+END_TEST
+
+/* A done function that reports another event. */
+static void on_done_again(void *userdata, int result)
+{
+	struct audit_event event = sample_grant();
+
+	ck_assert_int_eq(result, 0);
+	event.kind = AUDIT_UNDELIVERED;
+	ck_assert_int_eq(append(&event, (size_t)(uintptr_t)userdata), 0);
+}
+
+START_TEST(append_in_done)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(audit_append(audit, &event, on_done_again, (void *)0), 0);
+	run_until(1);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	ck_assert_int_eq(audit_append(audit, &event, on_done_again, (void *)1), 0);
+	run_until(2);
+	check_order(2);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), 4);
+}
+END_TEST
+
+static void on_done_closing(void *userdata, int result)
+{
+	struct audit_event event = sample_grant();
+
+	(void)userdata;
+	ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(append(&event, 0), -ENOBUFS);
+	n_results++;
+}
+
+START_TEST(append_while_closing)
+{
+	struct audit_event event = sample_grant();
+
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(audit_append(audit, &event, on_done_closing, NULL), 0);
+	audit_free(audit);
+	ck_assert_uint_eq(n_results, 1);
+	sd_event_unref(loop);
+}
+END_TEST
+
+START_TEST(queue_bounded)
+{
+	struct audit_event event = sample_grant();
+	size_t n = 0;
+
+	ck_assert_int_eq(open_trail(), 0);
+	while (append(&event, n) == 0)
+		ck_assert_uint_lt(++n, ARRAY_SIZE(results));
+	ck_assert_int_eq(append(&event, n), -ENOBUFS);
+	ck_assert_uint_gt(n, 1000);
+	run_until(n);
+	check_order(n);
+	ck_assert_int_eq(append(&event, n), 0);
+	run_until(n + 1);
+	close_trail();
+}
+END_TEST
+
+START_TEST(queue_bounded_in_bytes)
+{
+	struct audit_event event = sample_grant();
+	static char long_text[5000];
+	size_t n = 0;
+
+	memset(long_text, '\n', sizeof(long_text) - 1);
+	event.reason = event.heap = event.rule = long_text;
+	ck_assert_int_eq(open_trail(), 0);
+	while (append(&event, n) == 0)
+		n++;
+	ck_assert_uint_lt(n * 12000, 20u << 20);
+	run_until(n);
+	check_order(n);
+	close_trail();
+}
+END_TEST
+
+START_TEST(fds_and_restart)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+	size_t before;
+
+	settings.journal = true;
+	settings.fold_after = 3;
+	settings.fold_usec = 1000000;
+	before = fd_count();
+	for (size_t i = 0; i < 20; i++) {
+		ck_assert_int_eq(open_trail(), 0);
+		ck_assert_uint_eq(audit_sequence(audit), 2 * i);
+		ck_assert_int_eq(append(&event, 2 * i), 0);
+		run_until(2 * i + 1);
+		ck_assert_int_eq(append(&event, 2 * i + 1), 0);
+		close_trail();
+	}
+	ck_assert_uint_le(fd_count(), before + 1); /* the journal's socket stays */
+	check_order(40);
+	ck_assert_uint_eq(file_verify(path, &chain), 40);
+}
+END_TEST
+
+START_TEST(open_fails_clean)
+{
+	size_t before = fd_count();
+
+	ck_assert_int_eq(open_trail(), 0);
+	for (int i = 0; i < 3; i++) {
+		struct audit *other = NULL;
+
+		ck_assert_int_eq(audit_new(loop, &settings, &other), -EBUSY);
+		ck_assert_ptr_null(other);
+	}
+	close_trail();
+	ck_assert_uint_eq(fd_count(), before);
+	ck_assert_ptr_null(audit_free(NULL));
+}
+END_TEST
+
+START_TEST(rotation_in_both_modes)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+	size_t n = 0;
+
+	settings.rotate_bytes = 20000;
+	ck_assert_int_eq(open_trail(), 0);
+	for (int round = 0; round < 2; round++) {
+		audit_set_durability(audit, round ? POLICY_SYNCED : POLICY_WRITTEN);
+		for (size_t i = 0; i < 200; i++) {
+			ck_assert_int_eq(append(&event, n++), 0);
+			if (i % 3 == 0)
+				run_until(n);
+		}
+	}
+	run_until(n);
+	check_order(n);
+	close_trail();
+	ck_assert_uint_gt(folder_count("audit.jsonl."), 5);
+	for (;;) {
+		char name[256];
+
+		snprintf(name, sizeof(name), "%s.%020ju", path, (uintmax_t)chain.sequence + 1);
+		if (access(name, F_OK) < 0)
+			break;
+		file_verify(name, &chain);
+	}
+	file_verify(path, &chain);
+	ck_assert_uint_eq(chain.sequence, n);
+}
+END_TEST
+
+START_TEST(rotation_fails)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+	char name[256];
+
+	/* The name is taken: the trail goes on in a longer file and says so. */
+	settings.rotate_bytes = 5000;
+	ck_assert_int_eq(open_trail(), 0);
+	snprintf(name, sizeof(name), "%s.%020d", path, 1);
+	file_write(name, "x", 1);
+	for (size_t i = 0; i < 30; i++) {
+		ck_assert_int_eq(append(&event, i), 0);
+		run_until(i + 1);
+		ck_assert_int_eq(results[i].result, 0);
+	}
+	close_trail();
+	check_order(30);
+	ck_assert_uint_gt(file_verify(path, &chain), 30);
+	ck_assert_uint_gt(file_count(path, "could not be rotated"), 0);
+	ck_assert_uint_le(file_count(path, "could not be rotated"), 2);
+}
+END_TEST
+
+START_TEST(rotation_fails_at_every_record)
+{
+	struct audit_event event = sample_grant();
+	char name[256];
+
+	/* So small that each record would rotate: the stop comes to an end all the same. */
+	settings.rotate_bytes = 1;
+	ck_assert_int_eq(open_trail(), 0);
+	snprintf(name, sizeof(name), "%s.%020d", path, 1);
+	file_write(name, "x", 1);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(append(&event, i), 0);
+	close_trail();
+	check_order(3);
+}
+END_TEST
+
+START_TEST(reports)
+{
+	struct audit_event event = sample_grant();
+	struct chain chain = { 0 };
+	size_t size = 0;
+	char *text;
+
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(append(&event, 0), 0);
+	close_trail();
+	text = file_read(path, &size);
+	text = realloc(text, size + 20);
+	memcpy(text + size, "{\"seq\":2,\"prev\":\"01", 19);
+	file_write(path, text, size + 19);
+	ck_assert_int_eq(open_trail(), 0);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), 2);
+	ck_assert_uint_eq(file_count(path, "incomplete last record of 19 bytes was cut off"), 1);
+
+	file_write(path, "what is this?\n", 14);
+	ck_assert_int_eq(open_trail(), 0);
+	close_trail();
+	memset(&chain, 0, sizeof(chain));
+	ck_assert_uint_eq(file_verify(path, &chain), 1);
+	ck_assert_uint_eq(file_count(path, "audit.jsonl.damaged-1 and a new chain begins"), 1);
+	free(text);
+}
+END_TEST
+
+START_TEST(folding)
+{
+	struct audit_event event = sample_denial(), grant = sample_grant();
+	struct chain chain = { 0 };
+
+	settings.fold_after = 3;
+	settings.fold_usec = 60000000;
+	ck_assert_int_eq(open_trail(), 0);
+	for (size_t i = 0; i < 100; i++)
+		ck_assert_int_eq(append(i == 50 ? &grant : &event, i), 0);
+	run_until(100);
+	check_order(100);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), 5);
+	ck_assert_uint_eq(file_count(path, "\"event\":\"deny\""), 4);
+	ck_assert_uint_eq(file_count(path, "\"repeated\":96}"), 1);
+}
+END_TEST
+
+START_TEST(folded_and_then_unwritten)
+{
+	struct audit_event event = sample_denial(), grant = sample_grant();
+
+	/* What a counted record that fails stood for is counted on. */
+	settings.fold_after = 1;
+	settings.fold_usec = 20000;
+	ck_assert_int_eq(open_trail(), 0);
+	__atomic_store_n(&sync_error, EIO, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < 10; i++)
+		ck_assert_int_eq(append(&event, i), 0);
+	run_until(10);
+	while (sync_count() < 2)
+		ck_assert_int_ge(sd_event_run(loop, 100000), 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(sd_event_run(loop, 5000), 0);
+	__atomic_store_n(&sync_error, 0, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(append(&grant, 10), 0);
+	run_until(11);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "\"reason\":\"10 events could not be recorded"), 1);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("audit");
+
+	tcase_add_test(tcase, chain_written);
+	tcase_add_test(tcase, chain_synced);
+	tcase_add_test(tcase, group_commit);
+	tcase_add_test(tcase, one_turn_one_write);
+	tcase_add_test(tcase, durability_changes_under_way);
+	tcase_add_test(tcase, sync_fails);
+	tcase_add_test(tcase, free_with_waiting);
+	tcase_add_test(tcase, append_in_done);
+	tcase_add_test(tcase, append_while_closing);
+	tcase_add_test(tcase, queue_bounded);
+	tcase_add_test(tcase, queue_bounded_in_bytes);
+	tcase_add_test(tcase, fds_and_restart);
+	tcase_add_test(tcase, open_fails_clean);
+	tcase_add_test(tcase, rotation_in_both_modes);
+	tcase_add_test(tcase, rotation_fails);
+	tcase_add_test(tcase, rotation_fails_at_every_record);
+	tcase_add_test(tcase, reports);
+	tcase_add_test(tcase, folding);
+	tcase_add_test(tcase, folded_and_then_unwritten);
+	return run_tests("audit", tcase);
+}
