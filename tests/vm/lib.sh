@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# What the scripts in this folder share: where the cache is and how an entry of it comes to be.
+# An entry is a folder TYPE-NAME-KEY, the key a digest of all that it was made from. It is made
+# under another name and renamed when complete, so that a half-made one is never taken for good.
+
+# root by sudo or su may lack these
+PATH=$PATH:/usr/sbin:/sbin
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${CCBUF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ccbuf}/vm
+
+say() {
+	echo "vm: $*"
+}
+
+die() {
+	echo "vm: $*" >&2
+	exit 1
+}
+
+# apt's settings for getting out of this machine, for an apt elsewhere
+host_apt_options() {
+	apt-config dump | grep -E '^Acquire::(https?|ftp)::Proxy |^Acquire::Check-Valid-Until ' || true
+}
+
+default_kernel() {
+	case $1 in
+	bookworm) echo 6.1 ;;
+	trixie) echo 6.12 ;;
+	*) die "no such suite: $1 (bookworm or trixie)" ;;
+	esac
+}
+
+# Where apt finds a kernel of that version.
+kernel_suite() {
+	case $1 in
+	6.1) echo bookworm ;;
+	6.12) echo trixie ;;
+	*) echo trixie-backports ;;
+	esac
+}
+
+# cache_entry TYPE NAME MAKER [INPUT...]: the path of the entry in $entry, made by
+# `MAKER NAME FOLDER` if it is not there; INPUT are further files that it depends on.
+cache_entry() {
+	local type=$1 name=$2 maker=$3 key old tmp log
+	shift 3
+	key=$(cat "$maker" "$@" | sha256sum | cut -c1-12)
+	entry=$cache/$type-$name-$key
+	if [ -d "$entry" ]; then
+		return 0
+	fi
+	for old in "$cache/$type-$name"-????????????{,.tmp}; do
+		if [ -e "$old" ]; then
+			remove_tree "$old"
+		fi
+	done
+	tmp=$entry.tmp
+	log=$cache/$type-$name.log
+	say "making $type $name (log: $log)"
+	mkdir -p "$tmp"
+	if ! "$maker" "$name" "$tmp" >"$log" 2>&1 </dev/null; then
+		tail -n 30 "$log" >&2
+		remove_tree "$tmp"
+		die "making $type $name failed"
+	fi
+	mv "$tmp" "$entry"
+}
+
+# Removes a tree that was a root, never anything mounted below it.
+remove_tree() {
+	rm -rf --one-file-system "$1"
+}
