@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Heaps and their buffers. It must never read what a buffer holds, and never map one but to zero
+ * it.
+ */
+#include "heap.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "platform.h"
+#include "util.h"
+
+#define QUICK_MAX (1u << 20)
+
+struct heaps {
+	const char *folder;
+	struct heap emulated;
+	struct heap *nodes;
+};
+
+struct heaps *heaps_new(const char *folder)
+{
+	struct heaps *heaps = calloc(1, sizeof(*heaps));
+
+	if (!heaps)
+		return NULL;
+	heaps->folder = folder;
+	heaps->emulated = (struct heap){ .name = (char *)HEAP_EMULATED, .fd = -1 };
+	return heaps;
+}
+
+struct heaps *heaps_free(struct heaps *heaps)
+{
+	if (!heaps)
+		return NULL;
+	while (heaps->nodes) {
+		struct heap *heap = heaps->nodes;
+
+		heaps->nodes = heap->next;
+		close_fd(&heap->fd);
+		free(heap->name);
+		free(heap);
+	}
+	free(heaps);
+	return NULL;
+}
+
+static int open_node(struct heaps *heaps, const char *name, const struct heap **ret_heap)
+{
+	cleanup(cleanup_fd) int folder = -1;
+	cleanup(cleanup_fd) int fd = -1;
+	struct heap *heap;
+	struct stat st;
+
+	folder = open(heaps->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISCHR(st.st_mode))
+		return -ENODEV;
+	heap = calloc(1, sizeof(*heap));
+	if (!heap)
+		return -ENOMEM;
+	heap->name = strdup(name);
+	if (!heap->name) {
+		free(heap);
+		return -ENOMEM;
+	}
+	heap->fd = steal_fd(&fd);
+	heap->next = heaps->nodes;
+	heaps->nodes = heap;
+	*ret_heap = heap;
+	return 0;
+}
+
+int heaps_get(struct heaps *heaps, const char *name, const struct heap **ret_heap)
+{
+	if (streq(name, HEAP_EMULATED)) {
+		*ret_heap = &heaps->emulated;
+		return 0;
+	}
+	if (!name[0] || name[0] == '.' || strchr(name, '/'))
+		return -EINVAL;
+	for (const struct heap *heap = heaps->nodes; heap; heap = heap->next) {
+		if (streq(heap->name, name)) {
+			*ret_heap = heap;
+			return 0;
+		}
+	}
+	return open_node(heaps, name, ret_heap);
+}
+
+void heaps_explain(const struct heaps *heaps, const char *name, enum exposure exposure, int error,
+	char *text, size_t size)
+{
+	bool folder = access(heaps->folder, F_OK) == 0;
+
+	if (error != -ENOENT)
+		snprintf(text, size, "%s/%s cannot be opened: %s", heaps->folder, name,
+			strerror(-error));
+	else if (exposure == EXPOSURE_SHARED && streq(platform_name(), "none"))
+		snprintf(text, size,
+			"there is no heap %s: this machine is not a confidential VM, so there is "
+			"no "
+			"memory to share with the host",
+			name);
+	else if (exposure == EXPOSURE_SHARED)
+		snprintf(text, size,
+			"there is no heap %s: the kernel is built without it "
+			"(CONFIG_DMABUF_HEAPS_CC_SYSTEM) and module ccbuf_heap is not loaded",
+			name);
+	else if (!folder)
+		snprintf(text, size,
+			"there is no heap %s: %s is missing, the kernel is built without "
+			"CONFIG_DMABUF_HEAPS",
+			name, heaps->folder);
+	else
+		snprintf(text, size, "there is no heap %s in %s", name, heaps->folder);
+}
+
+int heaps_each(struct heaps *heaps, void (*visit)(void *userdata, const char *name), void *userdata)
+{
+	DIR *folder;
+	struct dirent *entry;
+
+	visit(userdata, HEAP_EMULATED);
+	folder = opendir(heaps->folder);
+	if (!folder)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			visit(userdata, entry->d_name);
+	closedir(folder);
+	return 0;
+}
+
+bool heap_counts(const struct heap *heap)
+{
+	return heap->fd >= 0;
+}
+
+bool heap_is_quick(const struct heap *heap, uint64_t size)
+{
+	return heap->fd < 0 && size <= QUICK_MAX;
+}
+
+bool heap_can_read_only(const struct heap *heap, enum exposure exposure)
+{
+	return heap->fd < 0 || exposure != EXPOSURE_SHARED;
+}
+
+static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
+{
+	cleanup(cleanup_fd) int fd = memfd_create("ccbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	if (fd < 0)
+		return -errno;
+	/* Real pages now, as a heap gives: a peer must not meet SIGBUS later. */
+	if (fallocate(fd, 0, 0, (off_t)size) < 0)
+		return errno == ENOSPC || errno == EFBIG ? -ENOMEM : -errno;
+	/* A memfd can be reopened for writing by any holder; only a seal keeps it read-only. */
+	if (read_only)
+		seals |= F_SEAL_WRITE;
+	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int sync_access(int fd, uint64_t flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	while (ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0)
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	return 0;
+}
+
+static int zero(int fd, uint64_t size)
+{
+	void *memory;
+	int r, s;
+
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	r = sync_access(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE);
+	if (r >= 0) {
+		explicit_bzero(memory, size);
+		r = sync_access(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+	}
+	s = munmap(memory, size) < 0 ? -errno : 0;
+	return r < 0 ? r : s;
+}
+
+static int alloc_dma_buf(
+	const struct heap *heap, enum exposure exposure, uint64_t size, bool read_only, int *ret_fd)
+{
+	struct dma_heap_allocation_data data = {
+		.len = size,
+		.fd_flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC,
+	};
+	cleanup(cleanup_fd) int fd = -1;
+	int r;
+
+	while (ioctl(heap->fd, DMA_HEAP_IOCTL_ALLOC, &data) < 0)
+		if (errno != EINTR)
+			return -errno;
+	fd = (int)data.fd;
+	if (exposure == EXPOSURE_SHARED) {
+		r = zero(fd, size);
+		if (r < 0)
+			return r;
+	}
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size, bool read_only,
+	int *ret_fd, uint64_t *ret_inode)
+{
+	cleanup(cleanup_fd) int fd = -1;
+	struct stat st;
+	int r;
+
+	r = heap->fd < 0 ? alloc_emulated(size, read_only, &fd)
+			 : alloc_dma_buf(heap, exposure, size, read_only, &fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*ret_inode = st.st_ino;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int64_t heap_holders(int fd)
+{
+	char path[48], text[512];
+	cleanup(cleanup_fd) int info = -1;
+	const char *count;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return -errno;
+	n = read(info, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = 0;
+	/* The kernel writes size, count, exp_name and then name, which a holder chooses and which
+	 * may hold newlines: the first line of that key is the kernel's. */
+	count = strstr(text, "\ncount:\t");
+	if (!count)
+		return -ENODATA;
+	return strtoll(count + strlen("\ncount:\t"), NULL, 10) - 1;
+}
