@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The policy in force. It must never be half of one: a load that fails changes nothing.
+ */
+#include "broker.h"
+
+#include <stdio.h>
+
+#include "log.h"
+#include "util.h"
+
+static char *join_lines(const struct policy_errors *errors)
+{
+	size_t size = 1;
+	char *text, *p;
+
+	for (size_t i = 0; i < errors->count; i++)
+		size += strlen(errors->lines[i]) + 1;
+	text = malloc(size);
+	if (!text)
+		return NULL;
+	p = text;
+	for (size_t i = 0; i < errors->count; i++)
+		p += sprintf(p, "%s%s", i ? "\n" : "", errors->lines[i]);
+	*p = 0;
+	return text;
+}
+
+static void record(struct broker *broker, enum verdict verdict, const char *reason)
+{
+	struct audit_event event = {
+		.kind = AUDIT_POLICY,
+		.verdict = verdict,
+		.reason = reason,
+		.policy = broker->policy ? policy_digest(broker->policy) : NULL,
+	};
+
+	broker_note_audit(broker, audit_append(broker->audit, &event, NULL, NULL));
+}
+
+static void refuse(struct broker *broker, const struct policy_errors *errors)
+{
+	free(broker->policy_error);
+	broker->policy_error = join_lines(errors);
+	for (size_t i = 0; i < errors->count; i++)
+		log_error("policy: %s", errors->lines[i]);
+	if (broker->policy)
+		log_error("policy: %zu mistake%s; the policy in force is kept", errors->count,
+			errors->count == 1 ? "" : "s");
+	record(broker, VERDICT_MALFORMED, broker->policy_error);
+}
+
+int broker_load_policy(struct broker *broker)
+{
+	struct policy_errors errors = { 0 };
+	struct policy *policy;
+	int r;
+
+	r = policy_load(broker->policy_dirs, broker->policy_trusted_uid, &errors, &policy);
+	if (r < 0) {
+		if (errors.count)
+			refuse(broker, &errors);
+		else
+			log_error("policy: cannot be loaded: %s", strerror(-r));
+	} else {
+		policy_unref(broker->policy);
+		broker->policy = policy;
+		free(steal_pointer(&broker->policy_error));
+		audit_set_durability(broker->audit, policy_settings(policy)->durability);
+		record(broker, VERDICT_GRANTED, NULL);
+	}
+	policy_errors_done(&errors);
+	if (broker->on_policy_changed)
+		broker->on_policy_changed(broker->on_policy_changed_userdata);
+	return r;
+}
+
+bool broker_is_admin(const struct broker *broker, const struct peer *peer)
+{
+	if (peer->identity.uid == 0)
+		return true;
+	return broker->admin_gid != (gid_t)-1 && peer_in_group(peer, broker->admin_gid);
+}
+
+void broker_note_audit(struct broker *broker, int result)
+{
+	bool failing = result < 0;
+
+	if (failing && !broker->audit_failing)
+		log_error("audit: records cannot be written, nothing is granted until they can: %s",
+			strerror(-result));
+	if (!failing && broker->audit_failing)
+		log_info("audit: records are written again");
+	broker->audit_failing = failing;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The broker: what the steps of a grant work on, made once by main.c and shared by the front ends.
+ * It owns the policy in force and replaces it as a whole.
+ */
+#pragma once
+
+#include "audit.h"
+#include "heap.h"
+#include "host.h"
+#include "ledger.h"
+#include "policy-load.h"
+#include "workers.h"
+
+#define ADMIN_GROUP "ccbuf-admin"
+
+struct broker {
+	sd_event *loop;
+	struct host host;
+	struct heaps *heaps;
+	struct workers *workers;
+	struct audit *audit;
+	struct ledger *ledger;
+	struct policy *policy; /* in force; never NULL while a front end runs */
+	char *policy_error;    /* why the last load failed, one mistake a line; NULL if not */
+	const char *const *policy_dirs; /* NULL-terminated */
+	uid_t policy_trusted_uid;
+	gid_t admin_gid; /* of ADMIN_GROUP; (gid_t)-1 where there is none */
+	bool audit_failing;
+	unsigned int n_requests;		   /* under way, in either front end */
+	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */
+	void *on_policy_changed_userdata;
+};
+
+/*
+ * Loads the policy folders and puts what they say in force, or keeps the policy in force and sets
+ * policy_error. Writes a `policy` record either way. 0, -EINVAL when it does not parse, or another
+ * negative errno.
+ */
+int broker_load_policy(struct broker *broker);
+
+/* Whether a peer may administer: root and members of ADMIN_GROUP. */
+bool broker_is_admin(const struct broker *broker, const struct peer *peer);
+
+/* Takes note of how a record went (0 or a negative errno): tells the journal when the trail cannot
+ * be written and when it can be again, once each, however many requests meet it. */
+void broker_note_audit(struct broker *broker, int result);

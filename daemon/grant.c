@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The order of the steps of a grant. It must never send an fd before its record is durable, and
+ * never leave a buffer charged that nobody got.
+ */
+#include "grant.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "util.h"
+
+#define LARGE_JOB                                                                                  \
+	(UINT64_C(1) << 20) /* bytes; above, a request waits in the lane of large ones             \
+			     */
+
+struct grant_op {
+	struct job job; /* first: the workers' handle */
+	struct broker *broker;
+	struct peer *peer;
+	struct policy *policy; /* that decides, whatever is loaded meanwhile */
+	struct request request;
+	struct decision decision;
+	const struct heap *heap;
+	uint64_t size; /* of each buffer, whole pages */
+	grant_reply reply;
+	void *userdata;
+	int error;	   /* of the allocation */
+	uint32_t n_grants; /* 0 or request.count */
+	struct grant *grants[REQUEST_COUNT_MAX];
+	int fds[REQUEST_COUNT_MAX];
+	uint64_t inodes[REQUEST_COUNT_MAX];
+};
+
+static void let_go(struct grant_op *op)
+{
+	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
+		close_fd(&op->fds[i]);
+	for (uint32_t i = 0; i < op->n_grants; i++)
+		ledger_cancel(op->broker->ledger, op->grants[i]);
+	op->n_grants = 0;
+}
+
+static void op_free(struct grant_op *op)
+{
+	let_go(op);
+	op->broker->n_requests--;
+	policy_unref(op->policy);
+	peer_unref(op->peer);
+	free(op);
+}
+
+/* --- records --- */
+
+static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
+{
+	struct audit_buffer buffers[REQUEST_COUNT_MAX];
+	const struct decision *decision = &op->decision;
+	struct audit_event event = {
+		.kind = kind,
+		.peer = &op->peer->identity,
+		.request = &op->request,
+		.heap = decision->heap,
+		.exposure = decision->heap ? decision->exposure : EXPOSURE_UNKNOWN,
+		.size = op->n_grants ? op->size : 0,
+		.buffers = buffers,
+		.n_buffers = op->n_grants,
+		.rule = decision->rule ? decision->rule->name : NULL,
+		.verdict = decision->verdict,
+		.reason = decision->reason[0] ? decision->reason : NULL,
+		.policy = policy_digest(op->policy),
+	};
+
+	for (uint32_t i = 0; i < op->n_grants; i++)
+		buffers[i] = (struct audit_buffer){ op->grants[i]->id, op->inodes[i] };
+	return audit_append(op->broker->audit, &event, done, op);
+}
+
+static void reply(struct grant_op *op)
+{
+	struct outcome outcome = {
+		.verdict = op->decision.verdict,
+		.rule = op->decision.rule ? op->decision.rule->name : NULL,
+		.reason = op->decision.reason,
+		.count = op->n_grants,
+		.fds = op->fds,
+		.grants = op->grants,
+	};
+
+	op->reply(op->userdata, op, &outcome);
+}
+
+/* --- refusals --- */
+
+static void on_refusal_recorded(void *userdata, int result)
+{
+	struct grant_op *op = userdata;
+
+	/* Nothing is handed out, so the peer may hear so even if the record failed. */
+	broker_note_audit(op->broker, result);
+	reply(op);
+}
+
+static void refuse(struct grant_op *op, enum verdict verdict)
+{
+	int r;
+
+	op->decision.verdict = verdict;
+	let_go(op);
+	r = record(op, AUDIT_DENY, on_refusal_recorded);
+	if (r < 0)
+		on_refusal_recorded(op, r);
+}
+
+static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+	printf_like(3, 4);
+
+static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(op->decision.reason, sizeof(op->decision.reason), format, arguments);
+	va_end(arguments);
+	refuse(op, verdict);
+}
+
+/* --- the steps, last one first --- */
+
+static void refuse_changed(struct grant_op *op, int error)
+{
+	/* The record of the grant stands already. */
+	op->decision.verdict = VERDICT_IDENTITY_CHANGED;
+	snprintf(op->decision.reason, sizeof(op->decision.reason), "%s",
+		error == -ESRCH ? "the process that asked is gone"
+				: "the process has other credentials or runs another program than "
+				  "when it connected");
+	broker_note_audit(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	let_go(op);
+	reply(op);
+}
+
+static void on_grant_recorded(void *userdata, int result)
+{
+	struct grant_op *op = userdata;
+	int r;
+
+	broker_note_audit(op->broker, result);
+	if (result < 0) {
+		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
+			strerror(-result));
+		return;
+	}
+	r = peer_check(op->peer);
+	if (r < 0) {
+		refuse_changed(op, r);
+		return;
+	}
+	reply(op);
+}
+
+static void on_allocated(struct job *job)
+{
+	struct grant_op *op = (struct grant_op *)job;
+	int r;
+
+	if (op->error == -ENOMEM) {
+		refuse_saying(op, VERDICT_OUT_OF_MEMORY,
+			"heap %s has no %ju bytes for %u buffer%s now", op->decision.heap,
+			(uintmax_t)op->size, op->request.count, op->request.count == 1 ? "" : "s");
+		return;
+	}
+	if (op->error < 0) {
+		refuse_saying(op, VERDICT_INTERNAL, "heap %s failed: %s", op->decision.heap,
+			strerror(-op->error));
+		return;
+	}
+	for (uint32_t i = 0; i < op->n_grants; i++)
+		op->grants[i]->inode = op->inodes[i];
+	r = record(op, AUDIT_GRANT, on_grant_recorded);
+	if (r < 0)
+		on_grant_recorded(op, r);
+}
+
+static void allocate(struct job *job)
+{
+	struct grant_op *op = (struct grant_op *)job;
+
+	for (uint32_t i = 0; i < op->n_grants && op->error == 0; i++)
+		op->error = heap_alloc(op->heap, op->decision.exposure, op->size,
+			op->request.read_only, &op->fds[i], &op->inodes[i]);
+}
+
+static bool round_to_pages(uint64_t size, uint64_t *ret_size)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (__builtin_add_overflow(size, page - 1, &size) || size > INT64_MAX)
+		return false;
+	*ret_size = size & ~(page - 1);
+	return true;
+}
+
+static void decide(struct grant_op *op)
+{
+	struct decision *decision = &op->decision;
+	struct broker *broker = op->broker;
+	enum verdict verdict;
+	int r;
+
+	policy_decide(op->policy, &op->peer->identity, &op->request, decision);
+	if (decision->verdict != VERDICT_GRANTED) {
+		refuse(op, decision->verdict);
+		return;
+	}
+	if (!round_to_pages(op->request.size, &op->size)) {
+		refuse_saying(op, VERDICT_BAD_SIZE, "%ju bytes are more than can be addressed",
+			(uintmax_t)op->request.size);
+		return;
+	}
+	r = heaps_get(broker->heaps, decision->heap, &op->heap);
+	if (r < 0) {
+		heaps_explain(broker->heaps, decision->heap, decision->exposure, r,
+			decision->reason, sizeof(decision->reason));
+		refuse(op, VERDICT_HEAP_UNAVAILABLE);
+		return;
+	}
+	if (op->request.read_only && !heap_can_read_only(op->heap, decision->exposure)) {
+		refuse_saying(op, VERDICT_UNSUPPORTED,
+			"a read-only buffer of heap %s could not be zeroed before it is handed out",
+			decision->heap);
+		return;
+	}
+	verdict = ledger_reserve(broker->ledger, op->peer, &op->request, decision,
+		policy_settings(op->policy), op->size, op->grants, decision->reason);
+	if (verdict != VERDICT_GRANTED) {
+		refuse(op, verdict);
+		return;
+	}
+	op->n_grants = op->request.count;
+	if (heap_is_quick(op->heap, op->size * op->n_grants)) {
+		allocate(&op->job);
+		on_allocated(&op->job);
+		return;
+	}
+	workers_submit(broker->workers, &op->job);
+}
+
+int grant_request(struct broker *broker, struct peer *peer, const struct request *request,
+	grant_reply reply_function, void *userdata)
+{
+	struct grant_op *op = calloc(1, sizeof(*op));
+
+	if (!op)
+		return -ENOMEM;
+	op->broker = broker;
+	op->peer = peer_ref(peer);
+	op->policy = policy_ref(broker->policy);
+	op->request = *request;
+	op->reply = reply_function;
+	op->userdata = userdata;
+	for (uint32_t i = 0; i < REQUEST_COUNT_MAX; i++)
+		op->fds[i] = -1;
+	op->job = (struct job){
+		.owner = peer->identity.uid,
+		.large = request->count > 0 && request->size > LARGE_JOB / request->count,
+		.run = allocate,
+		.done = on_allocated,
+	};
+	broker->n_requests++;
+	decide(op);
+	return 0;
+}
+
+void grant_delivered(struct grant_op *op, int result)
+{
+	if (result < 0 && op->n_grants) {
+		snprintf(op->decision.reason, sizeof(op->decision.reason),
+			"the reply could not be sent: %s", strerror(-result));
+		broker_note_audit(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	}
+	for (uint32_t i = 0; result >= 0 && i < op->n_grants; i++) {
+		if (!heap_counts(op->heap))
+			close_fd(&op->fds[i]);
+		ledger_commit(op->broker->ledger, op->grants[i], &op->fds[i]);
+	}
+	if (result >= 0)
+		op->n_grants = 0;
+	op_free(op);
+}
+
+void grant_record_refusal(struct broker *broker, const struct peer *peer,
+	const struct request *request, enum verdict verdict, const char *reason)
+{
+	struct audit_event event = {
+		.kind = AUDIT_DENY,
+		.peer = peer ? &peer->identity : NULL,
+		.request = request,
+		.verdict = verdict,
+		.reason = reason,
+		.policy = policy_digest(broker->policy),
+	};
+
+	broker_note_audit(broker, audit_append(broker->audit, &event, NULL, NULL));
+}
