@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of the D-Bus front end share: bus.c (connection, signals), bus-peer.c (who calls),
+ * bus-methods.c (the interface), bus-why.c (Why). For nobody else.
+ */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "bus.h"
+
+#define BUS_NAME      "org.ccbuf.Broker1"
+#define BUS_PATH      "/org/ccbuf/Broker1"
+#define BUS_INTERFACE "org.ccbuf.Broker1"
+#define BUS_ERROR     "org.ccbuf.Broker1.Error."
+
+#define BUS_IN_FLIGHT_MAX 64 /* grant requests of one connection under way */
+#define BUS_PENDING_MAX	  64 /* calls that wait for their connection's credentials */
+
+struct bus {
+	struct broker *broker;
+	sd_bus *connection;
+	sd_bus_slot *object, *name;
+	void *peers; /* of tsearch(3), by unique name */
+	void (*on_ready)(void *userdata, int result);
+	void *userdata;
+};
+
+/* A connection of the bus, by unique name. */
+struct bus_peer {
+	struct bus *bus;
+	char *name;
+	struct peer *peer; /* NULL until the credentials are here */
+	unsigned int refs; /* one of the bus while connected, one a call under way */
+	unsigned int in_flight;
+	unsigned int n_pending;
+	struct bus_call *pending;
+	sd_bus_slot *credentials;
+	sd_bus_track *track;
+	bool gone;
+};
+
+/* What handles a call once its peer is known: replies itself, or returns a negative errno. */
+typedef int (*bus_handler)(struct bus_peer *bus_peer, sd_bus_message *message);
+
+/* Finds out who sent a call, then has it handled. Suits a vtable's method: returns 1 or a negative
+ * errno. */
+int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler);
+void bus_peer_put(struct bus_peer *bus_peer);
+void bus_peers_free(struct bus *bus);
+
+/* Replies with error org.ccbuf.Broker1.Error.VERDICT; rule may be NULL. */
+int bus_reply_refusal(
+	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason);
+/* The same, recorded as a refusal of the peer's. */
+int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
+	enum verdict verdict, const char *reason);
+
+extern const sd_bus_vtable bus_vtable[];
+
+int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message);
+
+/* Append one entry of an a{sv}. */
+int bus_append_string(sd_bus_message *message, const char *key, const char *value);
+int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value);
+int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value);
+int bus_append_bool(sd_bus_message *message, const char *key, bool value);
+/* Append the entries that describe a grant. */
+int bus_append_grant(sd_bus_message *message, const struct grant *grant);

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The interface org.ccbuf.Broker1: its methods and properties. It must never decide on a request.
+ */
+#include <stdio.h>
+
+#include "bus-internal.h"
+#include "config.h"
+#include "grant.h"
+#include "platform.h"
+#include "util.h"
+
+/* A Request call, until its outcome. */
+struct bus_exchange {
+	struct bus_peer *bus_peer;
+	sd_bus_message *message;
+};
+
+int bus_reply_refusal(
+	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), BUS_ERROR "%s", verdict_error_name(verdict));
+	if (rule)
+		return sd_bus_reply_method_errorf(message, name, "%s (rule %s)", reason, rule);
+	return sd_bus_reply_method_errorf(message, name, "%s", reason);
+}
+
+int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
+	enum verdict verdict, const char *reason)
+{
+	grant_record_refusal(bus_peer->bus->broker, bus_peer->peer, request, verdict, reason);
+	return bus_reply_refusal(message, verdict, NULL, reason);
+}
+
+/* --- Request --- */
+
+static void on_outcome(void *userdata, struct grant_op *op, const struct outcome *outcome)
+{
+	struct bus_exchange *exchange = userdata;
+	struct bus_peer *bus_peer = exchange->bus_peer;
+	int r = -ECONNRESET;
+
+	bus_peer->in_flight--;
+	if (!bus_peer->gone && outcome->verdict == VERDICT_GRANTED)
+		r = sd_bus_reply_method_return(exchange->message, "htt", outcome->fds[0],
+			outcome->grants[0]->id, outcome->grants[0]->size);
+	else if (!bus_peer->gone)
+		r = bus_reply_refusal(
+			exchange->message, outcome->verdict, outcome->rule, outcome->reason);
+	grant_delivered(op, r < 0 ? r : 0);
+	sd_bus_message_unref(exchange->message);
+	bus_peer_put(bus_peer);
+	free(exchange);
+}
+
+/* One option of a Request. 1 when it was one, 0 when the key is not known. */
+static int read_option(sd_bus_message *message, const char *key, struct request *request)
+{
+	const char *untrusted_label;
+	int value, r;
+
+	if (streq(key, "accept-shared") || streq(key, "read-only")) {
+		r = sd_bus_message_read(message, "v", "b", &value);
+		if (r < 0)
+			return r;
+		if (key[0] == 'a')
+			request->accept_shared = value;
+		else
+			request->read_only = value;
+		return 1;
+	}
+	if (!streq(key, "label"))
+		return 0;
+	r = sd_bus_message_read(message, "v", "s", &untrusted_label);
+	if (r < 0)
+		return r;
+	if (!label_valid(untrusted_label))
+		return -EINVAL;
+	copy_string(request->label, sizeof(request->label), untrusted_label);
+	return 1;
+}
+
+static int read_options(sd_bus_message *message, struct request *request, char *reason, size_t size)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		const char *key;
+
+		r = sd_bus_message_read(message, "s", &key);
+		if (r < 0)
+			return r;
+		r = read_option(message, key, request);
+		if (r == 0)
+			snprintf(reason, size,
+				"unknown option \"%.64s\"; there are accept-shared, label and "
+				"read-only",
+				key);
+		else if (r == -EINVAL)
+			snprintf(reason, size, "label is not at most %d bytes of printable ASCII",
+				LABEL_MAX);
+		else if (r < 0)
+			snprintf(reason, size, "option \"%s\" is of the wrong type", key);
+		if (r <= 0)
+			return -EBADMSG;
+		r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	struct request request = { .count = 1, .transport = TRANSPORT_DBUS };
+	struct bus_exchange *exchange;
+	const char *untrusted_use;
+	char reason[192] = "";
+	int r;
+
+	r = sd_bus_message_read(message, "st", &untrusted_use, &request.size);
+	if (r < 0)
+		return r;
+	if (!use_name_valid(untrusted_use))
+		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+			"request whose use is not a name");
+	copy_string(request.use, sizeof(request.use), untrusted_use);
+	r = read_options(message, &request, reason, sizeof(reason));
+	if (r < 0 && reason[0])
+		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED, reason);
+	if (r < 0)
+		return r;
+	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
+		return bus_refuse(bus_peer, message, &request, VERDICT_BUSY,
+			"too many requests of this connection are under way");
+	exchange = malloc(sizeof(*exchange));
+	if (!exchange)
+		return -ENOMEM;
+	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
+	bus_peer->refs++;
+	bus_peer->in_flight++;
+	r = grant_request(bus_peer->bus->broker, bus_peer->peer, &request, on_outcome, exchange);
+	if (r < 0) {
+		bus_peer->in_flight--;
+		bus_peer->refs--;
+		sd_bus_message_unref(exchange->message);
+		free(exchange);
+	}
+	return r;
+}
+
+/* --- the other methods --- */
+
+static int handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	uint64_t id;
+	char reason[64];
+	int r;
+
+	r = sd_bus_message_read(message, "t", &id);
+	if (r < 0)
+		return r;
+	r = ledger_release(bus_peer->bus->broker->ledger, bus_peer->peer, id);
+	if (r >= 0)
+		return sd_bus_reply_method_return(message, "b", r);
+	snprintf(reason, sizeof(reason), "this process has no live grant %ju", (uintmax_t)id);
+	return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
+}
+
+int bus_append_string(sd_bus_message *message, const char *key, const char *value)
+{
+	return sd_bus_message_append(message, "{sv}", key, "s", value);
+}
+
+int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value)
+{
+	return sd_bus_message_append(message, "{sv}", key, "t", value);
+}
+
+int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value)
+{
+	return sd_bus_message_append(message, "{sv}", key, "u", value);
+}
+
+int bus_append_bool(sd_bus_message *message, const char *key, bool value)
+{
+	return sd_bus_message_append(message, "{sv}", key, "b", (int)value);
+}
+
+/* D-Bus strings are UTF-8; paths need not be. */
+static int append_path(sd_bus_message *message, const char *key, const char *value)
+{
+	int r = bus_append_string(message, key, value);
+
+	return r == -EINVAL ? bus_append_string(message, key, "(not UTF-8)") : r;
+}
+
+int bus_append_grant(sd_bus_message *message, const struct grant *grant)
+{
+	const struct identity *identity = grant_identity(grant);
+	int r = bus_append_u64(message, "grant", grant->id);
+
+	if (r >= 0)
+		r = bus_append_u64(message, "size", grant->size);
+	if (r >= 0)
+		r = bus_append_string(message, "use", grant->use);
+	if (r >= 0)
+		r = bus_append_string(message, "heap", grant->heap);
+	if (r >= 0)
+		r = bus_append_string(message, "exposure", exposure_name(grant->exposure));
+	if (r >= 0)
+		r = bus_append_string(message, "label", grant->label);
+	if (r >= 0)
+		r = bus_append_string(message, "state", grant_state_name(grant->state));
+	if (r >= 0)
+		r = bus_append_string(message, "rule", grant->rule_name);
+	if (r >= 0)
+		r = bus_append_u64(message, "inode", grant->inode);
+	if (r >= 0)
+		r = bus_append_u64(message, "since", grant->since_usec);
+	if (r >= 0)
+		r = bus_append_string(message, "transport", transport_name(grant->transport));
+	if (r >= 0)
+		r = bus_append_bool(message, "read-only", grant->read_only);
+	if (r >= 0)
+		r = bus_append_u32(message, "uid", identity->uid);
+	if (r >= 0)
+		r = bus_append_u32(message, "pid", (uint32_t)identity->pid);
+	if (r >= 0 && identity->unit)
+		r = append_path(message, "unit", identity->unit);
+	if (r >= 0 && identity->exe)
+		r = append_path(message, "exe", identity->exe);
+	return r;
+}
+
+struct listing {
+	sd_bus_message *reply;
+	bool all;
+	uid_t uid;
+	int r;
+};
+
+static void list_one(void *userdata, const struct grant *grant)
+{
+	struct listing *listing = userdata;
+
+	if (listing->r < 0 || (!listing->all && grant_identity(grant)->uid != listing->uid))
+		return;
+	listing->r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
+	if (listing->r >= 0)
+		listing->r = bus_append_grant(listing->reply, grant);
+	if (listing->r >= 0)
+		listing->r = sd_bus_message_close_container(listing->reply);
+}
+
+static int handle_list(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	struct broker *broker = bus_peer->bus->broker;
+	struct listing listing = {
+		.all = broker_is_admin(broker, bus_peer->peer),
+		.uid = bus_peer->peer->identity.uid,
+	};
+
+	listing.r = sd_bus_message_new_method_return(message, &listing.reply);
+	if (listing.r >= 0)
+		listing.r = sd_bus_message_open_container(listing.reply, 'a', "a{sv}");
+	if (listing.r >= 0)
+		ledger_each(broker->ledger, list_one, &listing);
+	if (listing.r >= 0)
+		listing.r = sd_bus_message_close_container(listing.reply);
+	if (listing.r >= 0)
+		listing.r = sd_bus_message_send(listing.reply);
+	sd_bus_message_unref(listing.reply);
+	return listing.r;
+}
+
+static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	struct broker *broker = bus_peer->bus->broker;
+	int r;
+
+	if (!broker_is_admin(broker, bus_peer->peer))
+		return bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
+			"only root and group " ADMIN_GROUP " may reload the policy");
+	r = broker_load_policy(broker);
+	if (r == -EINVAL && broker->policy_error)
+		return sd_bus_reply_method_errorf(
+			message, BUS_ERROR "PolicyInvalid", "%s", broker->policy_error);
+	if (r < 0)
+		return bus_reply_refusal(message, VERDICT_INTERNAL, NULL, strerror(-r));
+	return sd_bus_reply_method_return(message, NULL);
+}
+
+#define METHOD(name, handler)                                                                      \
+	static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)              \
+	{                                                                                          \
+		(void)error;                                                                       \
+		return bus_identify(userdata, message, handler);                                   \
+	}
+
+METHOD(method_request, handle_request)
+METHOD(method_release, handle_release)
+METHOD(method_list, handle_list)
+METHOD(method_why, bus_handle_why)
+METHOD(method_reload, handle_reload)
+
+/* --- properties --- */
+
+#define PROPERTY(name, type, value)                                                                \
+	static int name(sd_bus *connection, const char *path, const char *interface,               \
+		const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)  \
+	{                                                                                          \
+		const struct broker *broker = ((struct bus *)userdata)->broker;                    \
+                                                                                                   \
+		(void)connection, (void)path, (void)interface, (void)property, (void)error;        \
+		(void)broker;                                                                      \
+		return sd_bus_message_append(reply, type, value);                                  \
+	}
+
+PROPERTY(get_version, "s", CCBUF_VERSION)
+PROPERTY(get_platform, "s", platform_name())
+PROPERTY(get_policy_digest, "s", policy_digest(broker->policy))
+PROPERTY(get_policy_error, "s", broker->policy_error ? broker->policy_error : "")
+PROPERTY(get_granted_bytes, "t", ledger_bytes(broker->ledger))
+PROPERTY(get_grant_count, "t", ledger_count(broker->ledger))
+PROPERTY(get_audit_sequence, "t", audit_sequence(broker->audit))
+
+struct heap_listing {
+	struct broker *broker;
+	sd_bus_message *reply;
+	int r;
+};
+
+static int append_heap(struct heap_listing *listing, const char *name)
+{
+	enum exposure exposure = policy_exposure(listing->broker->policy, name);
+	const struct heap *heap;
+	char reason[256] = "";
+	int r, opened = heaps_get(listing->broker->heaps, name, &heap);
+
+	if (opened < 0)
+		heaps_explain(
+			listing->broker->heaps, name, exposure, opened, reason, sizeof(reason));
+	else if (exposure == EXPOSURE_UNKNOWN)
+		snprintf(reason, sizeof(reason),
+			"exposure unknown: declare it in the policy (\"heaps\") to have it "
+			"brokered");
+	r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
+	if (r >= 0)
+		r = append_path(listing->reply, "name", name);
+	if (r >= 0)
+		r = bus_append_string(listing->reply, "exposure", exposure_name(exposure));
+	if (r >= 0)
+		r = bus_append_bool(listing->reply, "available", !reason[0]);
+	if (r >= 0)
+		r = bus_append_string(listing->reply, "reason", reason);
+	return r < 0 ? r : sd_bus_message_close_container(listing->reply);
+}
+
+static void visit_heap(void *userdata, const char *name)
+{
+	struct heap_listing *listing = userdata;
+
+	if (listing->r >= 0)
+		listing->r = append_heap(listing, name);
+}
+
+static int get_heaps(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	struct heap_listing listing = { ((struct bus *)userdata)->broker, reply, 0 };
+	int r;
+
+	(void)connection, (void)path, (void)interface, (void)property, (void)error;
+	r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+	if (r < 0)
+		return r;
+	r = heaps_each(listing.broker->heaps, visit_heap, &listing);
+	if (r < 0)
+		return r;
+	return listing.r < 0 ? listing.r : sd_bus_message_close_container(reply);
+}
+
+const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_ARGS("Request", SD_BUS_ARGS("s", use, "t", size, "a{sv}", options),
+		SD_BUS_RESULT("h", fd, "t", grant, "t", size), method_request,
+		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("t", grant), SD_BUS_RESULT("b", still_held),
+		method_release, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ListGrants", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", grants),
+		method_list, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Why", SD_BUS_ARGS("s", use, "t", size, "a{sv}", peer),
+		SD_BUS_RESULT("a{sv}", verdict), method_why, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
+		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Platform", "s", get_platform, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Heaps", "aa{sv}", get_heaps, 0, 0),
+	SD_BUS_PROPERTY(
+		"PolicyDigest", "s", get_policy_digest, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY(
+		"PolicyError", "s", get_policy_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("GrantedBytes", "t", get_granted_bytes, 0, 0),
+	SD_BUS_PROPERTY("GrantCount", "t", get_grant_count, 0, 0),
+	SD_BUS_PROPERTY("AuditSequence", "t", get_audit_sequence, 0, 0),
+	SD_BUS_SIGNAL_WITH_ARGS("GrantAdded", SD_BUS_ARGS("t", grant, "a{sv}", details), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("GrantReleased", SD_BUS_ARGS("t", grant, "s", reason), 0),
+	SD_BUS_VTABLE_END };

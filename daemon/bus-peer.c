@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who calls: the connections of the bus and the processes behind them. It must never take a word of
+ * the caller's about itself; the bus daemon asked the kernel.
+ */
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+
+#include "bus-internal.h"
+#include "grant.h"
+#include "util.h"
+
+struct bus_call {
+	struct bus_call *next;
+	sd_bus_message *message;
+	bus_handler handler;
+};
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct bus_peer *)a)->name, ((const struct bus_peer *)b)->name);
+}
+
+void bus_peer_put(struct bus_peer *bus_peer)
+{
+	if (--bus_peer->refs > 0)
+		return;
+	peer_unref(bus_peer->peer);
+	free(bus_peer->name);
+	free(bus_peer);
+}
+
+static void drop_pending(struct bus_peer *bus_peer)
+{
+	while (bus_peer->pending) {
+		struct bus_call *call = bus_peer->pending;
+
+		bus_peer->pending = call->next;
+		sd_bus_message_unref(call->message);
+		free(call);
+	}
+}
+
+/* The connection is gone, or cannot be served. */
+static void forget(struct bus_peer *bus_peer)
+{
+	if (bus_peer->gone)
+		return;
+	bus_peer->gone = true;
+	tdelete(bus_peer, &bus_peer->bus->peers, compare);
+	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
+	bus_peer->track = sd_bus_track_unref(bus_peer->track);
+	drop_pending(bus_peer);
+	if (bus_peer->peer)
+		ledger_check_peer(bus_peer->bus->broker->ledger, bus_peer->peer);
+	bus_peer_put(bus_peer);
+}
+
+void bus_peers_free(struct bus *bus)
+{
+	while (bus->peers)
+		forget(*(struct bus_peer **)bus->peers);
+}
+
+static int on_gone(sd_bus_track *track, void *userdata)
+{
+	(void)track;
+	forget(userdata);
+	return 0;
+}
+
+/* --- credentials --- */
+
+static int read_label(sd_bus_message *message, char **ret_label)
+{
+	const void *bytes;
+	size_t size;
+	char *label;
+	int r;
+
+	r = sd_bus_message_read_array(message, 'y', &bytes, &size);
+	if (r < 0)
+		return r;
+	label = strndup(bytes, size);
+	if (!label)
+		return -ENOMEM;
+	free(*ret_label);
+	*ret_label = label;
+	return 0;
+}
+
+static int read_groups(sd_bus_message *message, gid_t **ret_groups, size_t *ret_count)
+{
+	const void *ids;
+	size_t size;
+	gid_t *groups;
+	int r;
+
+	r = sd_bus_message_read_array(message, 'u', &ids, &size);
+	if (r < 0)
+		return r;
+	groups = malloc(size + 1);
+	if (!groups)
+		return -ENOMEM;
+	if (size)
+		memcpy(groups, ids, size);
+	free(*ret_groups);
+	*ret_groups = groups;
+	*ret_count = size / sizeof(gid_t);
+	return 0;
+}
+
+static int read_entry(sd_bus_message *message, const char *key, struct peer_claim *claim)
+{
+	const char *contents;
+	uint32_t number;
+	int fd, r;
+
+	r = sd_bus_message_peek_type(message, NULL, &contents);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_enter_container(message, 'v', contents);
+	if (r < 0)
+		return r;
+	if (streq(key, "UnixUserID") && streq(contents, "u")) {
+		r = sd_bus_message_read(message, "u", &claim->uid);
+	} else if (streq(key, "ProcessID") && streq(contents, "u")) {
+		r = sd_bus_message_read(message, "u", &number);
+		if (r >= 0)
+			claim->pid = (pid_t)number;
+	} else if (streq(key, "UnixGroupIDs") && streq(contents, "au")) {
+		r = read_groups(message, &claim->groups, &claim->n_groups);
+	} else if (streq(key, "LinuxSecurityLabel") && streq(contents, "ay")) {
+		r = read_label(message, &claim->label);
+	} else if (streq(key, "ProcessFD") && streq(contents, "h")) {
+		r = sd_bus_message_read(message, "h", &fd);
+		if (r >= 0) {
+			close_fd(&claim->pidfd);
+			claim->pidfd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		}
+	} else {
+		r = sd_bus_message_skip(message, contents);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_claim(sd_bus_message *message, struct peer_claim *claim)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+
+	claim->uid = (uid_t)-1;
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		const char *key;
+
+		r = sd_bus_message_read(message, "s", &key);
+		if (r >= 0)
+			r = read_entry(message, key, claim);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : claim->uid == (uid_t)-1 || claim->pid <= 0 ? -ENODATA : 0;
+}
+
+static void claim_done(struct peer_claim *claim)
+{
+	close_fd(&claim->pidfd);
+	free(claim->groups);
+	free(claim->label);
+}
+
+/* --- calls --- */
+
+static void refuse_pending(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
+{
+	for (struct bus_call *call = bus_peer->pending; call; call = call->next)
+		bus_reply_refusal(call->message, verdict, NULL, reason);
+}
+
+static void handle(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
+{
+	int r = handler(bus_peer, message);
+
+	if (r == -ENOMEM)
+		bus_reply_refusal(message, VERDICT_INTERNAL, NULL, "out of memory");
+	else if (r < 0)
+		bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, strerror(-r));
+}
+
+struct count {
+	uid_t uid;
+	unsigned int count;
+};
+
+static void count_uid(const void *node, VISIT visit, void *closure)
+{
+	const struct bus_peer *bus_peer = *(struct bus_peer *const *)node;
+	struct count *count = closure;
+
+	if ((visit == postorder || visit == leaf) && bus_peer->peer)
+		count->count += bus_peer->peer->identity.uid == count->uid;
+}
+
+static bool too_many(const struct bus *bus, uid_t uid, char *reason, size_t size)
+{
+	unsigned int limit = policy_settings(bus->broker->policy)->connections_per_user;
+	struct count count = { .uid = uid };
+
+	twalk_r(bus->peers, count_uid, &count);
+	if (count.count < limit)
+		return false;
+	snprintf(reason, size, "user %u has %u connections, the limit (connections-per-user)", uid,
+		count.count);
+	return true;
+}
+
+static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct bus_peer *bus_peer = userdata;
+	struct broker *broker = bus_peer->bus->broker;
+	struct peer_claim claim = { .pidfd = -1 };
+	struct bus_call *call;
+	char reason[128];
+	int r;
+
+	(void)error;
+	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
+	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
+	if (r >= 0 && too_many(bus_peer->bus, claim.uid, reason, sizeof(reason))) {
+		struct peer bare = { .identity = { .uid = claim.uid, .pid = claim.pid } };
+
+		grant_record_refusal(broker, &bare, NULL, VERDICT_BUSY, reason);
+		refuse_pending(bus_peer, VERDICT_BUSY, reason);
+		claim_done(&claim);
+		forget(bus_peer);
+		return 1;
+	}
+	if (r >= 0)
+		r = peer_new(&broker->host, &claim, &bus_peer->peer);
+	claim_done(&claim);
+	if (r < 0) {
+		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
+			strerror(-r));
+		refuse_pending(bus_peer, VERDICT_IDENTITY_CHANGED, reason);
+		forget(bus_peer);
+		return 1;
+	}
+	while ((call = bus_peer->pending)) {
+		bus_peer->pending = call->next;
+		bus_peer->n_pending--;
+		handle(bus_peer, call->message, call->handler);
+		sd_bus_message_unref(call->message);
+		free(call);
+	}
+	return 1;
+}
+
+static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret_peer)
+{
+	struct bus_peer *bus_peer = calloc(1, sizeof(*bus_peer));
+	int r;
+
+	if (!bus_peer)
+		return -ENOMEM;
+	bus_peer->bus = bus;
+	bus_peer->refs = 1;
+	bus_peer->name = strdup(name);
+	if (!bus_peer->name || !tsearch(bus_peer, &bus->peers, compare)) {
+		free(bus_peer->name);
+		free(bus_peer);
+		return -ENOMEM;
+	}
+	r = sd_bus_track_new(bus->connection, &bus_peer->track, on_gone, bus_peer);
+	if (r >= 0)
+		r = sd_bus_track_add_name(bus_peer->track, name);
+	if (r >= 0)
+		r = sd_bus_call_method_async(bus->connection, &bus_peer->credentials,
+			"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+			"GetConnectionCredentials", on_credentials, bus_peer, "s", name);
+	if (r < 0) {
+		forget(bus_peer);
+		return r;
+	}
+	*ret_peer = bus_peer;
+	return 0;
+}
+
+static int wait_for_credentials(
+	struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
+{
+	struct bus_call **at = &bus_peer->pending, *call;
+
+	if (bus_peer->n_pending >= BUS_PENDING_MAX)
+		return bus_reply_refusal(message, VERDICT_BUSY, NULL,
+			"too many calls before the first was answered");
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	call->message = sd_bus_message_ref(message);
+	call->handler = handler;
+	while (*at)
+		at = &(*at)->next;
+	*at = call;
+	bus_peer->n_pending++;
+	return 1;
+}
+
+int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler)
+{
+	struct bus_peer wanted = { .name = (char *)sd_bus_message_get_sender(message) };
+	struct bus_peer **found, *bus_peer;
+	int r;
+
+	if (!wanted.name)
+		return -EBADMSG;
+	found = tfind(&wanted, &bus->peers, compare);
+	bus_peer = found ? *found : NULL;
+	if (!bus_peer) {
+		r = bus_peer_new(bus, wanted.name, &bus_peer);
+		if (r < 0)
+			return r;
+	}
+	if (!bus_peer->peer)
+		return wait_for_credentials(bus_peer, message, handler);
+	handle(bus_peer, message, handler);
+	return 1;
+}

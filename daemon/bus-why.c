@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Why: the verdict that a request would get, and what decided it. It must never change anything,
+ * and never tell others about a peer than itself and administrators.
+ */
+#include <stdio.h>
+
+#include "bus-internal.h"
+#include "util.h"
+
+/* The question: a request of a process that need not exist. Strings are borrowed of the message. */
+struct question {
+	struct request request;
+	struct identity identity;
+	bool other; /* it asks about another process than the caller */
+};
+
+static int read_gids(sd_bus_message *message, struct identity *identity)
+{
+	const void *ids;
+	size_t size;
+	gid_t *groups;
+	int r;
+
+	r = sd_bus_message_enter_container(message, 'v', "au");
+	if (r >= 0)
+		r = sd_bus_message_read_array(message, 'u', &ids, &size);
+	if (r < 0)
+		return r;
+	groups = malloc(size + 1);
+	if (!groups)
+		return -ENOMEM;
+	if (size)
+		memcpy(groups, ids, size);
+	free(identity->groups);
+	identity->groups = groups;
+	identity->n_groups = size / sizeof(gid_t);
+	/* The first stands for the primary group. */
+	identity->gid = identity->n_groups ? groups[0] : (gid_t)-1;
+	return sd_bus_message_exit_container(message);
+}
+
+static int read_string(sd_bus_message *message, char **ret_copy)
+{
+	const char *value;
+	char *copy;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "s", &value);
+	if (r < 0)
+		return r;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*ret_copy);
+	*ret_copy = copy;
+	return 0;
+}
+
+static int read_choice(sd_bus_message *message, const char *no, const char *yes, bool *ret_yes)
+{
+	const char *value;
+	int r;
+
+	r = sd_bus_message_read(message, "v", "s", &value);
+	if (r < 0)
+		return r;
+	if (!streq(value, no) && !streq(value, yes))
+		return -EINVAL;
+	*ret_yes = streq(value, yes);
+	return 0;
+}
+
+static int read_flag(sd_bus_message *message, bool *ret_flag)
+{
+	int value, r;
+
+	r = sd_bus_message_read(message, "v", "b", &value);
+	if (r >= 0)
+		*ret_flag = value;
+	return r;
+}
+
+/* 0, -ENOENT for an unknown key, or what reading gave. */
+static int read_key(sd_bus_message *message, const char *key, struct question *question)
+{
+	struct identity *identity = &question->identity;
+	bool dbus;
+	int r;
+
+	if (streq(key, "accept-shared"))
+		return read_flag(message, &question->request.accept_shared);
+	if (streq(key, "read-only"))
+		return read_flag(message, &question->request.read_only);
+	question->other = true;
+	if (streq(key, "uid"))
+		return sd_bus_message_read(message, "v", "u", &identity->uid);
+	if (streq(key, "gids"))
+		return read_gids(message, identity);
+	if (streq(key, "unit"))
+		return read_string(message, &identity->unit);
+	if (streq(key, "slice"))
+		return read_string(message, &identity->slice);
+	if (streq(key, "cgroup"))
+		return read_string(message, &identity->cgroup);
+	if (streq(key, "exe"))
+		return read_string(message, &identity->exe);
+	if (streq(key, "label"))
+		return read_string(message, &identity->label);
+	if (streq(key, "container"))
+		return read_flag(message, &identity->container);
+	if (streq(key, "identity"))
+		return read_choice(message, "weak", "strong", &identity->strong);
+	if (!streq(key, "transport"))
+		return -ENOENT;
+	r = read_choice(message, "socket", "dbus", &dbus);
+	if (r >= 0)
+		question->request.transport = dbus ? TRANSPORT_DBUS : TRANSPORT_SOCKET;
+	return r;
+}
+
+static int read_question(
+	sd_bus_message *message, struct question *question, char *reason, size_t size)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		const char *key;
+
+		r = sd_bus_message_read(message, "s", &key);
+		if (r < 0)
+			return r;
+		r = read_key(message, key, question);
+		if (r < 0) {
+			snprintf(reason, size, "peer key \"%.64s\" %s", key,
+				r == -ENOENT ? "is not known" : "has a value of the wrong type");
+			return -EBADMSG;
+		}
+		r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int answer(sd_bus_message *message, const struct decision *decision)
+{
+	const struct policy_rule *rule = decision->rule;
+	sd_bus_message *reply = NULL;
+	int r;
+
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = bus_append_string(reply, "verdict", verdict_name(decision->verdict));
+	if (r >= 0)
+		r = bus_append_u32(reply, "code", (uint32_t)decision->verdict);
+	if (r >= 0)
+		r = bus_append_string(reply, "reason", decision->reason);
+	if (r >= 0)
+		r = bus_append_string(reply, "words", verdict_words(decision->verdict));
+	if (r >= 0 && rule)
+		r = bus_append_string(reply, "rule", rule->name);
+	if (r >= 0 && rule)
+		r = bus_append_string(reply, "file", rule->path);
+	if (r >= 0 && rule)
+		r = bus_append_u64(reply, "index", rule->index);
+	if (r >= 0 && decision->heap)
+		r = bus_append_string(reply, "heap", decision->heap);
+	if (r >= 0 && decision->heap)
+		r = bus_append_string(reply, "exposure", exposure_name(decision->exposure));
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r >= 0)
+		r = sd_bus_message_send(reply);
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+/* What the ledger and the heap would add to the policy's verdict. */
+static void consider(struct broker *broker, const struct identity *identity,
+	const struct request *request, struct decision *decision)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size;
+	const struct heap *heap;
+	int r;
+
+	if (__builtin_add_overflow(request->size, page - 1, &size)) {
+		decision->verdict = VERDICT_BAD_SIZE;
+		return;
+	}
+	r = heaps_get(broker->heaps, decision->heap, &heap);
+	if (r < 0) {
+		decision->verdict = VERDICT_HEAP_UNAVAILABLE;
+		heaps_explain(broker->heaps, decision->heap, decision->exposure, r,
+			decision->reason, sizeof(decision->reason));
+		return;
+	}
+	decision->verdict = ledger_would_reserve(broker->ledger, identity, decision,
+		policy_settings(broker->policy), size & ~(page - 1), 1, decision->reason);
+}
+
+int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	struct broker *broker = bus_peer->bus->broker;
+	struct question question = {
+		.request = { .count = 1, .transport = TRANSPORT_DBUS },
+		.identity = { .uid = (uid_t)-1, .gid = (gid_t)-1, .strong = true },
+	};
+	const struct identity *identity = &question.identity;
+	struct decision decision = { 0 };
+	const char *untrusted_use;
+	char reason[128] = "";
+	int r;
+
+	r = sd_bus_message_read(message, "st", &untrusted_use, &question.request.size);
+	if (r < 0)
+		return r;
+	if (!use_name_valid(untrusted_use))
+		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+			"question whose use is not a name");
+	copy_string(question.request.use, sizeof(question.request.use), untrusted_use);
+	r = read_question(message, &question, reason, sizeof(reason));
+	if (r < 0) {
+		if (reason[0])
+			r = bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, reason);
+	} else if (question.other && !broker_is_admin(broker, bus_peer->peer)) {
+		r = bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
+			"only root and group " ADMIN_GROUP " may ask about other processes");
+	} else {
+		if (!question.other)
+			identity = &bus_peer->peer->identity;
+		policy_decide(broker->policy, identity, &question.request, &decision);
+		if (decision.verdict == VERDICT_GRANTED)
+			consider(broker, identity, &question.request, &decision);
+		r = answer(message, &decision);
+	}
+	identity_done(&question.identity);
+	return r;
+}

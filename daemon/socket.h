@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The socket front end: packets of common/wire.h to requests, outcomes to packets. No policy.
+ *
+ * A connection reads its next packet only while fewer than WIRE_IN_FLIGHT_MAX of its requests are
+ * under way and all its replies are with the kernel, so that a client that asks without reading
+ * stops itself. A reply that waits for longer than SOCKET_SLOW_USEC ends the connection.
+ */
+#pragma once
+
+#include "broker.h"
+
+#define SOCKET_SLOW_USEC 30000000
+
+struct socket_server;
+
+/* Serves a listening SOCK_SEQPACKET socket; *listen_fd is taken over, also on failure.
+ * 0 or a negative errno. */
+int socket_server_new(struct broker *broker, int *listen_fd, struct socket_server **ret_server);
+/* Ends every connection; replies not yet sent are reported undelivered. Takes NULL. No request may
+ * be under way any more. */
+struct socket_server *socket_server_free(struct socket_server *server);
+
+/* Takes no new connections and reads no more packets; replies still go out. */
+void socket_server_stop(struct socket_server *server);
+
+/* Makes and binds a listening socket, mode 0666, replacing a dead one. 0 or a negative errno. */
+int socket_listen(const char *path, int *ret_fd);
