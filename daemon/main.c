@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Start, signals and stop: makes the parts in the order they need each other, and takes them apart
+ * in the other. It must never know what a request is.
+ */
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "broker.h"
+#include "bus.h"
+#include "config.h"
+#include "log.h"
+#include "options.h"
+#include "sandbox.h"
+#include "socket.h"
+#include "util.h"
+
+#define EXIT_USAGE   2
+#define AUDIT_ROTATE (UINT64_C(64) << 20) /* bytes */
+#define AUDIT_KEEP   64			  /* rotated files: 4 GiB with the above */
+#define FOLD_AFTER   8
+#define FOLD_USEC    60000000
+#define DRAIN_USEC   5000000 /* how long a stop waits for requests under way */
+
+struct daemon {
+	const struct options *options;
+	struct broker broker;
+	struct socket_server *socket;
+	struct bus *bus;
+	bool ready, stopping;
+};
+
+static void tell_ready(struct daemon *daemon)
+{
+	if (daemon->ready)
+		return;
+	daemon->ready = true;
+	sd_notifyf(0, "READY=1\nSTATUS=%s",
+		daemon->broker.policy_error ? "The policy has mistakes; see the journal"
+					    : "Serving");
+}
+
+static void on_bus_ready(void *userdata, int result)
+{
+	struct daemon *daemon = userdata;
+
+	if (result < 0)
+		log_warning("bus: not served, the socket is");
+	tell_ready(daemon);
+}
+
+static void reload(struct daemon *daemon)
+{
+	int r;
+
+	sd_notify(0, "RELOADING=1");
+	r = broker_load_policy(&daemon->broker);
+	sd_notifyf(0, "READY=1\nSTATUS=%s",
+		r < 0 ? "The policy has mistakes, the former one is kept; see the journal"
+		      : "Serving");
+	if (r >= 0)
+		log_info("policy: reloaded");
+}
+
+static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	(void)source, (void)info;
+	reload(userdata);
+	return 0;
+}
+
+static int on_terminate(
+	sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	(void)source, (void)info;
+	daemon->stopping = true;
+	return 0;
+}
+
+static int add_signals(struct daemon *daemon)
+{
+	sd_event *loop = daemon->broker.loop;
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	/* A full disk is an errno to us, not a death. */
+	signal(SIGXFSZ, SIG_IGN);
+	r = sd_event_add_signal(loop, NULL, SIGTERM, on_terminate, daemon);
+	if (r >= 0)
+		r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
+	if (r >= 0)
+		r = sd_event_add_signal(loop, NULL, SIGHUP, on_hup, daemon);
+	return r;
+}
+
+static int open_audit(struct daemon *daemon)
+{
+	const struct options *options = daemon->options;
+	struct audit_settings settings = {
+		.path = options->audit,
+		.rotate_bytes = AUDIT_ROTATE,
+		.keep = AUDIT_KEEP,
+		.journal = !options->no_journal,
+		.fold_after = FOLD_AFTER,
+		.fold_usec = FOLD_USEC,
+	};
+	struct audit_event start = { .kind = AUDIT_START, .reason = "ccbufd " CCBUF_VERSION };
+	int r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
+
+	if (r == -EBUSY)
+		log_error("audit: %s is in use by another process; is ccbufd running already?",
+			options->audit);
+	else if (r < 0)
+		log_error(
+			"audit: %s cannot be opened: %s; its folder must exist and be writable for "
+			"the daemon's user",
+			options->audit, strerror(-r));
+	return r < 0 ? r : audit_append(daemon->broker.audit, &start, NULL, NULL);
+}
+
+static int open_socket(struct daemon *daemon)
+{
+	int fd, r, n = sd_listen_fds(1);
+
+	if (n > 1 || (n == 1 && sd_is_socket_unix(
+					SD_LISTEN_FDS_START, SOCK_SEQPACKET, 1, NULL, 0) <= 0)) {
+		log_error("socket: systemd must pass one listening sequential-packet socket");
+		return -EINVAL;
+	}
+	if (n == 1) {
+		fd = SD_LISTEN_FDS_START;
+	} else {
+		r = socket_listen(daemon->options->socket, &fd);
+		if (r < 0) {
+			log_error("socket: cannot listen on %s: %s", daemon->options->socket,
+				strerror(-r));
+			return r;
+		}
+	}
+	r = socket_server_new(&daemon->broker, &fd, &daemon->socket);
+	if (r < 0)
+		log_error("socket: cannot be served: %s", strerror(-r));
+	return r;
+}
+
+static void open_bus(struct daemon *daemon)
+{
+	int r = -ENOENT;
+
+	if (!daemon->options->no_bus) {
+		r = bus_new(&daemon->broker, on_bus_ready, daemon, &daemon->bus);
+		if (r < 0)
+			log_warning("bus: cannot be reached, serving the socket only: %s",
+				strerror(-r));
+	}
+	if (r < 0)
+		tell_ready(daemon);
+}
+
+static void look_up_admins(struct broker *broker)
+{
+	const struct group *group = getgrnam(ADMIN_GROUP);
+
+	broker->admin_gid = group ? group->gr_gid : (gid_t)-1;
+}
+
+static int start(struct daemon *daemon)
+{
+	struct broker *broker = &daemon->broker;
+	int r;
+
+	r = sd_event_default(&broker->loop);
+	if (r >= 0)
+		r = add_signals(daemon);
+	if (r >= 0)
+		r = sd_event_set_watchdog(broker->loop, true);
+	if (r >= 0)
+		r = host_init(&broker->host);
+	if (r < 0) {
+		log_error("start: %s", strerror(-r));
+		return r;
+	}
+	look_up_admins(broker);
+	broker->policy_dirs = daemon->options->policy_dirs;
+	broker->policy_trusted_uid = daemon->options->own_policy ? geteuid() : 0;
+	broker->heaps = heaps_new(daemon->options->heaps);
+	if (!broker->heaps)
+		return -ENOMEM;
+	r = open_audit(daemon);
+	if (r < 0)
+		return r;
+	r = broker_load_policy(broker);
+	if (r < 0) {
+		log_error("start: there is no valid policy, so there is nothing to serve");
+		return r;
+	}
+	r = workers_new(broker->loop, &broker->workers);
+	if (r >= 0)
+		r = ledger_new(broker->loop, broker->audit, &broker->ledger);
+	if (r < 0) {
+		log_error("start: %s", strerror(-r));
+		return r;
+	}
+	r = open_socket(daemon);
+	if (r < 0)
+		return r;
+	open_bus(daemon);
+	if (!daemon->options->no_seccomp) {
+		r = sandbox_enter();
+		if (r < 0)
+			log_error("sandbox: the system call filter cannot be loaded: %s",
+				strerror(-r));
+	}
+	return r;
+}
+
+/* Lets the requests under way come to their end, for a while. */
+static void drain(struct daemon *daemon)
+{
+	struct broker *broker = &daemon->broker;
+	uint64_t now, end;
+
+	sd_event_now(broker->loop, CLOCK_MONOTONIC, &now);
+	for (end = now + DRAIN_USEC; broker->n_requests > 0 && now < end;) {
+		if (sd_event_run(broker->loop, end - now) < 0)
+			break;
+		sd_event_now(broker->loop, CLOCK_MONOTONIC, &now);
+	}
+}
+
+static void stop(struct daemon *daemon)
+{
+	struct audit_event event = { .kind = AUDIT_STOP };
+	struct broker *broker = &daemon->broker;
+
+	sd_notify(0, "STOPPING=1");
+	if (daemon->socket)
+		socket_server_stop(daemon->socket);
+	if (daemon->bus)
+		bus_stop(daemon->bus);
+	drain(daemon);
+	/* What is still under way now finds its connection gone, and is undone as undelivered. */
+	socket_server_free(daemon->socket);
+	bus_free(daemon->bus);
+	workers_free(broker->workers);
+	if (broker->audit)
+		audit_append(broker->audit, &event, NULL, NULL);
+	audit_free(broker->audit);
+	ledger_free(broker->ledger);
+	heaps_free(broker->heaps);
+	policy_unref(broker->policy);
+	free(broker->policy_error);
+	host_done(&broker->host);
+	sd_event_unref(broker->loop);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct daemon daemon = { .options = &options, .broker.host.root = -1 };
+	int r;
+
+	r = options_parse(argc, argv, &options);
+	if (r <= 0)
+		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
+	r = start(&daemon);
+	while (r >= 0 && !daemon.stopping)
+		r = sd_event_run(daemon.broker.loop, UINT64_MAX);
+	if (r < 0)
+		log_error("ccbufd ends: %s", strerror(-r));
+	stop(&daemon);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
