@@ -122,7 +122,8 @@ static void unknown_use(struct policy *policy, struct policy_report *report,
 		report->failed = true;
 		return;
 	}
-	for (size_t i = 0; i < policy->n_uses; i++)
+	/* what is not shown needs no guess */
+	for (size_t i = 0; i < policy->n_uses && report->errors.count < POLICY_MISTAKE_MAX; i++)
 		names[i] = policy->uses[i].name;
 	guess = policy_guess(name, names);
 	policy_errors_add(report, entry->rule.path, entry->uses_listed ? &value : &use,

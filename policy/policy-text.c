@@ -125,41 +125,56 @@ static struct json_object *decode(
 	return json_tokener_parse_ex(tokener, text + start, (int)(end - start));
 }
 
-struct keys {
-	struct json_object *seen[POLICY_DEPTH_MAX + 1]; /* per level: keys with their offsets */
+/* Where a scan is: kept up to date, as counting from the start for each key takes for ever. */
+struct scan {
+	const char *text;
+	size_t size, offset, line, column;
+	struct json_object *seen[POLICY_DEPTH_MAX + 1]; /* keys and places of each open object */
 	size_t depth;
 };
 
-static void cleanup_keys(struct keys *keys)
+static void cleanup_scan(struct scan *scan)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys->seen); i++)
-		json_object_put(keys->seen[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(scan->seen); i++)
+		json_object_put(scan->seen[i]);
 }
 
-static void check_key(struct policy_report *report, const char *path, const char *text, size_t size,
-	size_t offset, struct json_object *seen, struct json_object *key)
+static void scan_to(struct scan *scan, size_t offset)
+{
+	size_t line, column;
+
+	policy_text_position(
+		scan->text + scan->offset, scan->size, offset - scan->offset, &line, &column);
+	scan->column = line > 1 ? column : scan->column + column - 1;
+	scan->line += line - 1;
+	scan->offset = offset;
+}
+
+static void check_key(struct policy_report *report, const char *path, const struct scan *scan,
+	struct json_object *key)
 {
 	char quoted[POLICY_QUOTE_MAX];
 	const char *name = json_object_get_string(key);
-	struct json_object *first, *position;
-	size_t line, column, first_line, first_column;
+	struct json_object *seen = scan->seen[scan->depth], *first, *place;
+	int64_t packed;
 
-	policy_text_position(text, size, offset, &line, &column);
 	if (strlen(name) != (size_t)json_object_get_string_len(key)) {
-		policy_errors_syntax(report, path, line, column, "a key must not hold a NUL");
+		policy_errors_syntax(
+			report, path, scan->line, scan->column, "a key must not hold a NUL");
 		return;
 	}
 	if (json_object_object_get_ex(seen, name, &first)) {
-		policy_text_position(text, size, (size_t)json_object_get_int64(first), &first_line,
-			&first_column);
-		policy_errors_syntax(report, path, line, column,
-			"duplicate key %s; it stands at %zu:%zu already",
-			policy_errors_quote(quoted, name), first_line, first_column);
+		packed = json_object_get_int64(first);
+		policy_errors_syntax(report, path, scan->line, scan->column,
+			"duplicate key %s; it stands at %jd:%jd already",
+			policy_errors_quote(quoted, name), (intmax_t)(packed >> 32),
+			(intmax_t)(packed & UINT32_MAX));
 		return;
 	}
-	position = json_object_new_int64((int64_t)offset);
-	if (!position || json_object_object_add(seen, name, position) < 0) {
-		json_object_put(position);
+	/* a file is far smaller than 2^31 lines or columns */
+	place = json_object_new_int64((int64_t)scan->line << 32 | (int64_t)scan->column);
+	if (!place || json_object_object_add(seen, name, place) < 0) {
+		json_object_put(place);
 		report->failed = true;
 	}
 }
@@ -168,19 +183,24 @@ static void check_key(struct policy_report *report, const char *path, const char
 static void check_keys(struct policy_report *report, const char *path, const char *text,
 	size_t size, struct json_tokener *tokener)
 {
-	cleanup(cleanup_keys) struct keys keys = { 0 };
+	cleanup(cleanup_scan) struct scan scan = {
+		.text = text,
+		.size = size,
+		.line = 1,
+		.column = 1,
+	};
 	size_t i = 0;
 
 	while (i < size) {
 		size_t start = i, after;
 
 		if (text[i] == '{' || text[i] == '[') {
-			keys.depth++;
-			if (text[i] == '{' && !(keys.seen[keys.depth] = json_object_new_object()))
+			scan.depth++;
+			if (text[i] == '{' && !(scan.seen[scan.depth] = json_object_new_object()))
 				report->failed = true;
 		} else if (text[i] == '}' || text[i] == ']') {
-			json_object_put(keys.seen[keys.depth]);
-			keys.seen[keys.depth--] = NULL;
+			json_object_put(scan.seen[scan.depth]);
+			scan.seen[scan.depth--] = NULL;
 		}
 		if (text[i++] != '"')
 			continue;
@@ -190,12 +210,12 @@ static void check_keys(struct policy_report *report, const char *path, const cha
 		after = ++i;
 		while (after < size && blank(text[after]))
 			after++;
-		if (after < size && text[after] == ':' && keys.seen[keys.depth]) {
+		if (after < size && text[after] == ':' && scan.seen[scan.depth]) {
 			struct json_object *key = decode(tokener, text, start, i);
 
+			scan_to(&scan, start);
 			if (key)
-				check_key(report, path, text, size, start, keys.seen[keys.depth],
-					key);
+				check_key(report, path, &scan, key);
 			else
 				report->failed = true;
 			json_object_put(key);
