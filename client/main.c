@@ -15,6 +15,11 @@ static const struct verb *const verbs[] = {
 	&verb_status,
 	&verb_why,
 	&verb_reload,
+	&verb_policy_check,
+	&verb_policy_show,
+	&verb_audit_show,
+	&verb_audit_verify,
+	&verb_doctor,
 };
 
 static int help(void)
@@ -31,6 +36,7 @@ static int help(void)
 	       "  --help, --version\n"
 	       "\n"
 	       "First steps:\n"
+	       "  ccbuf-client doctor                           what works here, and what to do\n"
 	       "  ccbuf-client why --use rdma --size 64M        may I, and by which rule\n"
 	       "  ccbuf-client request --use scratch --size 64K hold a buffer until Ctrl-C\n"
 	       "  ccbuf-client request --use rdma --size 64M --accept-shared -- ./program\n"

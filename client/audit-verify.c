@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * ccbuf-client audit verify: whether the trail is as it was written. It must never call a trail
+ * whole of which it could not read a part.
+ */
+#include <stdio.h>
+
+#include "client.h"
+#include "output.h"
+#include "trail.h"
+#include "verify.h"
+
+static const char help[] =
+	"ccbuf-client audit verify [--expect-last SEQ:HASH] [--json] [FILE...]\n"
+	"\n"
+	"Follows the hash chain through the audit trail and says where it breaks: which file and\n"
+	"line, and whether a record is altered, missing or out of its order, or the end cut off.\n"
+	"Without a FILE, reads " TRAIL_PATH " and the files that rotation set\n"
+	"aside beside it, oldest first. Several FILEs are one trail in that order.\n"
+	"\n"
+	"The chain alone cannot show that whole records are missing at the end, that the last one\n"
+	"was altered, or that all of it was written anew. For that, note the last number and hash\n"
+	"somewhere else and compare later:\n"
+	"\n"
+	"  --expect-last SEQ:HASH   record SEQ must be there and have that hash; newer records "
+	"may\n"
+	"                           follow\n"
+	"  --json                   the result as one object\n"
+	"\n"
+	"Examples:\n"
+	"  ccbuf-client audit verify\n"
+	"  ccbuf-client audit verify --expect-last 4711:$(cat /mnt/elsewhere/ccbuf-4711)\n"
+	"\n"
+	"Exit codes: 0 whole, 1 broken or not readable, 2 wrong usage.\n";
+
+static struct json_object *break_json(const struct break_at *broken)
+{
+	cleanup(cleanup_free) char *words = break_words(broken);
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "file", json_object_new_string(broken->path));
+	json_object_object_add(object, "line", json_object_new_uint64(broken->line));
+	json_object_object_add(
+		object, "kind", json_object_new_string(break_kind_name(broken->kind)));
+	if (broken->first) {
+		json_object_object_add(object, "first", json_object_new_uint64(broken->first));
+		json_object_object_add(object, "last", json_object_new_uint64(broken->last));
+	}
+	json_object_object_add(object, "text", json_object_new_string(words));
+	return object;
+}
+
+static void say_result_json(const struct verify *verify)
+{
+	cleanup(cleanup_json) struct json_object *object = json_object_new_object();
+	struct json_object *breaks = json_object_new_array();
+	char hash[CHAIN_HASH_TEXT];
+
+	chain_hash_text(&verify->chain, hash);
+	json_object_object_add(object, "whole", json_object_new_boolean(verify_whole(verify)));
+	json_object_object_add(object, "files", json_object_new_uint64(verify->files));
+	json_object_object_add(object, "records", json_object_new_uint64(verify->records));
+	if (verify->records) {
+		json_object_object_add(object, "first", json_object_new_uint64(verify->first));
+		json_object_object_add(
+			object, "last", json_object_new_uint64(verify->chain.sequence));
+		json_object_object_add(object, "hash", json_object_new_string(hash));
+	}
+	if (verify->expectation != EXPECT_NONE)
+		json_object_object_add(object, "expected",
+			json_object_new_boolean(verify->expectation == EXPECT_HOLDS));
+	for (size_t i = 0; i < verify->n_breaks; i++)
+		json_object_array_add(breaks, break_json(&verify->breaks[i]));
+	json_object_object_add(object, "breaks", breaks);
+	say_json(object, true);
+}
+
+static void say_expectation(const struct verify *verify)
+{
+	uintmax_t sequence = verify->expected_sequence;
+
+	if (verify->expectation == EXPECT_HOLDS)
+		say("record %ju is the one that was noted", sequence);
+	else if (verify->expectation == EXPECT_DIFFERS)
+		say("record %ju is not the one that was noted: it was altered, or the trail "
+		    "written anew",
+			sequence);
+	else if (verify->expectation == EXPECT_UNSEEN && sequence > verify->chain.sequence)
+		say("cut: record %ju was noted, but the trail ends with %ju", sequence,
+			(uintmax_t)verify->chain.sequence);
+	else if (verify->expectation == EXPECT_UNSEEN)
+		say("record %ju was noted, but is not here", sequence);
+}
+
+static void say_result(const struct verify *verify)
+{
+	uintmax_t first = verify->first, last = verify->chain.sequence;
+	char hash[CHAIN_HASH_TEXT];
+
+	for (size_t i = 0; i < verify->n_breaks; i++) {
+		const struct break_at *broken = &verify->breaks[i];
+		cleanup(cleanup_free) char *words = break_words(broken);
+
+		say("%s:%ju: %s", broken->path, (uintmax_t)broken->line, words);
+	}
+	say_expectation(verify);
+	if (!verify->records) {
+		say("there is no record to verify");
+		return;
+	}
+	if (first > 1)
+		say("the trail begins with record %ju; older ones are not here (rotation deletes "
+		    "the oldest)",
+			first);
+	if (verify->n_breaks)
+		say("the chain is broken in %zu place%s; %ju records were read, the last is %ju",
+			verify->n_breaks, verify->n_breaks == 1 ? "" : "s",
+			(uintmax_t)verify->records, last);
+	else
+		say("the chain is whole from record %ju to %ju", first, last);
+	chain_hash_text(&verify->chain, hash);
+	say("to find a cut end later, note this elsewhere: --expect-last %ju:%s", last, hash);
+}
+
+static int verify_trail(struct verify *verify, struct trail *trail)
+{
+	for (size_t i = 0; i < trail->n_files; i++) {
+		int r = verify_file(verify, trail->files[i].path, &trail->files[i].fd);
+
+		if (r < 0) {
+			trail_complain(trail->files[i].path, r);
+			return EXIT_FAILED;
+		}
+	}
+	return verify_whole(verify) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int run(const struct verb *verb, int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "expect-last", required_argument, NULL, 'e' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	cleanup(verify_done) struct verify verify = VERIFY_NONE;
+	cleanup(trail_done) struct trail trail = TRAIL_NONE;
+	bool json = false;
+	int code, option, r;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		switch (option) {
+		case 'e':
+			if (verify_expect(&verify, optarg) < 0)
+				return verb_mistake(verb,
+					"--expect-last %s: write NUMBER:HASH as a former run "
+					"printed it",
+					optarg);
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			return verb_help(verb);
+		default:
+			return verb_usage(verb);
+		}
+	if (optind == argc) {
+		r = trail_open(&trail, TRAIL_PATH, true);
+		if (r < 0) {
+			trail_complain(TRAIL_PATH, r);
+			return EXIT_FAILED;
+		}
+	}
+	for (int i = optind; i < argc; i++) {
+		r = trail_open(&trail, argv[i], false);
+		if (r < 0) {
+			trail_complain(argv[i], r);
+			return EXIT_FAILED;
+		}
+	}
+	code = verify_trail(&verify, &trail);
+	if (json)
+		say_result_json(&verify);
+	else
+		say_result(&verify);
+	return finish(code);
+}
+
+const struct verb verb_audit_verify = {
+	.name = "audit verify",
+	.summary = "check that the audit trail is as it was written",
+	.help = help,
+	.run = run,
+};

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What doctor sees of the daemon: its socket, the bus, and what it says of itself there. It must
+ * never ask for a buffer.
+ */
+#include <stdio.h>
+
+#include "broker.h"
+#include "ccbuf.h"
+#include "config.h"
+#include "findings.h"
+#include "output.h"
+
+static void examine_socket(struct findings *findings)
+{
+	const char *path = secure_getenv("CCBUF_SOCKET");
+	struct ccbuf *connection = NULL;
+	int r = ccbuf_connect(NULL, &connection);
+
+	if (!path || !*path)
+		path = CCBUF_SOCKET_PATH;
+	errno = -r;
+	if (r == 0)
+		found(findings, STATUS_OK, "socket", NULL, "%s accepts connections", path);
+	else if (r == -ENOENT)
+		found(findings, STATUS_PROBLEM, "socket",
+			"start it: systemctl enable --now ccbufd.socket", "there is no %s", path);
+	else if (r == -ECONNREFUSED)
+		found(findings, STATUS_PROBLEM, "socket",
+			"start it: systemctl enable --now ccbufd.socket", "nobody listens at %s",
+			path);
+	else
+		found(findings, STATUS_PROBLEM, "socket",
+			"see the modes of the socket and its folders",
+			"%s cannot be connected to: %m", path);
+	ccbuf_free(connection);
+}
+
+static void examine_properties(struct findings *findings, struct json_object *properties)
+{
+	const char *version = member_text(properties, "Version");
+	const char *mistakes = member_text(properties, "PolicyError");
+
+	if (streq(version, CCBUF_VERSION))
+		found(findings, STATUS_OK, "daemon", NULL,
+			"ccbufd %s answers on the bus, %s buffers are out", version,
+			member_text(properties, "GrantCount"));
+	else
+		found(findings, STATUS_WARNING, "daemon", "restart it: systemctl restart ccbufd",
+			"ccbufd is of version %s, ccbuf-client of " CCBUF_VERSION, version);
+	if (*mistakes)
+		found(findings, STATUS_PROBLEM, "policy",
+			"correct it ('ccbuf-client policy check') and reload",
+			"ccbufd could not load the policy files and kept the old policy: %.*s",
+			(int)strcspn(mistakes, "\n"), mistakes);
+}
+
+static void examine_bus(struct findings *findings)
+{
+	cleanup(cleanup_bus) sd_bus *bus = NULL;
+	cleanup(cleanup_message) sd_bus_message *call = NULL, *reply = NULL;
+	cleanup(cleanup_json) struct json_object *properties = NULL;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_open_system(&bus);
+
+	if (r < 0) {
+		errno = -r;
+		found(findings, STATUS_PROBLEM, "bus",
+			"start it (systemctl start dbus); requests over the socket work without",
+			"the system bus cannot be reached: %m");
+		return;
+	}
+	call = broker_method(bus, "org.freedesktop.DBus.Properties", "GetAll");
+	r = sd_bus_message_append(call, "s", BROKER_INTERFACE);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, 0, &error, &reply);
+	if (r >= 0)
+		r = broker_read(reply, &properties);
+	if (r >= 0)
+		examine_properties(findings, properties);
+	else
+		found(findings, STATUS_PROBLEM, "daemon",
+			"'systemctl status ccbufd' shows its state, 'journalctl -u ccbufd' why",
+			"ccbufd does not answer on the bus: %s",
+			error.message ? error.message : strerror(-r));
+	sd_bus_error_free(&error);
+}
+
+void examine_daemon(struct findings *findings)
+{
+	examine_socket(findings);
+	examine_bus(findings);
+}

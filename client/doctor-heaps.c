@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What doctor sees of the heap nodes: what the host can do with their memory, and who could open
+ * them past the broker. It must never open one.
+ */
+#include <dirent.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "findings.h"
+#include "output.h"
+#include "platform.h"
+#include "policy-files.h"
+#include "request.h"
+
+#define BROKER_GROUP "ccbufd"
+
+/* What the policy files declare of a heap; by name alone when they hold none of it. */
+static enum exposure exposure_of(struct json_object *shown, const char *heap)
+{
+	struct json_object *heaps = NULL, *declared = NULL;
+	enum exposure exposure = policy_exposure(NULL, heap);
+	int named;
+
+	if (exposure != EXPOSURE_UNKNOWN || !json_object_object_get_ex(shown, "heaps", &heaps) ||
+		!json_object_object_get_ex(heaps, heap, &declared))
+		return exposure;
+	named = exposure_from_name(member_text(declared, "exposure"));
+	return named < 0 ? EXPOSURE_UNKNOWN : (enum exposure)named;
+}
+
+static const char *group_name(gid_t gid, char text[static 32])
+{
+	struct group *group = getgrgid(gid);
+
+	if (group)
+		copy_string(text, 32, group->gr_name);
+	else
+		snprintf(text, 32, "%ju", (uintmax_t)gid);
+	return text;
+}
+
+static const char *user_name(uid_t uid, char text[static 32])
+{
+	struct passwd *user = getpwuid(uid);
+
+	if (user)
+		copy_string(text, 32, user->pw_name);
+	else
+		snprintf(text, 32, "%ju", (uintmax_t)uid);
+	return text;
+}
+
+/* Whoever opens a node has what the broker would have refused, and leaves no record. */
+static void examine_access(
+	struct findings *findings, const char *path, const struct stat *st, const char *about)
+{
+	static const char repair[] = "install ccbuf's udev rule, then 'udevadm trigger "
+				     "--subsystem-match=dma_heap': owner root, group ccbufd, "
+				     "mode 0440";
+	bool of_broker;
+	char group[32], user[32];
+	unsigned int mode = st->st_mode & 0777;
+
+	group_name(st->st_gid, group);
+	user_name(st->st_uid, user);
+	of_broker = streq(group, BROKER_GROUP);
+	if (mode & 0007)
+		found(findings, STATUS_PROBLEM, "heap", repair,
+			"%s: everybody can open it past the broker (mode %04o, %s:%s)", about, mode,
+			user, group);
+	else if (st->st_uid != 0 && st->st_uid != geteuid())
+		found(findings, STATUS_PROBLEM, "heap", repair,
+			"%s: user %s can open it past the broker (mode %04o, %s:%s)", about, user,
+			mode, user, group);
+	else if ((mode & 0070) && st->st_gid != 0 && !of_broker)
+		found(findings, STATUS_PROBLEM, "heap", repair,
+			"%s: group %s can open it past the broker (mode %04o, %s:%s)", about, group,
+			mode, user, group);
+	else if (getxattr(path, "system.posix_acl_access", NULL, 0) > 0)
+		found(findings, STATUS_PROBLEM, "heap", "remove it: setfacl -b on the node",
+			"%s: an access control list lets others open it past the broker "
+			"(mode %04o, %s:%s)",
+			about, mode, user, group);
+	else if (of_broker && (mode & 0030))
+		found(findings, STATUS_WARNING, "heap", repair,
+			"%s: group %s may do more than read, which is enough to allocate "
+			"(mode %04o, %s:%s)",
+			about, group, mode, user, group);
+	else if (!of_broker || !(mode & 0040))
+		found(findings, STATUS_WARNING, "heap", repair,
+			"%s: ccbufd as its own user cannot open it (mode %04o, %s:%s)", about, mode,
+			user, group);
+	else
+		found(findings, STATUS_OK, "heap", NULL, "%s (mode %04o, %s:%s)", about, mode, user,
+			group);
+}
+
+static void examine_heap(
+	struct findings *findings, const char *path, const char *name, enum exposure exposure)
+{
+	static const char *const words[EXPOSURE_MAX_] = {
+		[EXPOSURE_UNKNOWN] = "of unknown exposure",
+		[EXPOSURE_SHARED] = "shared: the host reads and writes its memory",
+		[EXPOSURE_PRIVATE] = "private: the host sees ciphertext at most",
+		[EXPOSURE_PROTECTED] = "protected: not even the guest's CPU reads it",
+		[EXPOSURE_EMULATED] = "emulated",
+	};
+	cleanup(cleanup_free) char *about = NULL;
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		found(findings, STATUS_WARNING, "heap", NULL, "%s cannot be looked at: %m", name);
+		return;
+	}
+	if (asprintf(&about, "%s is %s", name, words[exposure]) < 0)
+		abort();
+	examine_access(findings, path, &st, about);
+	if (exposure == EXPOSURE_UNKNOWN)
+		found(findings, STATUS_WARNING, "heap",
+			"find out what the host can do with it, then declare it: \"heaps\" in "
+			"ccbuf-policy(5)",
+			"%s: nobody has said what the host can do with it, so it is never brokered",
+			name);
+}
+
+static int visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+void examine_heaps(struct findings *findings, const struct places *places)
+{
+	cleanup(cleanup_json) struct json_object *shown = NULL;
+	struct policy_errors errors = { 0 };
+	struct dirent **entries = NULL;
+	bool shared = false;
+	int n;
+
+	/* Mistakes in the policy are told elsewhere; the well-known heaps need none. */
+	policy_files_show((const char *const *)places->policy, places->n_policy, &errors, &shown);
+	policy_errors_done(&errors);
+	n = scandir(places->heaps, &entries, visible, alphasort);
+	if (n <= 0)
+		found(findings, STATUS_WARNING, "heap",
+			"use a kernel with CONFIG_DMABUF_HEAPS or load ccbuf_heap; until then only "
+			"the emulated heap works",
+			"there are no heaps in %s", places->heaps);
+	for (int i = 0; i < n; i++) {
+		cleanup(cleanup_free) char *path = NULL;
+		enum exposure exposure = exposure_of(shown, entries[i]->d_name);
+
+		if (asprintf(&path, "%s/%s", places->heaps, entries[i]->d_name) < 0)
+			abort();
+		shared = shared || exposure == EXPOSURE_SHARED;
+		examine_heap(findings, path, entries[i]->d_name, exposure);
+		free(entries[i]);
+	}
+	free(entries);
+	if (!shared && streq(platform_name(), "none"))
+		found(findings, STATUS_OK, "heap", NULL,
+			"no shared heap, as is to be expected: this is not a confidential guest");
+	else if (!shared)
+		found(findings, STATUS_PROBLEM, "heap",
+			"load ccbuf_heap (modprobe ccbuf_heap), or use a kernel with "
+			"CONFIG_DMABUF_HEAPS_CC_SYSTEM",
+			"a confidential guest without a shared heap: devices cannot be given "
+			"memory");
+	if (!getgrnam(BROKER_GROUP))
+		found(findings, STATUS_WARNING, "accounts",
+			"run systemd-sysusers after installation", "there is no group %s",
+			BROKER_GROUP);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What doctor sees of the guest, the kernel and the policy files. It must never take a feature for
+ * present because of a version number: it tries.
+ */
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include "findings.h"
+#include "output.h"
+#include "platform.h"
+#include "policy-files.h"
+
+/* Both are newer than the headers that this may be built with. */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+struct pidfd_information {
+	uint64_t mask;
+	char rest[56];
+};
+#define PIDFD_INFORMATION _IOWR(0xff, 11, struct pidfd_information)
+
+void examine_platform(struct findings *findings)
+{
+	struct platform platform;
+
+	platform_detect(&platform);
+	if (streq(platform.name, "none"))
+		found(findings, STATUS_WARNING, "platform",
+			"the host can read all memory here, whatever the heap",
+			"not a confidential guest (%s)", platform.evidence);
+	else if (!platform.certain)
+		found(findings, STATUS_WARNING, "platform",
+			"run doctor as root with module msr loaded to be sure",
+			"confidential guest of type %s, as %s", platform.name, platform.evidence);
+	else
+		found(findings, STATUS_OK, "platform", NULL,
+			"confidential guest of type %s: %s; only attestation proves it",
+			platform.name, platform.evidence);
+}
+
+static bool has_peer_pidfd(void)
+{
+	int pair[2], pidfd = -1;
+	socklen_t size = sizeof(pidfd);
+	bool has;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	has = getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0;
+	close_fd(&pidfd);
+	close(pair[0]);
+	close(pair[1]);
+	return has;
+}
+
+static bool has_pidfd_information(void)
+{
+	struct pidfd_information information = { 0 };
+	cleanup(cleanup_fd) int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	return pidfd >= 0 && ioctl(pidfd, PIDFD_INFORMATION, &information) == 0;
+}
+
+static bool has_memfd(void)
+{
+	cleanup(cleanup_fd) int fd = memfd_create("doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd >= 0;
+}
+
+void examine_kernel(struct findings *findings)
+{
+	struct utsname name;
+
+	if (uname(&name) < 0)
+		copy_string(name.release, sizeof(name.release), "unknown");
+	if (has_peer_pidfd())
+		found(findings, STATUS_OK, "kernel", NULL,
+			"Linux %s names the peer of a socket by a pidfd: identities are strong",
+			name.release);
+	else
+		found(findings, STATUS_WARNING, "kernel",
+			"run Linux 6.5 or later, or write no rule with \"identity\": \"strong\"",
+			"Linux %s has no SO_PEERPIDFD: identities on the socket are weak",
+			name.release);
+	if (has_pidfd_information())
+		found(findings, STATUS_OK, "kernel", NULL, "PIDFD_GET_INFO is there");
+	else
+		found(findings, STATUS_OK, "kernel", NULL,
+			"PIDFD_GET_INFO is not there (Linux 6.13 has it); /proc is read instead");
+	if (has_memfd())
+		found(findings, STATUS_OK, "kernel", NULL,
+			"memfd_create works: uses on the emulated heap can be served");
+	else
+		found(findings, STATUS_WARNING, "kernel",
+			"enable CONFIG_MEMFD_CREATE if a use maps to it",
+			"memfd_create does not work: no emulated heap");
+}
+
+void examine_policy(struct findings *findings, const struct places *places)
+{
+	cleanup(cleanup_json) struct json_object *shown = NULL;
+	struct policy_errors errors = { 0 };
+	size_t rules;
+	int r;
+
+	r = policy_files_show(
+		(const char *const *)places->policy, places->n_policy, &errors, &shown);
+	if (r == 0) {
+		rules = json_object_array_length(json_object_object_get(shown, "rules"));
+		if (rules)
+			found(findings, STATUS_OK, "policy", NULL, "%zu rule%s, digest %s", rules,
+				rules == 1 ? "" : "s", member_text(shown, "digest"));
+		else
+			found(findings, STATUS_WARNING, "policy",
+				"allow somebody something: ccbuf-policy(5)",
+				"no rules, so every request is refused");
+	} else if (errors.count) {
+		found(findings, STATUS_PROBLEM, "policy", "'ccbuf-client policy check' lists them",
+			"%zu mistake%s in the policy files, the first: %s", errors.count,
+			errors.count == 1 ? "" : "s", errors.lines[0]);
+	} else {
+		errno = -r;
+		found(findings, STATUS_PROBLEM, "policy", NULL, "the policy cannot be read: %m");
+	}
+	policy_errors_done(&errors);
+}

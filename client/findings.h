@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What `ccbuf-client doctor` finds: a list of findings, each with a status and what to do.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <json-c/json.h>
+
+#include "util.h"
+
+enum status { STATUS_OK, STATUS_WARNING, STATUS_PROBLEM };
+
+struct findings {
+	struct json_object *list; /* of objects: status, topic, text, advice */
+	size_t warnings, problems;
+};
+
+/* Where doctor looks; tests name other places. */
+struct places {
+	const char *heaps;
+	char *const *policy; /* paths; none for the default folders */
+	size_t n_policy;
+};
+
+/* Adds a finding. advice is NULL where there is nothing to do. The text is formatted. */
+void found(struct findings *findings, enum status status, const char *topic, const char *advice,
+	const char *format, ...) printf_like(5, 6);
+
+/* The kinds of examination, in the order in which they are made. */
+void examine_platform(struct findings *findings);
+void examine_kernel(struct findings *findings);
+void examine_heaps(struct findings *findings, const struct places *places);
+void examine_policy(struct findings *findings, const struct places *places);
+void examine_daemon(struct findings *findings);

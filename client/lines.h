@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lines of a file that may still grow, with a limit on their length.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LINES_MAX (1u << 20) /* bytes of a line; no record is as long */
+
+struct lines {
+	int fd;
+	char *data;
+	size_t begin, end, size; /* of what is read and not yet returned */
+	bool skipping;		 /* in a line that is too long */
+};
+
+/* Takes the fd. */
+void lines_init(struct lines *lines, int *fd);
+/* Closes it. */
+void lines_done(struct lines *lines);
+
+/*
+ * 1 with the next whole line, its newline not counted, valid until the next call; 0 at the end,
+ * where an incomplete line may be left (more may be read later); -EMSGSIZE in place of a line that
+ * is too long; another negative errno of reading.
+ */
+int lines_next(struct lines *lines, const char **ret_line, size_t *ret_length);
+
+/* Whether something without a newline stands at the end. Valid after lines_next() returned 0. */
+bool lines_incomplete(const struct lines *lines);

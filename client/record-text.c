@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Audit records for people: one line each, most telling things first. It must never fail on a
+ * record that lacks something, or has something of another type.
+ */
+#include "record-text.h"
+
+#include <pwd.h>
+#include <stdio.h>
+
+#include "output.h"
+#include "size.h"
+
+static bool has(struct json_object *object, const char *key)
+{
+	return json_object_object_get_ex(object, key, NULL);
+}
+
+static void put_peer(FILE *out, struct json_object *peer)
+{
+	const char *unit = member_text(peer, "unit"), *exe = member_text(peer, "exe");
+	struct passwd *user = has(peer, "uid") ? getpwuid((uid_t)member_number(peer, "uid")) : NULL;
+
+	if (user)
+		fprintf(out, "  %s", user->pw_name);
+	else
+		fprintf(out, "  uid %s", has(peer, "uid") ? member_text(peer, "uid") : "unknown");
+	if (has(peer, "pid"))
+		fprintf(out, " pid %s", member_text(peer, "pid"));
+	if (*unit)
+		fprintf(out, " %s", unit);
+	if (*exe)
+		fprintf(out, " %s", exe);
+	if (streq(member_text(peer, "identity"), "weak"))
+		fputs(" (weak identity)", out);
+	if (member_true(peer, "container"))
+		fputs(" (container)", out);
+}
+
+/* "2 x 64K for rdma (ring) on system_cc_shared, shared, over dbus" */
+static void put_buffers(FILE *out, struct json_object *record)
+{
+	uint64_t count = member_number(record, "count");
+	char size[SIZE_TEXT_MAX];
+	const char *separator = "  ";
+
+	if (has(record, "size")) {
+		fputs(separator, out);
+		if (count > 1)
+			fprintf(out, "%ju x ", (uintmax_t)count);
+		fputs(size_format(member_number(record, "size"), size), out);
+		separator = " ";
+	}
+	if (has(record, "use")) {
+		fprintf(out, "%sfor %s", separator, member_text(record, "use"));
+		separator = " ";
+	}
+	if (*member_text(record, "label")) {
+		fprintf(out, "%s(%s)", separator, member_text(record, "label"));
+		separator = " ";
+	}
+	if (has(record, "heap"))
+		fprintf(out, "%son %s", separator, member_text(record, "heap"));
+	if (has(record, "exposure"))
+		fprintf(out, ", %s", member_text(record, "exposure"));
+	if (member_true(record, "read-only"))
+		fputs(", read-only", out);
+	if (has(record, "transport"))
+		fprintf(out, ", over %s", member_text(record, "transport"));
+}
+
+static void put_grants(FILE *out, struct json_object *buffers)
+{
+	size_t n = json_object_is_type(buffers, json_type_array) ? json_object_array_length(buffers)
+								 : 0;
+
+	if (!n)
+		return;
+	fprintf(out, "  grant%s", n > 1 ? "s" : "");
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, " %s", member_text(json_object_array_get_idx(buffers, i), "grant"));
+}
+
+char *record_text(struct json_object *record)
+{
+	struct json_object *member;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		abort();
+	fprintf(out, "%s %s %-11s", member_text(record, "time"), member_text(record, "seq"),
+		member_text(record, "event"));
+	if (json_object_object_get_ex(record, "peer", &member))
+		put_peer(out, member);
+	put_buffers(out, record);
+	put_grants(out, json_object_object_get(record, "buffers"));
+	if (has(record, "verdict") && !streq(member_text(record, "verdict"), "granted"))
+		fprintf(out, "  %s", member_text(record, "verdict"));
+	if (*member_text(record, "rule"))
+		fprintf(out, "  rule %s", member_text(record, "rule"));
+	if (*member_text(record, "reason"))
+		fprintf(out, "  %s", member_text(record, "reason"));
+	if (member_number(record, "repeated") > 1)
+		fprintf(out, "  (%s times)", member_text(record, "repeated"));
+	if (fclose(out))
+		abort();
+	return text;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Verification of an audit trail: follows the hash chain through lines and files and collects where
+ * it breaks. Prints nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chain.h"
+
+enum break_kind {
+	BREAK_NOT_A_RECORD, /* the line is not of the form of a record */
+	BREAK_CUT,	    /* the last line has no newline: it was not written, or cut */
+	BREAK_MISSING,	    /* records first to last are not where they should be, nor later */
+	BREAK_REORDERED,    /* records first to last (or some) stand behind later ones */
+	BREAK_REPEATED,	    /* record first stands here once more */
+	BREAK_ALTERED,	    /* record first, or the hash of it in the next, was altered; 0: the
+			       first line of all names a record before it, which there cannot be */
+	BREAK_NEW_CHAIN, /* record first begins a new chain: the daemon found the old one damaged */
+	BREAK_KIND_MAX_
+};
+/* "not-a-record", "cut", "missing", ... */
+const char *break_kind_name(enum break_kind kind);
+
+struct break_at {
+	enum break_kind kind;
+	char *path;
+	uint64_t line; /* in that file, from 1 */
+	uint64_t first, last;
+};
+
+/* What somebody noted elsewhere of a record. */
+enum expectation { EXPECT_NONE, EXPECT_UNSEEN, EXPECT_HOLDS, EXPECT_DIFFERS };
+
+struct verify {
+	struct chain chain; /* of the record with the highest number so far */
+	uint64_t first;	    /* number of the first record; 0 when there was none */
+	uint64_t records, files;
+	struct break_at *breaks;
+	size_t n_breaks;
+	enum expectation expectation;
+	uint64_t expected_sequence;
+	char expected_hash[CHAIN_HASH_TEXT];
+
+	/* of the record before, where an alteration of it is to be reported */
+	char *last_path;
+	uint64_t last_line;
+	bool blind; /* the line before was no record: its number is not known */
+};
+
+#define VERIFY_NONE                                                                                \
+	{                                                                                          \
+		.records = 0                                                                       \
+	}
+
+void verify_done(struct verify *verify);
+
+/* Expects a record's hash, given as "SEQ:HEX". 0 or -EINVAL. */
+int verify_expect(struct verify *verify, const char *text);
+
+/* Goes on with a file (the fd is taken). 0, or a negative errno when it could not be read; what is
+ * wrong in it goes into breaks. */
+int verify_file(struct verify *verify, const char *path, int *fd);
+
+/* Whether there are records, no breaks, and what was expected holds. */
+bool verify_whole(const struct verify *verify);
+
+/* A break in words, for people, without its place. The caller frees it. */
+char *break_words(const struct break_at *broken);
