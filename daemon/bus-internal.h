@@ -19,10 +19,11 @@
 
 struct bus {
 	struct broker *broker;
-	sd_bus *connection;
-	sd_bus_slot *object, *name;
-	void *peers; /* of tsearch(3), by unique name */
-	void (*on_ready)(void *userdata, int result);
+	sd_bus *connection; /* NULL while there is no bus */
+	sd_bus_slot *object, *name, *disconnected;
+	sd_event_source *retry;
+	void *peers;			  /* of tsearch(3), by unique name */
+	void (*on_ready)(void *userdata); /* NULL once called */
 	void *userdata;
 };
 

@@ -15,11 +15,12 @@ struct bus;
 
 /*
  * Connects to the system bus (or DBUS_SYSTEM_BUS_ADDRESS), publishes the object and asks for the
- * name, without waiting. on_ready is called once: 0 when the name is ours, else the negative errno
- * of why not (then the bus is of no use and may be freed). Returns 0 or the negative errno of the
- * connect.
+ * name, without waiting. on_ready is called once, from inside or later: when the name is ours, or
+ * it is clear that it will not be for now (the journal says why). A bus that cannot be reached or
+ * that goes away is tried again every few seconds. 0, or the negative errno of a failure of our
+ * own.
  */
-int bus_new(struct broker *broker, void (*on_ready)(void *userdata, int result), void *userdata,
+int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userdata,
 	struct bus **ret_bus);
 /* Flushes and closes. Takes NULL. No request may be under way any more. */
 struct bus *bus_free(struct bus *bus);

@@ -37,9 +37,8 @@ static void let_go(struct grant_op *op)
 {
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
 		close_fd(&op->fds[i]);
-	for (uint32_t i = 0; i < op->n_grants; i++)
-		ledger_cancel(op->broker->ledger, op->grants[i]);
-	op->n_grants = 0;
+	while (op->n_grants > 0)
+		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
 }
 
 static void op_free(struct grant_op *op)
@@ -152,6 +151,8 @@ static void on_grant_recorded(void *userdata, int result)
 			strerror(-result));
 		return;
 	}
+	for (uint32_t i = 0; i < op->n_grants; i++)
+		op->grants[i]->inode = op->inodes[i];
 	r = peer_check(op->peer);
 	if (r < 0) {
 		refuse_changed(op, r);
@@ -176,8 +177,6 @@ static void on_allocated(struct job *job)
 			strerror(-op->error));
 		return;
 	}
-	for (uint32_t i = 0; i < op->n_grants; i++)
-		op->grants[i]->inode = op->inodes[i];
 	r = record(op, AUDIT_GRANT, on_grant_recorded);
 	if (r < 0)
 		on_grant_recorded(op, r);

@@ -466,6 +466,9 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 void ledger_cancel(struct ledger *ledger, struct grant *grant)
 {
 	assert(grant->state == GRANT_RESERVED);
+	/* Requests that are in no record must not use numbers up. */
+	if (grant->inode == 0 && grant->id == ledger->last_id)
+		ledger->last_id--;
 	list_remove(&ledger->grants, grant);
 	uncharge(ledger, grant);
 	free_grant(ledger, grant);
@@ -506,6 +509,9 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 		ledger->audit = audit;
 		ledger->accounts = accounts_new();
 		r = ledger->accounts ? 0 : -ENOMEM;
+		/* A record stands for REQUEST_COUNT_MAX grants at most, so numbers from here on are
+		 * not in the trail yet, whichever daemon wrote it. */
+		ledger->last_id = audit_sequence(audit) * REQUEST_COUNT_MAX;
 	}
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &ledger->timer, CLOCK_MONOTONIC, SWEEP_USEC,

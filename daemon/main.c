@@ -33,23 +33,16 @@ struct daemon {
 	bool ready, stopping;
 };
 
-static void tell_ready(struct daemon *daemon)
+static void tell_ready(void *userdata)
 {
+	struct daemon *daemon = userdata;
+
 	if (daemon->ready)
 		return;
 	daemon->ready = true;
 	sd_notifyf(0, "READY=1\nSTATUS=%s",
 		daemon->broker.policy_error ? "The policy has mistakes; see the journal"
 					    : "Serving");
-}
-
-static void on_bus_ready(void *userdata, int result)
-{
-	struct daemon *daemon = userdata;
-
-	if (result < 0)
-		log_warning("bus: not served, the socket is");
-	tell_ready(daemon);
 }
 
 static void reload(struct daemon *daemon)
@@ -153,18 +146,18 @@ static int open_socket(struct daemon *daemon)
 	return r;
 }
 
-static void open_bus(struct daemon *daemon)
+static int open_bus(struct daemon *daemon)
 {
-	int r = -ENOENT;
+	int r;
 
-	if (!daemon->options->no_bus) {
-		r = bus_new(&daemon->broker, on_bus_ready, daemon, &daemon->bus);
-		if (r < 0)
-			log_warning("bus: cannot be reached, serving the socket only: %s",
-				strerror(-r));
-	}
-	if (r < 0)
+	if (daemon->options->no_bus) {
 		tell_ready(daemon);
+		return 0;
+	}
+	r = bus_new(&daemon->broker, tell_ready, daemon, &daemon->bus);
+	if (r < 0)
+		log_error("bus: %s", strerror(-r));
+	return r;
 }
 
 static void look_up_admins(struct broker *broker)
@@ -212,10 +205,9 @@ static int start(struct daemon *daemon)
 		return r;
 	}
 	r = open_socket(daemon);
-	if (r < 0)
-		return r;
-	open_bus(daemon);
-	if (!daemon->options->no_seccomp) {
+	if (r >= 0)
+		r = open_bus(daemon);
+	if (r >= 0 && !daemon->options->no_seccomp) {
 		r = sandbox_enter();
 		if (r < 0)
 			log_error("sandbox: the system call filter cannot be loaded: %s",
