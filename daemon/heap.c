@@ -118,7 +118,8 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 	else if (exposure == EXPOSURE_SHARED)
 		snprintf(text, size,
 			"there is no heap %s: the kernel is built without it "
-			"(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED) and module ccbuf_heap is not loaded",
+			"(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED) and module ccbuf_heap is not "
+			"loaded",
 			name);
 	else if (!folder)
 		snprintf(text, size,
