@@ -75,38 +75,57 @@ static size_t sequence(const unsigned char *s, uint32_t *ret_c)
 	return length;
 }
 
-static void string(struct out *out, const char *untrusted_text)
+/* Bytes that stand for themselves. */
+static bool plain(unsigned char c)
 {
-	const unsigned char *s = (const unsigned char *)untrusted_text;
-	const char *limit = out->at + AUDIT_FORMAT_TEXT_MAX;
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static const unsigned char *escape(struct out *out, const unsigned char *s)
+{
 	uint32_t c = 0;
 	size_t length;
 
+	if (*s == '"' || *s == '\\') {
+		*out->at++ = '\\';
+		*out->at++ = (char)*s;
+		return s + 1;
+	}
+	if (*s < 0x80) {
+		unicode(out, *s);
+		return s + 1;
+	}
+	length = sequence(s, &c);
+	if (!length) {
+		unicode(out, 0xfffd);
+		return s + 1;
+	}
+	if (misleading(c))
+		unicode(out, c);
+	else
+		bytes(out, (const char *)s, length);
+	return s + length;
+}
+
+static void string(struct out *out, const char *untrusted_text)
+{
+	const unsigned char *s = (const unsigned char *)untrusted_text, *run;
+	const char *limit = out->at + AUDIT_FORMAT_TEXT_MAX;
+
 	*out->at++ = '"';
-	while (*s) {
-		if (out->at >= limit) {
+	for (;;) {
+		size_t left = out->at < limit ? (size_t)(limit - out->at) : 0;
+
+		for (run = s; left && plain(*s); s++)
+			left--;
+		bytes(out, (const char *)run, (size_t)(s - run));
+		if (!*s)
+			break;
+		if (!left) {
 			unicode(out, 0x2026);
 			break;
 		}
-		if (*s < 0x80) {
-			if (*s < 0x20 || *s == 0x7f) {
-				unicode(out, *s);
-			} else {
-				if (*s == '"' || *s == '\\')
-					*out->at++ = '\\';
-				*out->at++ = (char)*s;
-			}
-			s++;
-			continue;
-		}
-		length = sequence(s, &c);
-		if (!length)
-			unicode(out, 0xfffd);
-		else if (misleading(c))
-			unicode(out, c);
-		else
-			bytes(out, (const char *)s, length);
-		s += length ? length : 1;
+		s = escape(out, s);
 	}
 	*out->at++ = '"';
 }

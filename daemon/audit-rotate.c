@@ -96,15 +96,22 @@ int audit_rotate_replace(int folder, const char *name, const char *aside, int *f
 		r = -errno;
 		goto fail;
 	}
-	if (aside && linkat(folder, name, folder, aside, 0) < 0) {
-		r = -errno;
-		goto fail;
-	}
-	if (renameat(folder, next, folder, name) < 0) {
-		r = -errno;
-		if (aside)
+	if (!aside) {
+		if (linkat(folder, next, folder, name, 0) < 0) {
+			r = -errno;
+			goto fail;
+		}
+		unlinkat(folder, next, 0);
+	} else {
+		if (linkat(folder, name, folder, aside, 0) < 0) {
+			r = -errno;
+			goto fail;
+		}
+		if (renameat(folder, next, folder, name) < 0) {
+			r = -errno;
 			unlinkat(folder, aside, 0);
-		goto fail;
+			goto fail;
+		}
 	}
 	/* The new names are there; should this fail, a crash may bring the old ones back, and
 	 * audit_rotate_repair() with them. */

@@ -21,7 +21,8 @@ int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_
  * Gives the current file, open as *fd, the additional name aside and puts a new, empty, locked one
  * in its place, in one step: there is no moment without a file or without a lock. *fd is then the
  * new file. -EEXIST when the name aside is taken. On failure everything is as before. aside NULL:
- * the current file has no name any more, and there is nothing to keep.
+ * the current file has no name any more, there is nothing to keep; -EEXIST when by now another file
+ * has that name.
  */
 int audit_rotate_replace(int folder, const char *name, const char *aside, int *fd);
 

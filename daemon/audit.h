@@ -6,11 +6,13 @@
  *   event -> audit_append() -> fold -> format -> writer thread: chain, write, fdatasync -> done()
  *                                                        \-> journal, afterwards, never waited for
  *
- * One thread owns the file, the sequence number and the chain; the event loop never waits for the
- * disk or for journald. Records that wait while a write is under way go out together with one
- * fdatasync (group commit). A record that cannot be written in full leaves no trace in the file
- * (truncated back), its done() gets the errno, and the next record tries again: a full disk heals
- * by itself.
+ * The event loop never waits for the disk or for journald: syncs and rotations are the writer
+ * thread's. Only a write into the page cache (POLICY_WRITTEN) it does by itself, once in each
+ * iteration, as a hand-over takes longer. Whoever writes owns the file, the sequence number and the
+ * chain. Records that wait while a sync is under way go out together with one fdatasync (group
+ * commit). A record that cannot be written in full leaves no trace in the file (truncated back),
+ * its done() gets the errno, and the next record tries again: a full disk heals by itself, and a
+ * record then says how many events the trail lacks.
  */
 #pragma once
 
@@ -79,16 +81,18 @@ struct audit;
 /*
  * Opens (creates, 0640) the file and checks its last record: the chain goes on from it. A last line
  * without newline (a crash in the middle of a write) is cut off and an error record says so. A file
- * that does not end in a valid record is set aside as PATH.damaged-SEQ... and a new chain begins
- * with an error record that says so: the daemon can always start, and the auditor always sees.
+ * that does not end in a valid record is set aside as PATH.damaged-SEQ and a new chain begins with
+ * an error record that says so: the daemon can always start, and the auditor always sees. SEQ is
+ * the sequence number that the new chain begins with: they go on from the highest found, the hash
+ * of its previous line is zeros.
  * Starts the writer thread (all signals blocked in it). Durability is POLICY_SYNCED until set.
  * Returns 0, or a negative errno when the file cannot be had (-ENOENT: no folder; -EACCES; -EBUSY:
- * another process holds its lock).
+ * another process holds its lock; -ELOOP: a symbolic link; -EINVAL: no regular file).
  */
 int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit);
 
-/* Writes what is queued, calls the done functions that wait, joins the thread, closes. Takes NULL.
- */
+/* Writes and syncs what is queued and counted, calls the done functions that wait, joins the
+ * threads, closes. Not from inside a done function. Takes NULL. */
 struct audit *audit_free(struct audit *audit);
 
 void audit_set_durability(struct audit *audit, enum policy_durability durability);
@@ -99,8 +103,8 @@ typedef void (*audit_done)(void *userdata, int result);
 /*
  * Queues the record of an event. done (may be NULL) is called from the event loop, later, never
  * from inside this call, in the order of the calls. A refusal that is folded away calls done too,
- * with 0, once it is counted. Returns 0, or -ENOMEM / -ENOBUFS (too many records wait), and then
- * done is not called.
+ * with 0, once it is counted. Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail
+ * is being closed), and then done is not called. At most REQUEST_COUNT_MAX buffers.
  */
 int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata);

@@ -514,13 +514,22 @@ START_TEST(deleted_under_us)
 	ck_assert_uint_eq(file_verify(path, &chain), 2);
 	ck_assert_uint_eq(chain.sequence, 5);
 
-	/* Cut by somebody: the records that follow show it. */
+	/* Replaced by another file: neither is that overwritten nor anything handed out. */
 	reopen();
+	ck_assert_int_eq(unlink(path), 0);
+	file_write(path, "x\n", 2);
+	ck_assert_uint_eq(write_list(records(2, 200), false, -EEXIST), 0);
+	ck_assert_uint_eq(size_of(path), 2);
+	ck_assert_int_eq(unlink(path), 0);
+	write_records(1);
+	ck_assert_uint_eq(folder_count("audit.jsonl.next"), 0);
+
+	/* Cut by somebody: the records that follow show it. */
 	ck_assert_int_eq(truncate(path, 0), 0);
 	write_records(1);
 	shut();
 	text = file_read(path, NULL);
-	ck_assert_int_eq(strncmp(text, "{\"seq\":6,", 9), 0);
+	ck_assert_int_eq(strncmp(text, "{\"seq\":7,", 9), 0);
 	free(text);
 }
 END_TEST

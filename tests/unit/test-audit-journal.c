@@ -47,6 +47,15 @@ int sd_journal_sendv(const struct iovec *iov, int n)
 	return 0;
 }
 
+static bool disk_fails;
+
+int fdatasync(int fd)
+{
+	(void)fd;
+	errno = ENOSPC;
+	return disk_fails ? -1 : 0;
+}
+
 static void hang(bool yes)
 {
 	pthread_mutex_lock(&sent.mutex);
@@ -277,7 +286,7 @@ static size_t task_count(void)
 	while (readdir(tasks))
 		n++;
 	closedir(tasks);
-	return n - 2;
+	return n;
 }
 
 START_TEST(dead_journald)
@@ -285,6 +294,7 @@ START_TEST(dead_journald)
 	struct audit_event event = sample_denial();
 	struct audit_journal *journal;
 	struct timespec before, now;
+	size_t tasks = task_count();
 
 	/* It takes the first message and never answers: the stop gives up on it. */
 	hang(true);
@@ -302,7 +312,7 @@ START_TEST(dead_journald)
 	while (!sent.total)
 		pthread_cond_wait(&sent.changed, &sent.mutex);
 	pthread_mutex_unlock(&sent.mutex);
-	while (task_count() > 1)
+	while (task_count() > tasks)
 		sched_yield();
 	ck_assert_uint_eq(sent.total, 1);
 }
@@ -349,6 +359,28 @@ START_TEST(through_the_trail)
 	snprintf(line, sizeof(line), "CCBUF_HASH=%s", hash);
 	check_field(sent.text[2], line);
 	check_field(sent.text[2], "CCBUF_SEQ=3");
+}
+END_TEST
+
+START_TEST(trail_cannot_be_written)
+{
+	struct audit_settings settings = { .path = path, .journal = true };
+	struct audit_event event = sample_grant();
+	struct audit *audit;
+	sd_event *loop;
+
+	ck_assert_int_ge(sd_event_new(&loop), 0);
+	ck_assert_int_eq(audit_new(loop, &settings, &audit), 0);
+	disk_fails = true;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(audit_append(audit, &event, NULL, NULL), 0);
+	audit_free(audit);
+	sd_event_unref(loop);
+	/* One message for the whole time, and no grant that is not in the trail. */
+	ck_assert_uint_eq(sent.n, 1);
+	check_field(sent.text[0], "MESSAGE_ID=" AUDIT_JOURNAL_UNWRITTEN);
+	check_field(sent.text[0], "CCBUF_REASON=No space left on device");
+	check_field(sent.text[0], "CCBUF_VERDICT=audit-failed");
 }
 END_TEST
 
@@ -403,6 +435,7 @@ int main(void)
 	tcase_add_test(tcase, dead_journald);
 	tcase_add_test(tcase, wakes_for_later_ones);
 	tcase_add_test(tcase, through_the_trail);
+	tcase_add_test(tcase, trail_cannot_be_written);
 	tcase_add_test(tcase, trail_cannot_be_had);
 	tcase_add_test(tcase, catalog);
 	return run_tests("audit-journal", tcase);
