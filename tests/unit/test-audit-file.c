@@ -6,12 +6,80 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "audit-file.h"
 #include "audit-rotate.h"
+
+static struct {
+	int truncate, rename, flock; /* errno to fail with, 0 not to */
+	int write;		     /* likewise, after write_bytes */
+	ssize_t write_bytes;	     /* -1 for no limit */
+} faults = { .write_bytes = -1 };
+
+/* In place of the C library's. */
+int ftruncate(int fd, off_t length)
+{
+	if (faults.truncate) {
+		errno = faults.truncate;
+		return -1;
+	}
+	return (int)syscall(SYS_ftruncate, fd, length);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+	if (faults.rename) {
+		errno = faults.rename;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+}
+
+int flock(int fd, int operation)
+{
+	if (faults.flock) {
+		errno = faults.flock;
+		return -1;
+	}
+	return (int)syscall(SYS_flock, fd, operation);
+}
+
+/* With a limit, one byte less than asked each time, so that all kinds of partial writes occur. */
+ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	struct iovec few[300];
+	ssize_t left = faults.write_bytes;
+	int i;
+
+	if (left < 0)
+		return syscall(SYS_writev, fd, iov, n);
+	if (!left) {
+		errno = faults.write;
+		return -1;
+	}
+	for (i = 0; i < n && left; i++) {
+		few[i] = iov[i];
+		if (few[i].iov_len > 1)
+			few[i].iov_len--;
+		if (few[i].iov_len > (size_t)left)
+			few[i].iov_len = (size_t)left;
+		left -= (ssize_t)few[i].iov_len;
+		if (few[i].iov_len != iov[i].iov_len) {
+			i++;
+			break;
+		}
+	}
+	left = syscall(SYS_writev, fd, few, i);
+	ck_assert_int_gt(left, 0);
+	faults.write_bytes -= left;
+	return left;
+}
 
 static struct audit_file *file;
 static struct audit_file_report found;
@@ -609,6 +677,118 @@ START_TEST(full_disk)
 }
 END_TEST
 
+START_TEST(partial_writes)
+{
+	struct chain chain = { 0 };
+	uint64_t before;
+
+	reopen();
+	write_records(1);
+	before = file->size;
+	faults.write = ENOSPC;
+	for (ssize_t i = 0; i < 1000; i += 13) {
+		faults.write_bytes = i;
+		ck_assert_uint_eq(write_list(records(5, 200), false, -ENOSPC), 0);
+		ck_assert_uint_eq(size_of(path), before);
+	}
+	/* In pieces, but in the end whole. */
+	faults.write_bytes = 1000000;
+	ck_assert_uint_eq(write_list(records(5, 200), true, 0), 5);
+	faults.write_bytes = -1;
+	shut();
+	ck_assert_uint_eq(file_verify(path, &chain), 6);
+}
+END_TEST
+
+START_TEST(cannot_cut_back)
+{
+	struct chain chain = { 0 };
+	uint64_t before;
+
+	reopen();
+	write_records(1);
+	before = file->size;
+	faults.write = ENOSPC;
+	faults.write_bytes = 100;
+	faults.truncate = EIO;
+	ck_assert_uint_eq(write_list(records(2, 200), false, -ENOSPC), 0);
+	ck_assert_uint_eq(size_of(path), before + 100);
+	/* Nothing is written behind half a record. */
+	faults.write_bytes = -1;
+	ck_assert_uint_eq(write_list(records(2, 200), false, -EIO), 0);
+	ck_assert_uint_eq(size_of(path), before + 100);
+	faults.truncate = 0;
+	write_records(2);
+	/* A stop at that time is as a crash: the next start cuts it off. */
+	faults.write_bytes = 50;
+	faults.truncate = EIO;
+	ck_assert_uint_eq(write_list(records(1, 200), false, -ENOSPC), 0);
+	shut();
+	ck_assert_int_eq(open_keep(0, 0), -EIO);
+	faults.write_bytes = -1;
+	faults.truncate = 0;
+	reopen();
+	ck_assert_uint_eq(found.cut, 50);
+	write_records(1);
+	shut();
+	ck_assert_uint_eq(file_verify(path, &chain), 4);
+}
+END_TEST
+
+START_TEST(cannot_rotate)
+{
+	struct chain chain = { 0 };
+
+	ck_assert_int_eq(open_keep(1000, 0), 0);
+	faults.rename = EIO;
+	write_records(10);
+	ck_assert_int_eq(file->maintenance, -EIO);
+	faults.rename = 0;
+	faults.flock = ENOLCK;
+	file->maintenance = 0;
+	ck_assert_uint_eq(write_list(records(1, 70000), false, 0), 1);
+	write_records(1);
+	ck_assert_int_eq(file->maintenance, -ENOLCK);
+	faults.flock = 0;
+	/* Neither leaves anything behind. */
+	ck_assert_uint_eq(folder_count("audit.jsonl."), 0);
+	ck_assert_uint_eq(write_list(records(1, 70000), false, 0), 1);
+	write_records(1);
+	ck_assert_uint_eq(folder_count("audit.jsonl."), 2);
+	shut();
+	verify_all(&chain);
+	ck_assert_uint_eq(chain.sequence, 14);
+	faults.flock = ENOLCK;
+	ck_assert_int_eq(open_keep(0, 0), -ENOLCK);
+	faults.flock = 0;
+	/* Nor can a damaged file be set aside then: it stays, and the daemon does not start. */
+	file_write(path, "x\n", 2);
+	faults.rename = EROFS;
+	ck_assert_int_eq(open_keep(0, 0), -EROFS);
+	ck_assert_uint_eq(size_of(path), 2);
+	ck_assert_uint_eq(folder_count("audit.jsonl."), 2);
+}
+END_TEST
+
+START_TEST(cannot_delete_old)
+{
+	char name[256];
+
+	/* A folder has the name of an old file. */
+	snprintf(name, sizeof(name), "%s.%020d", path, 0);
+	ck_assert_int_eq(mkdir(name, 0755), 0);
+	file_write(path, "", 0);
+	ck_assert_int_eq(open_keep(1000, 1), -EISDIR);
+	ck_assert_int_eq(rmdir(name), 0);
+	ck_assert_int_eq(open_keep(1000, 1), 0);
+	ck_assert_int_eq(mkdir(name, 0755), 0);
+	write_records(10);
+	ck_assert_int_eq(file->maintenance, -EISDIR);
+	ck_assert_uint_eq(file->chain.sequence, 10);
+	shut();
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("audit-file");
@@ -626,6 +806,10 @@ int main(void)
 	tcase_add_test(tcase, crash_in_rotation);
 	tcase_add_test(tcase, missing_or_unchained);
 	tcase_add_test(tcase, deleted_under_us);
+	tcase_add_test(tcase, partial_writes);
+	tcase_add_test(tcase, cannot_cut_back);
+	tcase_add_test(tcase, cannot_rotate);
+	tcase_add_test(tcase, cannot_delete_old);
 	tcase_add_test(tcase, file_size_limit);
 	tcase_add_test(tcase, full_disk);
 	return run_tests("audit-file", tcase);

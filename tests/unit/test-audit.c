@@ -361,6 +361,32 @@ START_TEST(open_fails_clean)
 }
 END_TEST
 
+START_TEST(few_fds)
+{
+	size_t before = fd_count();
+	struct rlimit limit;
+	rlim_t normal;
+	int r = -1;
+
+	settings.path = path;
+	settings.journal = true;
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	normal = limit.rlim_cur;
+	for (size_t fds = 4; r < 0; fds++) {
+		ck_assert_uint_lt(fds, 100);
+		ck_assert_int_ge(sd_event_new(&loop), 0);
+		limit.rlim_cur = fds;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		r = audit_new(loop, &settings, &audit);
+		limit.rlim_cur = normal;
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		ck_assert(r == 0 || (r == -EMFILE && !audit));
+		close_trail();
+		ck_assert_uint_eq(fd_count(), before);
+	}
+}
+END_TEST
+
 START_TEST(rotation_in_both_modes)
 {
 	struct audit_event event = sample_grant();
@@ -524,6 +550,7 @@ int main(void)
 	tcase_add_test(tcase, queue_bounded_in_bytes);
 	tcase_add_test(tcase, fds_and_restart);
 	tcase_add_test(tcase, open_fails_clean);
+	tcase_add_test(tcase, few_fds);
 	tcase_add_test(tcase, rotation_in_both_modes);
 	tcase_add_test(tcase, rotation_fails);
 	tcase_add_test(tcase, rotation_fails_at_every_record);
