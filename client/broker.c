@@ -61,6 +61,26 @@ static void complain_lines(const char *text)
 	}
 }
 
+/* A refusal: its text is "REASON (rule NAME)" where a rule decided. */
+static int explain_refusal(unsigned int verdict, const char *text, bool json)
+{
+	static const char mark[] = " (rule ";
+	cleanup(cleanup_free) char *reason = strdup(text);
+	char *rule = NULL;
+	size_t length;
+
+	if (!reason)
+		abort();
+	for (char *p = strstr(reason, mark); p; p = strstr(p + 1, mark))
+		rule = p;
+	length = rule ? strlen(rule) : 0;
+	if (!rule || rule[length - 1] != ')')
+		return say_refusal(verdict, NULL, reason, json);
+	rule[length - 1] = 0;
+	*rule = 0;
+	return say_refusal(verdict, rule + sizeof(mark) - 1, reason, json);
+}
+
 static int explain(int r, const sd_bus_error *error, bool json)
 {
 	static const char *const absent[] = { SD_BUS_ERROR_SERVICE_UNKNOWN,
@@ -75,8 +95,11 @@ static int explain(int r, const sd_bus_error *error, bool json)
 		int verdict = verdict_from_name(name + strlen(BROKER_ERROR));
 
 		if (verdict > 0)
-			return say_refusal((unsigned int)verdict, NULL, text, json);
-		complain("ccbufd answers %s:", name + strlen(BROKER_ERROR));
+			return explain_refusal((unsigned int)verdict, text, json);
+		if (streq(name, BROKER_ERROR "PolicyInvalid"))
+			complain("the policy files have mistakes; the old policy stays in force:");
+		else
+			complain("ccbufd answers %s:", name + strlen(BROKER_ERROR));
 		complain_lines(text);
 	} else if (is_one_of(name, absent)) {
 		complain("ccbufd is not on the bus; start it (systemctl start ccbufd), or see "

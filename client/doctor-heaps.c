@@ -72,7 +72,7 @@ static void examine_access(
 		found(findings, STATUS_PROBLEM, "heap", repair,
 			"%s: everybody can open it past the broker (mode %04o, %s:%s)", about, mode,
 			user, group);
-	else if (st->st_uid != 0 && st->st_uid != geteuid())
+	else if (st->st_uid != 0)
 		found(findings, STATUS_PROBLEM, "heap", repair,
 			"%s: user %s can open it past the broker (mode %04o, %s:%s)", about, user,
 			mode, user, group);

@@ -146,7 +146,7 @@ int say_refusal(unsigned int verdict, const char *rule, const char *reason, bool
 		json_object_object_add(object, "words", json_object_new_string(words));
 		say_json(object, false);
 	}
-	if (rule && *rule)
+	if (rule && *rule && !strstr(reason, rule))
 		complain("refused (%s): %s (rule %s)", name, reason, rule);
 	else
 		complain("refused (%s): %s", name, reason);

@@ -42,7 +42,7 @@ void say_table(struct json_object *rows);
 int finish(int code);
 
 /* Tells a refusal: on stderr in words, and on stdout as an object if json. EXIT_REFUSED. rule may
- * be empty or NULL; reason may hold it already. */
+ * be empty or NULL; the reason may name it too. */
 int say_refusal(unsigned int verdict, const char *rule, const char *reason, bool json);
 
 /* A member of an object as a string ("" when it has none), number or truth value. */

@@ -61,7 +61,8 @@ static void put_buffers(FILE *out, struct json_object *record)
 	}
 	if (has(record, "heap"))
 		fprintf(out, "%son %s", separator, member_text(record, "heap"));
-	if (has(record, "exposure"))
+	if (has(record, "exposure") &&
+		!streq(member_text(record, "exposure"), member_text(record, "heap")))
 		fprintf(out, ", %s", member_text(record, "exposure"));
 	if (member_true(record, "read-only"))
 		fputs(", read-only", out);
@@ -79,6 +80,17 @@ static void put_grants(FILE *out, struct json_object *buffers)
 	fprintf(out, "  grant%s", n > 1 ? "s" : "");
 	for (size_t i = 0; i < n; i++)
 		fprintf(out, " %s", member_text(json_object_array_get_idx(buffers, i), "grant"));
+}
+
+/* The mistakes of a policy are several lines. */
+static void put_reason(FILE *out, const char *reason)
+{
+	fputs("  ", out);
+	for (const char *p = reason; *p; p++)
+		if (*p == '\n')
+			fputs("; ", out);
+		else
+			fputc(*p, out);
 }
 
 char *record_text(struct json_object *record)
@@ -100,8 +112,10 @@ char *record_text(struct json_object *record)
 		fprintf(out, "  %s", member_text(record, "verdict"));
 	if (*member_text(record, "rule"))
 		fprintf(out, "  rule %s", member_text(record, "rule"));
+	if (streq(member_text(record, "event"), "policy") && *member_text(record, "policy"))
+		fprintf(out, "  digest %.12s...", member_text(record, "policy"));
 	if (*member_text(record, "reason"))
-		fprintf(out, "  %s", member_text(record, "reason"));
+		put_reason(out, member_text(record, "reason"));
 	if (member_number(record, "repeated") > 1)
 		fprintf(out, "  (%s times)", member_text(record, "repeated"));
 	if (fclose(out))

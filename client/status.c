@@ -71,7 +71,8 @@ static int parse(
 		if (option == '?')
 			return verb_usage(verb);
 		if (!strchr(allowed, option))
-			return verb_mistake(verb, "there is no such option here");
+			return verb_mistake(verb, "--%s: not an option of this verb",
+				option == 'j' ? "json" : "all");
 		flags->json = flags->json || option == 'j';
 		flags->all = flags->all || option == 'a';
 	}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tests of audit verification on made trails: whole ones, and each way to break one.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "lines.h"
+#include "trail.h"
+#include "util.h"
+#include "verify.h"
+
+#define RECORDS 12
+
+static char lines[RECORDS][256];
+static struct chain chains[RECORDS]; /* as of each record */
+static struct verify verify;
+
+static void setup(void)
+{
+	struct chain chain = { 0 };
+	char prev[CHAIN_HASH_TEXT];
+
+	for (size_t i = 0; i < RECORDS; i++) {
+		chain_hash_text(&chain, prev);
+		snprintf(lines[i], sizeof(lines[i]),
+			"{\"seq\":%zu,\"prev\":\"%s\",\"event\":\"grant\",\"use\":\"rdma\"}", i + 1,
+			prev);
+		chain_advance(&chain, lines[i], strlen(lines[i]));
+		chains[i] = chain;
+	}
+	verify = (struct verify)VERIFY_NONE;
+}
+
+static void teardown(void)
+{
+	verify_done(&verify);
+}
+
+static void feed_text(const char *path, const char *text, size_t size)
+{
+	int fd = memfd_create("trail", MFD_CLOEXEC);
+
+	ck_assert_int_eq((int)write(fd, text, size), (int)size);
+	lseek(fd, 0, SEEK_SET);
+	ck_assert_int_eq(verify_file(&verify, path, &fd), 0);
+	ck_assert_int_eq(fd, -1);
+}
+
+/* One file with these records, named by number; 0 ends. */
+static void feed(const char *path, const unsigned int *numbers)
+{
+	char text[64 * 256] = "";
+
+	for (; *numbers; numbers++) {
+		strcat(text, lines[*numbers - 1]);
+		strcat(text, "\n");
+	}
+	feed_text(path, text, strlen(text));
+}
+
+#define FEED(path, ...) feed(path, (const unsigned int[]){ __VA_ARGS__, 0 })
+
+static void expect_break(size_t i, enum break_kind kind, const char *path, uint64_t line,
+	uint64_t first, uint64_t last)
+{
+	cleanup(cleanup_free) char *words = NULL;
+
+	ck_assert_uint_lt(i, verify.n_breaks);
+	ck_assert_str_eq(break_kind_name(verify.breaks[i].kind), break_kind_name(kind));
+	ck_assert_str_eq(verify.breaks[i].path, path);
+	ck_assert_uint_eq(verify.breaks[i].line, line);
+	ck_assert_uint_eq(verify.breaks[i].first, first);
+	ck_assert_uint_eq(verify.breaks[i].last, last);
+	words = break_words(&verify.breaks[i]);
+	ck_assert_uint_gt(strlen(words), 10);
+	ck_assert(!verify_whole(&verify));
+}
+
+START_TEST(whole)
+{
+	FEED("a", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+	ck_assert(verify_whole(&verify));
+	ck_assert_uint_eq(verify.first, 1);
+	ck_assert_uint_eq(verify.chain.sequence, RECORDS);
+	ck_assert_uint_eq(verify.records, RECORDS);
+	ck_assert_mem_eq(verify.chain.hash, chains[RECORDS - 1].hash, CHAIN_HASH_SIZE);
+}
+END_TEST
+
+START_TEST(whole_over_files)
+{
+	FEED("a.1", 1, 2, 3);
+	FEED("a.4", 4, 5, 6, 7);
+	feed_text("a.empty", "", 0);
+	FEED("a", 8, 9);
+	ck_assert(verify_whole(&verify));
+	ck_assert_uint_eq(verify.files, 4);
+	ck_assert_uint_eq(verify.chain.sequence, 9);
+}
+END_TEST
+
+START_TEST(from_the_middle)
+{
+	FEED("a.4", 4, 5);
+	FEED("a", 6, 7);
+	ck_assert(verify_whole(&verify));
+	ck_assert_uint_eq(verify.first, 4);
+}
+END_TEST
+
+START_TEST(nothing)
+{
+	feed_text("a", "", 0);
+	ck_assert(!verify_whole(&verify));
+	ck_assert_uint_eq(verify.n_breaks, 0);
+}
+END_TEST
+
+START_TEST(altered)
+{
+	*strstr(lines[4], "rdma") = 'R';
+	FEED("a", 1, 2, 3, 4, 5, 6, 7, 8);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_ALTERED, "a", 5, 5, 5);
+	ck_assert_uint_eq(verify.chain.sequence, 8);
+}
+END_TEST
+
+START_TEST(altered_at_the_end_of_a_file)
+{
+	*strstr(lines[2], "rdma") = 'R';
+	FEED("a.1", 1, 2, 3);
+	FEED("a", 4, 5);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_ALTERED, "a.1", 3, 3, 3);
+}
+END_TEST
+
+START_TEST(altered_beyond_recognition)
+{
+	lines[4][0] = '[';
+	FEED("a", 1, 2, 3, 4, 5, 6, 7, 8);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_NOT_A_RECORD, "a", 5, 0, 0);
+	ck_assert_uint_eq(verify.chain.sequence, 8);
+}
+END_TEST
+
+START_TEST(first_altered)
+{
+	lines[0][20] = 'f';
+	FEED("a", 1);
+	expect_break(0, BREAK_ALTERED, "a", 1, 0, 0);
+}
+END_TEST
+
+START_TEST(missing)
+{
+	FEED("a", 1, 2, 3, 6, 7, 8, 10, 11);
+	ck_assert_uint_eq(verify.n_breaks, 2);
+	expect_break(0, BREAK_MISSING, "a", 4, 4, 5);
+	expect_break(1, BREAK_MISSING, "a", 7, 9, 9);
+}
+END_TEST
+
+START_TEST(missing_file)
+{
+	FEED("a.1", 1, 2);
+	FEED("a", 5, 6);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_MISSING, "a", 1, 3, 4);
+}
+END_TEST
+
+START_TEST(reordered)
+{
+	FEED("a", 1, 2, 4, 3, 5, 6, 9, 10, 7, 8, 11);
+	ck_assert_uint_eq(verify.n_breaks, 2);
+	expect_break(0, BREAK_REORDERED, "a", 3, 3, 3);
+	expect_break(1, BREAK_REORDERED, "a", 7, 7, 8);
+	ck_assert_uint_eq(verify.chain.sequence, 11);
+}
+END_TEST
+
+START_TEST(repeated)
+{
+	FEED("a", 1, 2, 3, 2, 4);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_REPEATED, "a", 4, 2, 2);
+}
+END_TEST
+
+START_TEST(cut)
+{
+	char text[600];
+
+	snprintf(text, sizeof(text), "%s\n%s", lines[0], lines[1]);
+	feed_text("a", text, strlen(text));
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_CUT, "a", 2, 0, 0);
+}
+END_TEST
+
+START_TEST(cut_in_the_middle)
+{
+	lines[3][40] = 0;
+	FEED("a", 1, 2, 3, 4, 5, 6);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_NOT_A_RECORD, "a", 4, 0, 0);
+}
+END_TEST
+
+START_TEST(new_chain)
+{
+	char *prev = strstr(lines[5], "\"prev\":\"") + 8;
+
+	memset(prev, '0', CHAIN_HASH_TEXT - 1);
+	FEED("a", 1, 2, 3, 6);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_NEW_CHAIN, "a", 4, 6, 6);
+}
+END_TEST
+
+START_TEST(line_too_long)
+{
+	size_t size = 3 * LINES_MAX;
+	cleanup(cleanup_free) char *text = malloc(size);
+	size_t at = (size_t)snprintf(text, size, "%s\n", lines[0]);
+
+	memset(text + at, 'x', 2 * LINES_MAX);
+	at += 2 * LINES_MAX;
+	at += (size_t)snprintf(text + at, size - at, "\n%s\n", lines[1]);
+	feed_text("a", text, at);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_NOT_A_RECORD, "a", 2, 0, 0);
+	ck_assert_uint_eq(verify.chain.sequence, 2);
+}
+END_TEST
+
+static void expect(size_t number, char flip)
+{
+	char hash[CHAIN_HASH_TEXT], text[128];
+
+	chain_hash_text(&chains[number - 1], hash);
+	if (flip)
+		hash[0] = hash[0] == flip ? '0' : flip;
+	snprintf(text, sizeof(text), "%zu:%s", number, hash);
+	ck_assert_int_eq(verify_expect(&verify, text), 0);
+}
+
+START_TEST(expectations)
+{
+	ck_assert_int_eq(verify_expect(&verify, ""), -EINVAL);
+	ck_assert_int_eq(verify_expect(&verify, "12"), -EINVAL);
+	ck_assert_int_eq(verify_expect(&verify, "12:abc"), -EINVAL);
+	ck_assert_int_eq(verify_expect(&verify, "x:abc"), -EINVAL);
+	expect(5, 0);
+	FEED("a", 1, 2, 3, 4, 5, 6, 7);
+	ck_assert(verify_whole(&verify));
+	verify_done(&verify);
+
+	expect(7, 0);
+	FEED("a", 1, 2, 3, 4, 5);
+	ck_assert_uint_eq(verify.n_breaks, 0);
+	ck_assert_int_eq(verify.expectation, EXPECT_UNSEEN);
+	ck_assert(!verify_whole(&verify));
+	verify_done(&verify);
+
+	expect(5, 'a');
+	FEED("a", 1, 2, 3, 4, 5);
+	ck_assert_int_eq(verify.expectation, EXPECT_DIFFERS);
+	ck_assert(!verify_whole(&verify));
+}
+END_TEST
+
+static void put_file(const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "we");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+START_TEST(files_of_a_trail)
+{
+	static const char *const names[] = { "audit.jsonl.00000000000000000009",
+		"audit.jsonl.00000000000000000001", "audit.jsonl.damaged-3", "audit.jsonl.1",
+		"audit.jsonl.0000000000000000000x", "other.00000000000000000002", "audit.jsonl" };
+	char folder[] = "/tmp/test-client-verify-XXXXXX", path[256];
+	cleanup(trail_done) struct trail trail = TRAIL_NONE;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/audit.jsonl", folder);
+	ck_assert_int_eq(trail_open(&trail, path, true), -ENOENT);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		put_file(folder, names[i], "");
+	ck_assert_int_eq(trail_open(&trail, path, true), 0);
+	ck_assert_uint_eq(trail.n_files, 3);
+	ck_assert_uint_eq(trail.files[0].first, 1);
+	ck_assert_uint_eq(trail.files[1].first, 9);
+	ck_assert_uint_eq(trail.files[2].first, 0);
+	ck_assert_str_eq(trail.files[2].path, path);
+	ck_assert_int_eq(trail_open(&trail, folder, false), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		unlink(path);
+	}
+	rmdir(folder);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("client-verify");
+	TCase *tcase = tcase_create("client-verify");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, whole);
+	tcase_add_test(tcase, whole_over_files);
+	tcase_add_test(tcase, from_the_middle);
+	tcase_add_test(tcase, nothing);
+	tcase_add_test(tcase, altered);
+	tcase_add_test(tcase, altered_at_the_end_of_a_file);
+	tcase_add_test(tcase, altered_beyond_recognition);
+	tcase_add_test(tcase, first_altered);
+	tcase_add_test(tcase, missing);
+	tcase_add_test(tcase, missing_file);
+	tcase_add_test(tcase, reordered);
+	tcase_add_test(tcase, repeated);
+	tcase_add_test(tcase, cut);
+	tcase_add_test(tcase, cut_in_the_middle);
+	tcase_add_test(tcase, new_chain);
+	tcase_add_test(tcase, line_too_long);
+	tcase_add_test(tcase, expectations);
+	tcase_add_test(tcase, files_of_a_trail);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
