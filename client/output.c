@@ -75,6 +75,8 @@ char *escape(const char *untrusted_text, size_t length, enum escape how)
 }
 
 static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
+	printf_like(3, 0);
+static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
 {
 	cleanup(cleanup_free) char *text = NULL, *escaped = NULL;
 	int length = vasprintf(&text, format, arguments);
