@@ -158,32 +158,58 @@ void account_uncharge(struct account *account, uint64_t bytes, uint64_t buffers)
 	account->buffers -= buffers;
 }
 
-/* The bucket is kept as a time, the moment when it is full again: a token taken moves it by what
- * the refill of one takes. Returns that moment if a token were taken now. */
-static uint64_t full_after(
+/*
+ * The bucket is kept as a time, the moment when it is full again: a token taken moves it by what
+ * the refill of one takes. Exact, with the part of a microsecond that the division leaves, so that
+ * a burst and a period's refill are rate tokens at any rate.
+ */
+struct moment {
+	uint64_t usec, part;
+};
+
+/* That moment if a token were taken now. */
+static struct moment full_after(
 	const struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec)
 {
-	uint64_t full = account->tokens_usec > now_usec ? account->tokens_usec : now_usec;
+	struct moment full = { now_usec, 0 };
 
-	return full + (rate_usec + rate - 1) / rate;
+	if (account->tokens_usec >= now_usec && account->tokens_rate == rate &&
+		account->tokens_rate_usec == rate_usec)
+		full = (struct moment){ account->tokens_usec, account->tokens_part };
+	full.usec += rate_usec / rate;
+	full.part += rate_usec % rate;
+	if (full.part >= rate) {
+		full.usec++;
+		full.part -= rate;
+	}
+	return full;
 }
 
 bool account_has_token(
 	const struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec)
 {
-	if (rate == POLICY_UNLIMITED)
-		return true;
-	/* Rounding the refill up must not cost the last token of a full bucket. */
-	return rate > 0 &&
-	       full_after(account, rate, rate_usec, now_usec) < now_usec + rate_usec + rate;
+	uint64_t empty_usec = now_usec + rate_usec;
+	struct moment full;
+
+	if (rate == POLICY_UNLIMITED || rate == 0)
+		return rate != 0;
+	full = full_after(account, rate, rate_usec, now_usec);
+	return full.usec < empty_usec || (full.usec == empty_usec && full.part == 0);
 }
 
 bool account_take_token(
 	struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec)
 {
+	struct moment full;
+
 	if (!account_has_token(account, rate, rate_usec, now_usec))
 		return false;
-	if (rate != POLICY_UNLIMITED)
-		account->tokens_usec = full_after(account, rate, rate_usec, now_usec);
+	if (rate != POLICY_UNLIMITED) {
+		full = full_after(account, rate, rate_usec, now_usec);
+		account->tokens_usec = full.usec;
+		account->tokens_part = full.part;
+		account->tokens_rate = rate;
+		account->tokens_rate_usec = rate_usec;
+	}
 	return true;
 }

@@ -17,9 +17,11 @@ struct account {
 	char *key;	/* "rule mpi", "rule mpi unit mpi@3.service", "user 1000" */
 	uint64_t bytes; /* reserved, live and orphaned */
 	uint64_t buffers;
-	uint64_t tokens_usec;	/* when the bucket is full again (CLOCK_MONOTONIC); the past when it
-				   is */
-	unsigned int refs;	/* grants, reservations and children */
+	uint64_t tokens_usec; /* when the bucket is full again (CLOCK_MONOTONIC); the past when it
+				 is */
+	uint64_t tokens_part; /* and a part of a microsecond, in units of 1/tokens_rate */
+	uint64_t tokens_rate, tokens_rate_usec; /* when it was last taken of */
+	unsigned int refs;			/* grants, reservations and children */
 	struct account *parent; /* whose number of children is limited; NULL for none */
 	unsigned int children;
 	uint64_t pause_until_usec; /* the ledger's: no full look for this user before */
@@ -54,6 +56,7 @@ void account_uncharge(struct account *account, uint64_t bytes, uint64_t buffers)
 bool account_has_token(
 	const struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec);
 /* Takes a token of a bucket that holds rate tokens and refills in rate_usec. False, and nothing
- * taken, when it is empty. POLICY_UNLIMITED always has one. */
+ * taken, when it is empty. POLICY_UNLIMITED always has one. Of another rate than the last time the
+ * bucket is a new one, and full. */
 bool account_take_token(
 	struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec);
