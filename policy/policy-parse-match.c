@@ -125,8 +125,7 @@ static const char *path_reason(enum policy_text_key key, const char *path)
 /* The same for units: only these kinds hold processes. */
 static const char *unit_reason(enum policy_text_key key, const char *name)
 {
-	static const char *const kinds[] = { ".service", ".scope", ".slice", ".socket", ".mount",
-		".swap" };
+	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
 	const char *dot = strrchr(name, '.');
 
 	if (strchr(name, '/'))
@@ -135,6 +134,8 @@ static const char *unit_reason(enum policy_text_key key, const char *name)
 		return NULL;
 	if (key == POLICY_SLICE)
 		return dot && streq(dot, ".slice") ? NULL : "must end with \".slice\"";
+	if (dot && streq(dot, ".slice"))
+		return "is a slice; match it with the key \"slice\"";
 	for (size_t i = 0; dot && i < ARRAY_SIZE(kinds); i++)
 		if (streq(dot, kinds[i]))
 			return NULL;

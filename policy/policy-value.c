@@ -112,9 +112,13 @@ const char *policy_value_string(struct policy_parse *parse, const struct policy_
 		return NULL;
 	text = json_object_get_string(json);
 	length = (size_t)json_object_get_string_len(json);
-	if (!length || length > max) {
+	if (!length) {
+		policy_value_mistake(parse, place, "is empty; write something or remove the key");
+		return NULL;
+	}
+	if (length > max) {
 		policy_value_mistake(
-			parse, place, "is %zu bytes long, but must be 1 to %zu", length, max);
+			parse, place, "is %zu bytes long, but %zu are the most", length, max);
 		return NULL;
 	}
 	for (size_t i = 0; i < length; i++)
