@@ -34,6 +34,7 @@ static void setup(void)
 	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(listen(listener, 4), 0);
 	setenv("CCBUF_SOCKET", socket_path, 1);
+	setenv("TMPDIR", folder, 1);
 	setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
 }
 
@@ -507,6 +508,24 @@ START_TEST(completion)
 }
 END_TEST
 
+/* The program in libccbuf(3), and the header by itself, with strict compilers. */
+START_TEST(documentation)
+{
+	struct child child;
+
+	start(&child, "set -eu; cd " CCBUF_SOURCE "; "
+		      "sed -n '/example begins/,/example ends/p' man/libccbuf.3 | grep -v '^\\.' | "
+		      "sed 's/\\\\-/-/g; s/\\\\e/\\\\/g' >$TMPDIR/example.c; "
+		      "grep -q ccbuf_request $TMPDIR/example.c; "
+		      "cc -std=c99 -Wall -Wextra -pedantic -Werror -Iclient -fsyntax-only "
+		      "$TMPDIR/example.c; "
+		      "echo '#include \"ccbuf.h\"' >$TMPDIR/header.cc; "
+		      "c++ -std=c++11 -Wall -Wextra -pedantic -Werror -Iclient -fsyntax-only "
+		      "$TMPDIR/header.cc");
+	ck_assert_msg(finish(&child) == 0, "%s", child.text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("client-command");
@@ -527,6 +546,7 @@ int main(void)
 	tcase_add_test(tcase, trail_followed);
 	tcase_add_test(tcase, trail_verified);
 	tcase_add_test(tcase, completion);
+	tcase_add_test(tcase, documentation);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
