@@ -12,10 +12,11 @@ static void parse_use(struct policy_parse *parse, const struct policy_place *pla
 	struct policy_place at = { .up = place, .key = "heap" };
 	struct json_object *member;
 	void *uses = policy->uses;
+	bool named = use_name_valid(name);
 	const char *heap;
 	char quoted[POLICY_QUOTE_MAX];
 
-	if (!use_name_valid(name))
+	if (!named)
 		policy_value_mistake(parse, place,
 			"%s is no name for a use: 1 to %d letters, digits, \".\", \"_\" or \"-\", "
 			"not beginning with \".\" or \"-\"",
@@ -27,7 +28,8 @@ static void parse_use(struct policy_parse *parse, const struct policy_place *pla
 		return;
 	}
 	heap = policy_value_string(parse, &at, member, POLICY_HEAP_MAX);
-	if (!heap || !policy_value_heap(parse, &at, heap))
+	/* other messages name the uses there are, so none with an odd name may be among them */
+	if (!heap || !policy_value_heap(parse, &at, heap) || !named)
 		return;
 	if (!policy_pool_grow(&uses, policy->n_uses, &policy->uses_size, sizeof(*policy->uses))) {
 		parse->report->failed = true;
