@@ -465,8 +465,8 @@ START_TEST(reports)
 {
 	struct audit_event event = sample_grant();
 	struct chain chain = { 0 };
+	char rotated[256], *text;
 	size_t size = 0;
-	char *text;
 
 	ck_assert_int_eq(open_trail(), 0);
 	ck_assert_int_eq(append(&event, 0), 0);
@@ -487,6 +487,14 @@ START_TEST(reports)
 	ck_assert_uint_eq(file_verify(path, &chain), 1);
 	ck_assert_uint_eq(file_count(path, "audit.jsonl.damaged-1 and a new chain begins"), 1);
 	free(text);
+
+	snprintf(rotated, sizeof(rotated), "%s.%020d", path, 1);
+	file_write(rotated, "junk\n", 5);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(open_trail(), 0);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "the audit file was gone"), 1);
+	ck_assert_uint_eq(file_count(path, "the newest older audit file does not end in"), 1);
 }
 END_TEST
 
