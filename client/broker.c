@@ -116,6 +116,9 @@ static int explain(int r, const sd_bus_error *error, bool json)
 		complain("ccbufd does not know this call: %s; is it of another version? (see "
 			 "'ccbuf-client status' and 'ccbuf-client --version')",
 			text);
+	} else if (r == -ENOTCONN || r == -ECONNRESET) {
+		complain("the bus ended the connection; does it admit this user, and is it of the "
+			 "right address?");
 	} else if (r == -ETIMEDOUT) {
 		complain("ccbufd did not answer in time; 'systemctl status ccbufd' shows its "
 			 "state");

@@ -201,6 +201,10 @@ static int run_list(const struct verb *verb, int argc, char *argv[])
 	code = fetch(BROKER_INTERFACE, "ListGrants", NULL, &grants);
 	if (code != EXIT_DONE)
 		return code;
+	if (!json_object_is_type(grants, json_type_array)) {
+		complain("ccbufd's answer is no list; is it of another version?");
+		return EXIT_FAILED;
+	}
 	mine = own(grants);
 	shown = flags.all ? grants : mine;
 	if (flags.all && !admin())

@@ -115,6 +115,26 @@ static int misplaced(struct verify *verify, const char *path, uint64_t line, con
 	return r;
 }
 
+/* Follows the chain to a record of good form. */
+static int link_record(struct verify *verify, const char *path, uint64_t line, const char *text,
+	size_t length, const struct chain *found)
+{
+	if (!verify->first) {
+		verify->first = found->sequence;
+		/* There may have been older ones that rotation deleted. */
+		if (found->sequence != 1) {
+			verify->chain = *found;
+			return begins_chain(text, length)
+				       ? add_break(verify, BREAK_NEW_CHAIN, path, line,
+						 found->sequence, found->sequence)
+				       : 0;
+		}
+	}
+	if (chain_check(&verify->chain, text, length) == 0)
+		return 0;
+	return misplaced(verify, path, line, text, length, found);
+}
+
 static void compare_expected(struct verify *verify)
 {
 	char hash[CHAIN_HASH_TEXT];
@@ -140,19 +160,9 @@ static int verify_line(struct verify *verify, const char *path, uint64_t line,
 		return r;
 	}
 	verify->records++;
-	/* The first of all may have older ones before it that rotation deleted. */
-	if (!verify->first && found.sequence != 1) {
-		verify->first = found.sequence;
-		verify->chain = found;
-	} else {
-		if (!verify->first)
-			verify->first = found.sequence;
-		if (chain_check(&verify->chain, untrusted_text, length) < 0) {
-			r = misplaced(verify, path, line, untrusted_text, length, &found);
-			if (r < 0)
-				return r;
-		}
-	}
+	r = link_record(verify, path, line, untrusted_text, length, &found);
+	if (r < 0)
+		return r;
 	verify->blind = false;
 	compare_expected(verify);
 	copy = strdup(path);

@@ -221,6 +221,11 @@ START_TEST(new_chain)
 	FEED("a", 1, 2, 3, 6);
 	ck_assert_uint_eq(verify.n_breaks, 1);
 	expect_break(0, BREAK_NEW_CHAIN, "a", 4, 6, 6);
+	/* Also where nothing is left of the old one. */
+	verify_done(&verify);
+	FEED("a", 6);
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_NEW_CHAIN, "a", 1, 6, 6);
 }
 END_TEST
 
