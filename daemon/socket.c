@@ -1,392 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Listening, connections and their queues. It must never block on a client, never decide on a
- * request, and never let one client's queue grow with what it does not read.
+ * Listening, and who is let in. It must never read a packet.
  */
 #include "socket.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "connection.h"
 #include "grant.h"
-#include "log.h"
-#include "socket-packet.h"
 #include "util.h"
-
-/* Few replies fit, so that few fds are ever in flight to a client that does not read them: they
- * count against our RLIMIT_NOFILE (unix(7), ETOOMANYREFS). */
-#define SEND_BUFFER 4608
 
 #define ACCEPT_INTERVAL_USEC 100000
 #define ACCEPT_BURST	     500
 
-struct reply {
-	struct reply *next;
-	struct grant_op *op; /* NULL where nothing is to be committed */
-	union socket_packet packet;
-	size_t length;
-	uint32_t n_fds;
-	const int *fds; /* the op's */
-};
-
-struct connection {
-	struct connection *next, *prev;
-	struct socket_server *server;
-	struct peer *peer;
-	int fd;
-	unsigned int refs; /* one of the server while open, one a request under way */
-	unsigned int in_flight;
-	bool ending; /* after the replies that wait */
-	sd_event_source *io, *slow;
-	struct reply *first, *last;
-};
-
-/* A request of a connection, until its outcome. */
-struct exchange {
-	struct connection *connection;
-	uint64_t id;
-};
-
 struct socket_server {
-	struct broker *broker;
 	int listen_fd;
 	sd_event_source *source;
-	struct connection *connections;
-	bool stopped;
+	struct connections connections;
 };
-
-/* --- the end of a connection --- */
-
-static void connection_put(struct connection *connection)
-{
-	if (--connection->refs > 0)
-		return;
-	peer_unref(connection->peer);
-	free(connection);
-}
-
-static void reply_done(struct connection *connection, struct reply *reply, int result)
-{
-	if (reply->op)
-		grant_delivered(reply->op, result);
-	(void)connection;
-	free(reply);
-}
-
-static void connection_close(struct connection *connection, int result)
-{
-	struct socket_server *server = connection->server;
-	struct reply *reply, *next;
-
-	if (connection->fd < 0)
-		return;
-	connection->io = sd_event_source_disable_unref(connection->io);
-	connection->slow = sd_event_source_disable_unref(connection->slow);
-	close_fd(&connection->fd);
-	reply = connection->first;
-	connection->first = connection->last = NULL;
-	for (; reply; reply = next) {
-		next = reply->next;
-		reply_done(connection, reply, result);
-	}
-	if (connection->prev)
-		connection->prev->next = connection->next;
-	else
-		server->connections = connection->next;
-	if (connection->next)
-		connection->next->prev = connection->prev;
-	ledger_check_peer(server->broker->ledger, connection->peer);
-	connection_put(connection);
-}
-
-/* --- sending --- */
-
-static ssize_t send_packet(int fd, const struct reply *reply)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int) * REQUEST_COUNT_MAX)];
-	} control = { 0 };
-	struct iovec iov = { (void *)&reply->packet, reply->length };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (reply->n_fds) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * reply->n_fds);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int) * reply->n_fds);
-		memcpy(CMSG_DATA(&control.header), reply->fds, sizeof(int) * reply->n_fds);
-	}
-	do
-		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-static int update_events(struct connection *connection)
-{
-	uint32_t events = 0;
-
-	if (connection->first)
-		events |= EPOLLOUT;
-	else if (!connection->ending && !connection->server->stopped &&
-		 connection->in_flight < WIRE_IN_FLIGHT_MAX)
-		events |= EPOLLIN;
-	return sd_event_source_set_io_events(connection->io, events);
-}
-
-static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	(void)source;
-	(void)usec;
-	connection_close(userdata, -ETIMEDOUT);
-	return 0;
-}
-
-/* Sends what waits, as far as the client has room. May close the connection. */
-static void flush(struct connection *connection)
-{
-	while (connection->first) {
-		struct reply *reply = connection->first;
-		ssize_t n = send_packet(connection->fd, reply);
-
-		/* ETOOMANYREFS: fds of ours that other clients have not received yet. */
-		if (n == -EAGAIN || n == -ETOOMANYREFS || n == -ENOBUFS) {
-			if (!connection->slow)
-				sd_event_add_time_relative(connection->server->broker->loop,
-					&connection->slow, CLOCK_MONOTONIC, SOCKET_SLOW_USEC, 0,
-					on_slow, connection);
-			update_events(connection);
-			return;
-		}
-		if (n < 0) {
-			connection_close(connection, (int)n);
-			return;
-		}
-		connection->first = reply->next;
-		if (!connection->first)
-			connection->last = NULL;
-		reply_done(connection, reply, 0);
-	}
-	connection->slow = sd_event_source_disable_unref(connection->slow);
-	if (connection->ending)
-		connection_close(connection, 0);
-	else if (update_events(connection) < 0)
-		connection_close(connection, -EIO);
-}
-
-static void enqueue(struct connection *connection, struct reply *reply)
-{
-	if (connection->last)
-		connection->last->next = reply;
-	else
-		connection->first = reply;
-	connection->last = reply;
-	if (connection->first == reply)
-		flush(connection);
-}
-
-static void refuse(
-	struct connection *connection, uint64_t id, enum verdict verdict, const char *reason)
-{
-	struct reply *reply = calloc(1, sizeof(*reply));
-
-	if (!reply) {
-		connection_close(connection, -ENOMEM);
-		return;
-	}
-	reply->length = socket_packet_refused(&reply->packet, id, verdict, NULL, reason);
-	enqueue(connection, reply);
-}
-
-static void on_outcome(void *userdata, struct grant_op *op, const struct outcome *outcome)
-{
-	struct exchange *exchange = userdata;
-	struct connection *connection = exchange->connection;
-	struct reply *reply = NULL;
-
-	connection->in_flight--;
-	if (connection->fd >= 0)
-		reply = calloc(1, sizeof(*reply));
-	if (!reply) {
-		grant_delivered(op, connection->fd >= 0 ? -ENOMEM : -ECONNRESET);
-	} else {
-		reply->op = op;
-		if (outcome->verdict == VERDICT_GRANTED) {
-			reply->fds = outcome->fds;
-			reply->n_fds = outcome->count;
-			reply->length = socket_packet_granted(
-				&reply->packet, exchange->id, outcome->grants, outcome->count);
-		} else {
-			reply->length = socket_packet_refused(&reply->packet, exchange->id,
-				outcome->verdict, outcome->rule, outcome->reason);
-		}
-		enqueue(connection, reply);
-	}
-	free(exchange);
-	connection_put(connection);
-}
-
-/* --- receiving --- */
-
-static void end_malformed(struct connection *connection, uint64_t id, const char *reason)
-{
-	grant_record_refusal(
-		connection->server->broker, connection->peer, NULL, VERDICT_MALFORMED, reason);
-	connection->ending = true;
-	refuse(connection, id, VERDICT_MALFORMED, reason);
-}
-
-static void handle_request(
-	struct connection *connection, uint64_t id, const struct request *request)
-{
-	struct exchange *exchange = malloc(sizeof(*exchange));
-	int r = -ENOMEM;
-
-	if (exchange) {
-		*exchange = (struct exchange){ connection, id };
-		connection->refs++;
-		connection->in_flight++;
-		r = grant_request(connection->server->broker, connection->peer, request, on_outcome,
-			exchange);
-		if (r < 0) {
-			connection->in_flight--;
-			connection->refs--;
-			free(exchange);
-		}
-	}
-	if (r < 0)
-		refuse(connection, id, VERDICT_INTERNAL, "out of memory");
-}
-
-static void handle_release(
-	struct connection *connection, uint64_t id, const struct wire_release *release)
-{
-	struct reply *reply;
-	int r = ledger_release(
-		connection->server->broker->ledger, connection->peer, release->grant);
-
-	if (r < 0) {
-		char reason[64];
-
-		snprintf(reason, sizeof(reason), "this process has no live grant %ju",
-			(uintmax_t)release->grant);
-		grant_record_refusal(connection->server->broker, connection->peer, NULL,
-			VERDICT_UNKNOWN_GRANT, reason);
-		refuse(connection, id, VERDICT_UNKNOWN_GRANT, reason);
-		return;
-	}
-	reply = calloc(1, sizeof(*reply));
-	if (!reply) {
-		connection_close(connection, -ENOMEM);
-		return;
-	}
-	reply->length = socket_packet_released(&reply->packet, id, release->grant, r > 0);
-	enqueue(connection, reply);
-}
-
-/* Without room for control messages the kernel drops whatever fds were sent, and says so. */
-static void receive(struct connection *connection)
-{
-	union socket_packet untrusted_packet;
-	struct iovec iov = { &untrusted_packet, sizeof(untrusted_packet) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct request request;
-	const char *reason;
-	uint64_t id;
-	ssize_t n;
-
-	n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		connection_close(connection, n < 0 ? -errno : -ECONNRESET);
-		return;
-	}
-	id = (size_t)n >= sizeof(struct wire_header) ? untrusted_packet.header.id : 0;
-	if (message.msg_flags & MSG_TRUNC)
-		end_malformed(connection, id, "packet longer than any there is");
-	else if (message.msg_flags & MSG_CTRUNC)
-		end_malformed(connection, id, "packet with file descriptors");
-	else if (socket_packet_decode(&untrusted_packet, (size_t)n, &request, &reason) < 0)
-		end_malformed(connection, id, reason);
-	else if (untrusted_packet.header.type == WIRE_RELEASE)
-		handle_release(connection, id, &untrusted_packet.release);
-	else
-		handle_request(connection, id, &request);
-}
-
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-	struct connection *connection = userdata;
-
-	(void)source;
-	(void)fd;
-	connection->refs++;
-	if (events & EPOLLOUT)
-		flush(connection);
-	else if (events & EPOLLIN)
-		receive(connection);
-	else
-		connection_close(connection, -ECONNRESET);
-	if (connection->fd >= 0)
-		update_events(connection);
-	connection_put(connection);
-	return 0;
-}
-
-/* --- accepting --- */
-
-static unsigned int connections_of(const struct socket_server *server, uid_t uid)
-{
-	unsigned int count = 0;
-
-	for (const struct connection *c = server->connections; c; c = c->next)
-		count += c->peer->identity.uid == uid;
-	return count;
-}
-
-/* Says why in one packet, without queueing: a client that is turned away gets no resources. */
-static void turn_away(int fd, enum verdict verdict, const char *reason)
-{
-	struct reply reply = { 0 };
-
-	reply.length = socket_packet_refused(&reply.packet, 0, verdict, NULL, reason);
-	send_packet(fd, &reply);
-}
-
-static int connection_new(struct socket_server *server, int *fd, struct peer *peer)
-{
-	struct connection *connection = calloc(1, sizeof(*connection));
-	int r, size = SEND_BUFFER / 2;
-
-	if (!connection)
-		return -ENOMEM;
-	setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	r = sd_event_add_io(server->broker->loop, &connection->io, *fd, EPOLLIN, on_io, connection);
-	if (r < 0) {
-		free(connection);
-		return r;
-	}
-	connection->server = server;
-	connection->fd = steal_fd(fd);
-	connection->peer = peer_ref(peer);
-	connection->refs = 1;
-	connection->next = server->connections;
-	if (connection->next)
-		connection->next->prev = connection;
-	server->connections = connection;
-	return 0;
-}
 
 static void admit(struct socket_server *server, int *fd)
 {
-	struct broker *broker = server->broker;
+	struct broker *broker = server->connections.broker;
 	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
 	struct peer *peer;
 	char reason[128];
@@ -397,7 +35,7 @@ static void admit(struct socket_server *server, int *fd)
 	/* The cheap question first: a flood of connections must not cost a look at /proc each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
-	if (connections_of(server, ucred.uid) >= limit) {
+	if (connections_of(&server->connections, ucred.uid) >= limit) {
 		struct identity identity = { .pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid };
 		struct peer bare = { .identity = identity };
 
@@ -405,18 +43,18 @@ static void admit(struct socket_server *server, int *fd)
 			"user %u has %u connections, the limit (connections-per-user)", ucred.uid,
 			limit);
 		grant_record_refusal(broker, &bare, NULL, VERDICT_BUSY, reason);
-		turn_away(*fd, VERDICT_BUSY, reason);
+		connection_turn_away(*fd, VERDICT_BUSY, reason);
 		return;
 	}
 	r = peer_from_socket(&broker->host, *fd, &peer);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
-		turn_away(*fd, VERDICT_IDENTITY_CHANGED, reason);
+		connection_turn_away(*fd, VERDICT_IDENTITY_CHANGED, reason);
 		return;
 	}
-	if (connection_new(server, fd, peer) < 0)
-		turn_away(*fd, VERDICT_INTERNAL, "out of memory");
+	if (connection_new(&server->connections, fd, peer) < 0)
+		connection_turn_away(*fd, VERDICT_INTERNAL, "out of memory");
 	peer_unref(peer);
 }
 
@@ -441,7 +79,7 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 		close_fd(listen_fd);
 		return -ENOMEM;
 	}
-	server->broker = broker;
+	server->connections.broker = broker;
 	server->listen_fd = steal_fd(listen_fd);
 	r = sd_event_add_io(
 		broker->loop, &server->source, server->listen_fd, EPOLLIN, on_connection, server);
@@ -460,18 +98,15 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 
 void socket_server_stop(struct socket_server *server)
 {
-	server->stopped = true;
 	sd_event_source_set_enabled(server->source, SD_EVENT_OFF);
-	for (struct connection *c = server->connections; c; c = c->next)
-		update_events(c);
+	connections_stop(&server->connections);
 }
 
 struct socket_server *socket_server_free(struct socket_server *server)
 {
 	if (!server)
 		return NULL;
-	while (server->connections)
-		connection_close(server->connections, -ESHUTDOWN);
+	connections_close(&server->connections);
 	sd_event_source_disable_unref(server->source);
 	close_fd(&server->listen_fd);
 	free(server);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The socket front end: packets of common/wire.h to requests, outcomes to packets. No policy.
- *
- * A connection reads its next packet only while fewer than WIRE_IN_FLIGHT_MAX of its requests are
- * under way and all its replies are with the kernel, so that a client that asks without reading
- * stops itself. A reply that waits for longer than SOCKET_SLOW_USEC ends the connection.
+ * The socket front end: listens, limits how many connections a user has, and finds out who
+ * connects. What they then say is connection.h's.
  */
 #pragma once
 
 #include "broker.h"
-
-#define SOCKET_SLOW_USEC 30000000
 
 struct socket_server;
 

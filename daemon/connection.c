@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One client's connection: packets in, replies out. It must never block on a client, never decide
+ * on a request, and never let a queue grow with what its client does not read.
+ */
+#include "connection.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "grant.h"
+#include "socket-packet.h"
+#include "util.h"
+
+/* Few replies fit, so that few fds are ever in flight to a client that does not read them: they
+ * count against our RLIMIT_NOFILE (unix(7), ETOOMANYREFS). */
+#define SEND_BUFFER 4608
+
+struct reply {
+	struct reply *next;
+	struct grant_op *op; /* NULL where nothing is to be committed */
+	union socket_packet packet;
+	size_t length;
+	uint32_t n_fds;
+	const int *fds; /* the op's */
+};
+
+struct connection {
+	struct connection *next, *prev;
+	struct connections *connections;
+	struct peer *peer;
+	int fd;
+	unsigned int refs; /* one of the list while open, one a request under way */
+	unsigned int in_flight;
+	bool ending; /* after the replies that wait */
+	sd_event_source *io, *slow;
+	struct reply *first, *last;
+};
+
+/* A request of a connection, until its outcome. */
+struct exchange {
+	struct connection *connection;
+	uint64_t id;
+};
+
+/* --- the end of a connection --- */
+
+static void connection_put(struct connection *connection)
+{
+	if (--connection->refs > 0)
+		return;
+	peer_unref(connection->peer);
+	free(connection);
+}
+
+static void reply_done(struct reply *reply, int result)
+{
+	if (reply->op)
+		grant_delivered(reply->op, result);
+	free(reply);
+}
+
+static void connection_close(struct connection *connection, int result)
+{
+	struct connections *connections = connection->connections;
+	struct reply *reply, *next;
+
+	if (connection->fd < 0)
+		return;
+	connection->io = sd_event_source_disable_unref(connection->io);
+	connection->slow = sd_event_source_disable_unref(connection->slow);
+	close_fd(&connection->fd);
+	reply = connection->first;
+	connection->first = connection->last = NULL;
+	for (; reply; reply = next) {
+		next = reply->next;
+		reply_done(reply, result);
+	}
+	if (connection->prev)
+		connection->prev->next = connection->next;
+	else
+		connections->first = connection->next;
+	if (connection->next)
+		connection->next->prev = connection->prev;
+	ledger_check_peer(connections->broker->ledger, connection->peer);
+	connection_put(connection);
+}
+
+/* --- sending --- */
+
+static ssize_t send_packet(int fd, const struct reply *reply)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int) * REQUEST_COUNT_MAX)];
+	} control = { 0 };
+	struct iovec iov = { (void *)&reply->packet, reply->length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (reply->n_fds) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(sizeof(int) * reply->n_fds);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int) * reply->n_fds);
+		memcpy(CMSG_DATA(&control.header), reply->fds, sizeof(int) * reply->n_fds);
+	}
+	do
+		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int update_events(struct connection *connection)
+{
+	uint32_t events = 0;
+
+	if (connection->first)
+		events |= EPOLLOUT;
+	else if (!connection->ending && !connection->connections->stopped &&
+		 connection->in_flight < WIRE_IN_FLIGHT_MAX)
+		events |= EPOLLIN;
+	return sd_event_source_set_io_events(connection->io, events);
+}
+
+static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	connection_close(userdata, -ETIMEDOUT);
+	return 0;
+}
+
+/* Sends what waits, as far as the client has room. May close the connection. */
+static void flush(struct connection *connection)
+{
+	while (connection->first) {
+		struct reply *reply = connection->first;
+		ssize_t n = send_packet(connection->fd, reply);
+
+		/* ETOOMANYREFS: fds of ours that other clients have not received yet. */
+		if (n == -EAGAIN || n == -ETOOMANYREFS || n == -ENOBUFS) {
+			if (!connection->slow)
+				sd_event_add_time_relative(connection->connections->broker->loop,
+					&connection->slow, CLOCK_MONOTONIC, CONNECTION_SLOW_USEC, 0,
+					on_slow, connection);
+			update_events(connection);
+			return;
+		}
+		if (n < 0) {
+			connection_close(connection, (int)n);
+			return;
+		}
+		connection->first = reply->next;
+		if (!connection->first)
+			connection->last = NULL;
+		reply_done(reply, 0);
+	}
+	connection->slow = sd_event_source_disable_unref(connection->slow);
+	if (connection->ending)
+		connection_close(connection, 0);
+	else if (update_events(connection) < 0)
+		connection_close(connection, -EIO);
+}
+
+static void enqueue(struct connection *connection, struct reply *reply)
+{
+	if (connection->last)
+		connection->last->next = reply;
+	else
+		connection->first = reply;
+	connection->last = reply;
+	if (connection->first == reply)
+		flush(connection);
+}
+
+static void refuse(
+	struct connection *connection, uint64_t id, enum verdict verdict, const char *reason)
+{
+	struct reply *reply = calloc(1, sizeof(*reply));
+
+	if (!reply) {
+		connection_close(connection, -ENOMEM);
+		return;
+	}
+	reply->length = socket_packet_refused(&reply->packet, id, verdict, NULL, reason);
+	enqueue(connection, reply);
+}
+
+static void on_outcome(void *userdata, struct grant_op *op, const struct outcome *outcome)
+{
+	struct exchange *exchange = userdata;
+	struct connection *connection = exchange->connection;
+	struct reply *reply = NULL;
+
+	connection->in_flight--;
+	if (connection->fd >= 0)
+		reply = calloc(1, sizeof(*reply));
+	if (!reply) {
+		grant_delivered(op, connection->fd >= 0 ? -ENOMEM : -ECONNRESET);
+	} else {
+		reply->op = op;
+		if (outcome->verdict == VERDICT_GRANTED) {
+			reply->fds = outcome->fds;
+			reply->n_fds = outcome->count;
+			reply->length = socket_packet_granted(
+				&reply->packet, exchange->id, outcome->grants, outcome->count);
+		} else {
+			reply->length = socket_packet_refused(&reply->packet, exchange->id,
+				outcome->verdict, outcome->rule, outcome->reason);
+		}
+		enqueue(connection, reply);
+	}
+	free(exchange);
+	connection_put(connection);
+}
+
+/* --- receiving --- */
+
+static void end_malformed(struct connection *connection, uint64_t id, const char *reason)
+{
+	grant_record_refusal(
+		connection->connections->broker, connection->peer, NULL, VERDICT_MALFORMED, reason);
+	connection->ending = true;
+	refuse(connection, id, VERDICT_MALFORMED, reason);
+}
+
+static void handle_request(
+	struct connection *connection, uint64_t id, const struct request *request)
+{
+	struct exchange *exchange = malloc(sizeof(*exchange));
+	int r = -ENOMEM;
+
+	if (exchange) {
+		*exchange = (struct exchange){ connection, id };
+		connection->refs++;
+		connection->in_flight++;
+		r = grant_request(connection->connections->broker, connection->peer, request,
+			on_outcome, exchange);
+		if (r < 0) {
+			connection->in_flight--;
+			connection->refs--;
+			free(exchange);
+		}
+	}
+	if (r < 0)
+		refuse(connection, id, VERDICT_INTERNAL, "out of memory");
+}
+
+static void handle_release(
+	struct connection *connection, uint64_t id, const struct wire_release *release)
+{
+	struct reply *reply;
+	int r = ledger_release(
+		connection->connections->broker->ledger, connection->peer, release->grant);
+
+	if (r < 0) {
+		char reason[64];
+
+		snprintf(reason, sizeof(reason), "this process has no live grant %ju",
+			(uintmax_t)release->grant);
+		grant_record_refusal(connection->connections->broker, connection->peer, NULL,
+			VERDICT_UNKNOWN_GRANT, reason);
+		refuse(connection, id, VERDICT_UNKNOWN_GRANT, reason);
+		return;
+	}
+	reply = calloc(1, sizeof(*reply));
+	if (!reply) {
+		connection_close(connection, -ENOMEM);
+		return;
+	}
+	reply->length = socket_packet_released(&reply->packet, id, release->grant, r > 0);
+	enqueue(connection, reply);
+}
+
+/* Without room for control messages the kernel drops whatever fds were sent, and says so. */
+static void receive(struct connection *connection)
+{
+	union socket_packet untrusted_packet;
+	struct iovec iov = { &untrusted_packet, sizeof(untrusted_packet) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct request request;
+	const char *reason;
+	uint64_t id;
+	ssize_t n;
+
+	n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_close(connection, n < 0 ? -errno : -ECONNRESET);
+		return;
+	}
+	id = (size_t)n >= sizeof(struct wire_header) ? untrusted_packet.header.id : 0;
+	if (message.msg_flags & MSG_TRUNC)
+		end_malformed(connection, id, "packet longer than any there is");
+	else if (message.msg_flags & MSG_CTRUNC)
+		end_malformed(connection, id, "packet with file descriptors");
+	else if (socket_packet_decode(&untrusted_packet, (size_t)n, &request, &reason) < 0)
+		end_malformed(connection, id, reason);
+	else if (untrusted_packet.header.type == WIRE_RELEASE)
+		handle_release(connection, id, &untrusted_packet.release);
+	else
+		handle_request(connection, id, &request);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct connection *connection = userdata;
+
+	(void)source;
+	(void)fd;
+	connection->refs++;
+	if (events & EPOLLOUT)
+		flush(connection);
+	else if (events & EPOLLIN)
+		receive(connection);
+	else
+		connection_close(connection, -ECONNRESET);
+	if (connection->fd >= 0)
+		update_events(connection);
+	connection_put(connection);
+	return 0;
+}
+
+/* --- beginning --- */
+
+unsigned int connections_of(const struct connections *connections, uid_t uid)
+{
+	unsigned int count = 0;
+
+	for (const struct connection *c = connections->first; c; c = c->next)
+		count += c->peer->identity.uid == uid;
+	return count;
+}
+
+void connection_turn_away(int fd, enum verdict verdict, const char *reason)
+{
+	struct reply reply = { 0 };
+
+	reply.length = socket_packet_refused(&reply.packet, 0, verdict, NULL, reason);
+	send_packet(fd, &reply);
+}
+
+int connection_new(struct connections *connections, int *fd, struct peer *peer)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	int r, size = SEND_BUFFER / 2;
+
+	if (!connection)
+		return -ENOMEM;
+	setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	r = sd_event_add_io(
+		connections->broker->loop, &connection->io, *fd, EPOLLIN, on_io, connection);
+	if (r < 0) {
+		free(connection);
+		return r;
+	}
+	connection->connections = connections;
+	connection->fd = steal_fd(fd);
+	connection->peer = peer_ref(peer);
+	connection->refs = 1;
+	connection->next = connections->first;
+	if (connection->next)
+		connection->next->prev = connection;
+	connections->first = connection;
+	return 0;
+}
+
+void connections_stop(struct connections *connections)
+{
+	connections->stopped = true;
+	for (struct connection *c = connections->first; c; c = c->next)
+		update_events(c);
+}
+
+void connections_close(struct connections *connections)
+{
+	while (connections->first)
+		connection_close(connections->first, -ESHUTDOWN);
+}

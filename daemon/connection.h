@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Connections of the socket: each turns packets of common/wire.h into requests and outcomes into
+ * packets.
+ *
+ * A connection reads its next packet only while fewer than WIRE_IN_FLIGHT_MAX of its requests are
+ * under way and all its replies are with the kernel, so that a client that asks without reading
+ * stops itself. A reply that waits for longer than CONNECTION_SLOW_USEC ends the connection.
+ */
+#pragma once
+
+#include "broker.h"
+
+#define CONNECTION_SLOW_USEC 30000000
+
+struct connection;
+
+/* All that are open. */
+struct connections {
+	struct broker *broker;
+	struct connection *first;
+	bool stopped;
+};
+
+/* Serves *fd (taken over on success) for a peer (referenced) until the client hangs up or
+ * misbehaves. 0 or a negative errno. */
+int connection_new(struct connections *connections, int *fd, struct peer *peer);
+
+/* How many of them a user has. */
+unsigned int connections_of(const struct connections *connections, uid_t uid);
+
+/* They read no more packets; replies still go out. */
+void connections_stop(struct connections *connections);
+/* Ends them all; replies not yet sent are reported undelivered. */
+void connections_close(struct connections *connections);
+
+/* Says why in one packet, without queueing: a client that is turned away gets no resources. */
+void connection_turn_away(int fd, enum verdict verdict, const char *reason);
