@@ -28,7 +28,9 @@ static bool lookup(struct policy_parse *parse, const struct policy_place *place,
 	int r;
 
 	r = user ? env->user(env->userdata, name, &id) : env->group(env->userdata, name, &id);
-	if (r == -ENOENT)
+	if (r == -ENOMEM)
+		parse->report->failed = true;
+	else if (r == -ENOENT)
 		policy_value_mistake(parse, place,
 			"there is no %s %s on this system; correct the name or create it first",
 			what, policy_errors_quote(quoted, name));

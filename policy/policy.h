@@ -33,7 +33,8 @@ struct policy_source {
 
 /*
  * What the texts refer to outside themselves. A resolver returns 0 and the id, -ENOENT for no such
- * name, or another negative errno when it could not find out (all three are mistakes to report).
+ * name, -ENOMEM, or another negative errno when it could not find out (a mistake to report, as is
+ * -ENOENT).
  */
 struct policy_env {
 	int (*user)(void *userdata, const char *name, uid_t *ret_uid);
