@@ -227,6 +227,7 @@ static char *random_text(char *text, size_t size)
 static void check_hostile(const struct audit_event *event)
 {
 	size_t length = format_event(event);
+	bool control = false;
 	char line[AUDIT_FORMAT_BODY_MAX + 2];
 	enum json_tokener_error error;
 	struct json_tokener *tokener;
@@ -235,7 +236,8 @@ static void check_hostile(const struct audit_event *event)
 	ck_assert_uint_eq(strlen(body), length);
 	ck_assert_ptr_eq(strchr(body, '\n'), body + length - 1);
 	for (size_t i = 0; i < length - 1; i++)
-		ck_assert((unsigned char)body[i] >= 0x20 && body[i] != 0x7f);
+		control = control || (unsigned char)body[i] < 0x20 || body[i] == 0x7f;
+	ck_assert(!control);
 	line[0] = '{';
 	memcpy(line + 1, body, length + 1);
 	tokener = json_tokener_new();
@@ -252,7 +254,7 @@ START_TEST(hostile)
 {
 	static char texts[11][6000];
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 3000; i++) {
 		size_t size = random_number() % 16 ? 64 : sizeof(texts[0]);
 		struct identity peer = sample_peer;
 		struct request request = sample_request;
