@@ -463,11 +463,14 @@ def same(name, got, wanted):
 
 # --- running the tests of a file ---
 
-def drop_to_user():
+def run_as_user():
+    """Begins anew as an ordinary user: exec, as a process that changed its user is not one like
+    others to the kernel (nobody of that user may look into its /proc folder)."""
+    os.environ['HOME'] = '/'
     os.setgroups([])
     os.setresgid(USER, USER, USER)
     os.setresuid(USER, USER, USER)
-    os.environ['HOME'] = '/'
+    os.execv(sys.executable, [sys.executable, *(a for a in sys.argv if a != '--as-user')])
 
 
 def skip_all(why):
@@ -504,10 +507,10 @@ def main(namespace):
     if options.as_user:
         if os.geteuid() != 0:
             skip_all('the other tests run as an ordinary user already')
-        drop_to_user()
-        for path in (options.ccbufd, options.client):
-            if not os.access(path, os.X_OK):
-                skip_all(f'an ordinary user may not run {path}')
+        run_as_user()
+    for path in (options.ccbufd, options.client):
+        if not os.access(path, os.X_OK):
+            skip_all(f'user {os.geteuid()} may not run {path}')
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
     tests = {name: value for name, value in namespace.items() if name.startswith('test_')

@@ -138,12 +138,19 @@ class Message:
 class Bus:
     """A connection. Replies and signals are kept until somebody asks for them."""
 
-    def __init__(self, address, timeout=30):
-        path = dict(item.split('=', 1) for item in address.split(':', 1)[1].split(','))['path']
+    def __init__(self, address=None, timeout=30, fd=None):
+        """Connects, or takes over the connection fd that another process made."""
         self.timeout, self.serial = timeout, 0
         self.replies, self.signals, self.fds, self.data = {}, [], [], bytearray()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
         self.socket.settimeout(timeout)
+        if fd is None:
+            self._connect(address)
+        else:
+            self.serial = 1 << 20
+
+    def _connect(self, address):
+        path = dict(item.split('=', 1) for item in address.split(':', 1)[1].split(','))['path']
         self.socket.connect(path)
         uid = str(os.geteuid()).encode().hex()
         self.socket.sendall(b'\0AUTH EXTERNAL ' + uid.encode() + b'\r\nNEGOTIATE_UNIX_FD\r\n')

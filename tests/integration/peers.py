@@ -13,24 +13,31 @@ from wire import DEADLINE
 
 
 class Channel:
-    def __init__(self, end):
-        self.socket, self.file = end, end.makefile('rw')
+    """JSON lines, with fds where asked."""
 
-    def send(self, value=None):
-        self.file.write(json.dumps(value) + '\n')
-        self.file.flush()
+    def __init__(self, end):
+        self.socket, self.data, self.fds = end, b'', []
+
+    def send(self, value=None, fds=()):
+        data = json.dumps(value).encode() + b'\n'
+        sent = socket.send_fds(self.socket, [data], fds) if fds else 0
+        self.socket.sendall(data[sent:])
 
     def receive(self):
-        line = self.file.readline()
-        if not line:
-            raise EOFError('the other side of the channel is gone')
+        while b'\n' not in self.data:
+            data, fds, _, _ = socket.recv_fds(self.socket, 65536, 64)
+            self.fds += fds
+            if not data:
+                raise EOFError('the other side of the channel is gone')
+            self.data += data
+        line, _, self.data = self.data.partition(b'\n')
         return json.loads(line)
 
+    def receive_fd(self):
+        self.receive()
+        return self.fds.pop(0)
+
     def close(self):
-        try:
-            self.file.close()
-        except OSError:
-            pass
         self.socket.close()
 
 
@@ -77,6 +84,9 @@ class Peer:
 
     def receive(self):
         return self.channel.receive()
+
+    def receive_fd(self):
+        return self.channel.receive_fd()
 
     def ask(self, value=None):
         self.send(value)

@@ -85,10 +85,12 @@ class Socket:
     """A connection to the daemon's socket."""
     transport = 'socket'
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, path=None, fd=None):
+        """Connects to path, or takes over the connection fd that another process made."""
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=fd)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(path)
+        if fd is None:
+            self.socket.connect(path)
         self.id = 0
 
     def close(self):
