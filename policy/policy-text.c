@@ -249,7 +249,9 @@ struct json_object *policy_text_parse(
 		memcpy(text, untrusted_text, size);
 	text[size] = 0;
 	if (policy_text_blank(text, size, &offset, &reason)) {
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+		/* trailing text is refused below, in better words */
+		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
+							JSON_TOKENER_ALLOW_TRAILING_CHARS);
 		json = json_tokener_parse_ex(tokener, text, (int)size + 1);
 		error = json_tokener_get_error(tokener);
 		offset = json_tokener_get_parse_end(tokener);

@@ -280,23 +280,41 @@ END_TEST
 
 START_TEST(long_reasons)
 {
-	char reason[POLICY_DENY_MAX + 1] = "", name[POLICY_RULE_NAME_MAX + 1], *text = NULL;
+	char reason[POLICY_DENY_MAX + 1] = "", name[POLICY_RULE_NAME_MAX + 1] = "";
+	char heap[POLICY_HEAP_MAX + 1] = "", *text = NULL;
 	struct policy *policy;
 	struct decision decision;
 
-	/* the longest of everything: the reason of the rule still fits */
-	memset(reason, 'x', POLICY_DENY_MAX);
+	/* the longest of everything: all words still fit */
+	memset(reason, 'x', sizeof(reason) - 1);
 	memset(name, 'n', sizeof(name) - 1);
-	name[sizeof(name) - 1] = 0;
+	memset(heap, 'h', sizeof(heap) - 1);
 	ck_assert_int_ge(asprintf(&text,
-				 "{'version':1,'uses':{'%s':{'heap':'system'}},'rules':[{'name':"
-				 "'%s','match':{},'deny':'%s'}]}",
-				 name, name, reason),
+				 "{'version':1,'uses':{'%s':{'heap':'%s'}},'heaps':{'%s':{"
+				 "'exposure':'shared'}},'rules':[{'name':'%s','match':{'user':7},"
+				 "'deny':'%s'},{'name':'a','match':{},'allow':{'use':'%s','buffer':"
+				 "9007199254740990}}]}",
+				 name, heap, heap, name, reason, name),
 		0);
 	policy = test_policy(text);
-	decision = decide(policy, &somebody, name, 1, 1, true);
+	decision = decide(policy, &shadow, name, 1, 1, true);
 	ck_assert_int_eq(decision.verdict, VERDICT_DENIED);
 	ck_assert_str_eq(decision.reason + strlen(decision.reason) - POLICY_DENY_MAX, reason);
+	decision = decide(policy, &somebody, name, 1, 1, false);
+	ck_assert_int_eq(decision.verdict, VERDICT_CONSENT_REQUIRED);
+	decision = decide(policy, &somebody, name, (UINT64_C(1) << 60) + 1, 1, false);
+	ck_assert_int_eq(decision.verdict, VERDICT_BUFFER_LIMIT);
+	policy_unref(policy);
+	free(text);
+	text = NULL;
+	ck_assert_int_ge(asprintf(&text,
+				 "{'version':1,'uses':{'%s':{'heap':'%s'}},'rules':[{'name':'a',"
+				 "'match':{},'allow':{'use':'%s'}}]}",
+				 name, heap, name),
+		0);
+	policy = test_policy(text);
+	decision = decide(policy, &shadow, name, 1, 1, true);
+	ck_assert_int_eq(decision.verdict, VERDICT_HEAP_UNAVAILABLE);
 	policy_unref(policy);
 	free(text);
 }

@@ -69,8 +69,8 @@ START_TEST(syntax)
 			"a.json:1:15: a comma must not stand before a closing } or ]\n" },
 		{ "{'version' 1}", "a.json:1:12: object property name separator ':' expected\n" },
 		{ "{'version': 1 'x': 2}", "a.json:1:15: object value separator ',' expected\n" },
-		{ "{'version': 1} x", "a.json:1:16: unexpected character\n" },
-		{ "{'version': 1}}", "a.json:1:15: unexpected character\n" },
+		{ "{'version': 1} x", "a.json:1:16: more text after the end of the policy\n" },
+		{ "{'version': 1}}", "a.json:1:15: more text after the end of the policy\n" },
 		{ "{'a': 'x\n'}",
 			"a.json:1:7: this string does not end on its line; a \" is missing\n" },
 		{ "{'\xc3\xa9': 'x\n'}",
@@ -605,6 +605,15 @@ END_TEST
 START_TEST(quoting)
 {
 	char buffer[POLICY_QUOTE_MAX], text[400];
+	struct policy_source source = { "a\n\x1b.json", "[]", 2 };
+	struct policy_errors errors = { 0 };
+	struct policy *policy = NULL;
+
+	/* the names of files are not trusted with a terminal either */
+	ck_assert_int_eq(policy_new(&source, 1, &test_env, &errors, &policy), -EINVAL);
+	ck_assert_str_eq(
+		errors.lines[0], "a\\x0a\\x1b.json: /: is a list [ ], but must be an object { }");
+	policy_errors_done(&errors);
 
 	ck_assert_str_eq(policy_errors_quote(buffer, "a\x1b[0m\x7f"), "\"a\\x1b[0m\\x7f\"");
 	for (size_t shift = 0; shift < 4; shift++) {
