@@ -58,9 +58,8 @@ static const char *user_name(uid_t uid, char text[static 32])
 static void examine_access(
 	struct findings *findings, const char *path, const struct stat *st, const char *about)
 {
-	static const char repair[] = "install ccbuf's udev rule, then 'udevadm trigger "
-				     "--subsystem-match=dma_heap': owner root, group ccbufd, "
-				     "mode 0440";
+	static const char repair[] = "install ccbuf's udev rule, then 'udevadm trigger': owner "
+				     "root, group ccbufd, mode 0440";
 	bool of_broker;
 	char group[32], user[32];
 	unsigned int mode = st->st_mode & 0777;
@@ -166,7 +165,7 @@ void examine_heaps(struct findings *findings, const struct places *places)
 	else if (!shared)
 		found(findings, STATUS_PROBLEM, "heap",
 			"load ccbuf_heap (modprobe ccbuf_heap), or use a kernel with "
-			"CONFIG_DMABUF_HEAPS_CC_SYSTEM",
+			"CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED",
 			"a confidential guest without a shared heap: devices cannot be given "
 			"memory");
 	if (!getgrnam(BROKER_GROUP))
