@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What ledger.c (grants) and quota.c (limits) share of the ledger. For nobody else.
+ * What the files of the ledger share: ledger.c (grants come), ledger-release.c (grants go),
+ * ledger-holder.c (processes), ledger-sweep.c (looking again), quota.c (limits). For nobody else.
  */
 #pragma once
 
@@ -36,6 +37,39 @@ struct ledger {
 
 /* Microseconds of a clock. */
 uint64_t ledger_now(clockid_t clock);
+
+/* Lists. */
+void grant_list_append(struct grant_list *list, struct grant *grant);
+void grant_list_remove(struct grant_list *list, struct grant *grant);
+
+/* ledger-holder.c: the holder of a process, NULL when it has no grants; made when it has none yet.
+ */
+struct holder *holder_find(const struct ledger *ledger, const struct peer *peer);
+int holder_get(struct ledger *ledger, struct peer *peer, struct holder **ret_holder);
+/* Frees it if it has no grants. */
+void holder_put(struct holder *holder);
+/* Takes a grant from its holder, which may go. */
+void holder_remove(struct holder *holder, struct grant *grant);
+/* Looks at each of its grants; gone says that the process is. */
+void holder_check(struct holder *holder, bool gone, const char *reason);
+/* Has its grants looked at when the process ends. 0 or a negative errno. */
+int holder_watch(struct holder *holder);
+
+/* ledger-release.c: frees a grant that is in no list and charged to nothing. */
+void grant_free(struct ledger *ledger, struct grant *grant);
+void grant_uncharge(struct ledger *ledger, struct grant *grant);
+/* Looks whether somebody but us still holds the buffer, and releases it if not; true when it did.
+ * What cannot be counted stays charged as long as its peer lives. reason must be static. */
+bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason);
+/* Records the release of a grant and frees it then, or keeps it for another try. */
+void grant_record_release(struct ledger *ledger, struct grant *grant);
+
+/* ledger-sweep.c: looks at some grants of an account that is full. */
+void sweep_relieve(struct ledger *ledger, struct account *full, struct account *user);
+/* Has the timer look in a while. */
+#define SWEEP_USEC 1000000
+int sweep_start(struct ledger *ledger);
+int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* One reservation held against its limits. */
 struct quota {

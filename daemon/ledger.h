@@ -37,7 +37,7 @@ struct grant {
 	struct account *rule, *user;
 	uint64_t id; /* never used twice in one audit trail */
 	uint64_t size;
-	uint64_t inode; /* 0 until the grant is recorded */
+	uint64_t inode;	     /* 0 until the grant is recorded */
 	uint64_t since_usec; /* CLOCK_REALTIME at commit */
 	int fd;		     /* ours; -1 for a heap whose buffers cannot be counted */
 	enum grant_state state;

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Processes with grants, and the watch for their end. It must never decide that a buffer is free.
+ */
+#include <search.h>
+
+#include "ledger-internal.h"
+#include "util.h"
+
+void grant_list_append(struct grant_list *list, struct grant *grant)
+{
+	grant->next = NULL;
+	grant->prev = list->last;
+	if (list->last)
+		list->last->next = grant;
+	else
+		list->first = grant;
+	list->last = grant;
+}
+
+void grant_list_remove(struct grant_list *list, struct grant *grant)
+{
+	if (grant->prev)
+		grant->prev->next = grant->next;
+	else
+		list->first = grant->next;
+	if (grant->next)
+		grant->next->prev = grant->prev;
+	else
+		list->last = grant->prev;
+}
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct identity *x = &((const struct holder *)a)->peer->identity;
+	const struct identity *y = &((const struct holder *)b)->peer->identity;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->start_time == y->start_time ? 0 : x->start_time < y->start_time ? -1 : 1;
+}
+
+struct holder *holder_find(const struct ledger *ledger, const struct peer *peer)
+{
+	struct holder wanted = { .peer = (struct peer *)peer };
+	struct holder *const *found = tfind(&wanted, &ledger->holders, compare_holders);
+
+	return found ? *found : NULL;
+}
+
+int holder_get(struct ledger *ledger, struct peer *peer, struct holder **ret_holder)
+{
+	struct holder *holder = holder_find(ledger, peer);
+
+	if (!holder) {
+		holder = calloc(1, sizeof(*holder));
+		if (!holder)
+			return -ENOMEM;
+		holder->ledger = ledger;
+		holder->peer = peer;
+		if (!tsearch(holder, &ledger->holders, compare_holders)) {
+			free(holder);
+			return -ENOMEM;
+		}
+		peer_ref(peer);
+	}
+	*ret_holder = holder;
+	return 0;
+}
+
+/* Frees a holder that has no grants any more. */
+void holder_put(struct holder *holder)
+{
+	if (holder->grants)
+		return;
+	tdelete(holder, &holder->ledger->holders, compare_holders);
+	sd_event_source_disable_unref(holder->exit);
+	peer_unref(holder->peer);
+	free(holder);
+}
+
+void holder_remove(struct holder *holder, struct grant *grant)
+{
+	struct grant **at = &holder->grants;
+
+	while (*at != grant)
+		at = &(*at)->peer_next;
+	*at = grant->peer_next;
+	holder_put(holder);
+}
+
+void holder_check(struct holder *holder, bool gone, const char *reason)
+{
+	struct ledger *ledger = holder->ledger;
+	struct grant *grant, *next;
+
+	/* Neither a release nor its record frees a grant before the event loop goes round, so the
+	 * list and the holder stay while we walk. */
+	for (grant = holder->grants; grant; grant = next) {
+		next = grant->peer_next;
+		if (grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)
+			grant_check(ledger, grant, gone, reason);
+	}
+}
+
+static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct holder *holder = userdata;
+
+	(void)fd;
+	(void)events;
+	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	holder->gone = true;
+	holder_check(holder, true, "the peer is gone");
+	return 0;
+}
+
+int holder_watch(struct holder *holder)
+{
+	if (holder->exit)
+		return 0;
+	return sd_event_add_io(holder->ledger->loop, &holder->exit, holder->peer->pidfd, EPOLLIN,
+		on_exit_of_peer, holder);
+}

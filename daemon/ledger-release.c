@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The end of a grant: is it still held, and the records of its orphaning and release. It must never
+ * uncharge a buffer that somebody may still hold.
+ */
+#include "ledger-internal.h"
+#include "util.h"
+
+void grant_free(struct ledger *ledger, struct grant *grant)
+{
+	uint64_t now = ledger_now(CLOCK_MONOTONIC);
+
+	accounts_put(ledger->accounts, grant->rule, now);
+	accounts_put(ledger->accounts, grant->user, now);
+	holder_remove(grant->holder, grant);
+	close_fd(&grant->fd);
+	free(grant->heap);
+	free(grant->rule_name);
+	free(grant);
+}
+
+void grant_uncharge(struct ledger *ledger, struct grant *grant)
+{
+	account_uncharge(grant->rule, grant->size, 1);
+	account_uncharge(grant->user, grant->size, 1);
+	account_uncharge(&ledger->total, grant->size, 1);
+}
+
+static int record(struct ledger *ledger, struct grant *grant, enum audit_kind kind,
+	const char *reason, audit_done done)
+{
+	struct audit_buffer buffer = { .grant = grant->id, .inode = grant->inode };
+	struct audit_event event = {
+		.kind = kind,
+		.peer = &grant->holder->peer->identity,
+		.use = grant->use,
+		.heap = grant->heap,
+		.exposure = grant->exposure,
+		.size = grant->size,
+		.buffers = &buffer,
+		.n_buffers = 1,
+		.rule = grant->rule_name,
+		.reason = reason,
+	};
+
+	return audit_append(ledger->audit, &event, done, grant);
+}
+
+static void on_release_recorded(void *userdata, int result)
+{
+	struct grant *grant = userdata;
+	struct ledger *ledger = grant->holder->ledger;
+
+	if (result < 0) {
+		grant_list_append(&ledger->unrecorded, grant);
+		return;
+	}
+	grant_free(ledger, grant);
+}
+
+void grant_record_release(struct ledger *ledger, struct grant *grant)
+{
+	int r = record(ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
+
+	if (r < 0)
+		grant_list_append(&ledger->unrecorded, grant);
+}
+
+static void release(struct ledger *ledger, struct grant *grant, const char *reason)
+{
+	grant_list_remove(&ledger->grants, grant);
+	grant_uncharge(ledger, grant);
+	close_fd(&grant->fd);
+	grant->state = GRANT_RELEASED;
+	grant->release_reason = reason;
+	if (ledger->observer.released)
+		ledger->observer.released(ledger->observer.userdata, grant, reason);
+	grant_record_release(ledger, grant);
+}
+
+static void orphan(struct ledger *ledger, struct grant *grant)
+{
+	grant->state = GRANT_ORPHANED;
+	/* The release will be recorded for certain, and says as much: nothing waits for this one.
+	 */
+	record(ledger, grant, AUDIT_ORPHAN, "the peer is gone, the buffer is still held", NULL);
+}
+
+/* Looks whether somebody but us still holds the buffer, and lets go of it if not. True when it is
+ * released. What cannot be counted stays charged as long as its peer lives. */
+bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason)
+{
+	bool held = grant->fd >= 0 ? heap_holders(grant->fd) != 0 : !peer_gone;
+
+	if (!held) {
+		release(ledger, grant, reason);
+		return true;
+	}
+	if (peer_gone && grant->state == GRANT_LIVE)
+		orphan(ledger, grant);
+	return false;
+}
