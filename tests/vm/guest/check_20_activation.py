@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Starting, reloading and stopping, by hand, by the socket and by the bus."""
+import os
+import signal
+
+from broker import NAME, PATH, SOCKET, active, client, main_pid, records, request, rule, set_policy
+from harness import check, expect, expect_in, journal, journal_cursor, out, run, wait_for
+
+
+def _stop():
+    run("systemctl", "stop", "ccbufd.socket", "ccbufd.service")
+
+
+@check
+def activation_enable():
+    run("systemctl", "enable", "ccbufd.service")
+    expect(out("systemctl", "is-enabled", "ccbufd.socket") == "enabled", "the socket is not enabled")
+    set_policy(rule("alice", {"user": "alice"}), load=False)
+
+
+@check
+def activation_by_socket():
+    _stop()
+    expect(not os.path.exists(SOCKET), "the socket outlives its unit")
+    run("systemctl", "start", "ccbufd.socket")
+    expect(os.stat(SOCKET).st_mode & 0o777 == 0o666, "not everybody may connect")
+    expect(not active(), "the service runs before anybody asks")
+    request("alice")
+    expect(active(), "the service does not run after a request")
+
+
+@check
+def activation_by_bus():
+    _stop()
+    request("alice", transport="dbus")
+    expect(active(), "the service does not run after a call")
+    # however it was started, it serves the socket
+    request("alice", transport="socket")
+
+
+@check
+def activation_by_hand():
+    _stop()
+    run("systemctl", "start", "ccbufd.service")
+    request("alice")
+    expect(out("systemctl", "show", "-p", "StatusText", "--value", "ccbufd.service"),
+           "no status text")
+
+
+@check
+def activation_introspection():
+    text = out("busctl", "introspect", NAME, PATH, user="alice")
+    for word in ("Request", "Release", "ListGrants", "Why", "Reload", "GrantAdded",
+                 "GrantReleased", "PolicyDigest", "AuditSequence"):
+        expect_in(word, text)
+    xml = out("busctl", "introspect", "--xml-interface", NAME, PATH, ok=None)
+    for word in ('name="use"', 'name="size"', 'name="options"', 'name="fd"', 'name="grant"'):
+        expect_in(word, xml)
+
+
+@check
+def activation_stop_is_clean():
+    cursor = journal_cursor()
+    run("systemctl", "stop", "ccbufd.service")
+    expect(out("systemctl", "show", "-p", "Result", "--value", "ccbufd.service") == "success",
+           "the stop failed")
+    text = journal("-u", "ccbufd.service", since=cursor)
+    for word in ("SIGSYS", "dumped", "failed", "killed"):
+        expect(word not in text, text)
+    expect(records()[-1]["event"] == "stop", f"the trail ends with {records()[-1]}")
+    run("systemctl", "start", "ccbufd.service")
+    client("audit", "verify")
+
+
+@check
+def activation_signals_reload():
+    set_policy(rule("alice", {"user": "alice"}), rule("bob", {"user": "bob"}), load=False)
+    count = len(records("policy"))
+    os.kill(main_pid(), signal.SIGHUP)
+    wait_for("a record of the reload", lambda: len(records("policy")) > count)
+    request("bob")
+    set_policy(rule("alice", {"user": "alice"}))
+    request("bob", ok=False)
+
+
+@check
+def activation_watchdog():
+    """systemd watches the daemon, which reports in time, and starts it again when it hangs."""
+    usec = int(out("systemctl", "show", "-p", "WatchdogUSec", "--value", "--timestamp=us",
+                   "ccbufd.service").rstrip("smin ") or 0)
+    expect(usec > 0, "there is no watchdog")
+    pid = main_pid()
+    stamp = ("systemctl", "show", "-p", "WatchdogTimestampMonotonic", "--value", "ccbufd.service")
+    before = int(out(*stamp))
+    wait_for("a watchdog message", lambda: int(out(*stamp)) > before, 40)
+    expect(main_pid() == pid, "the daemon was started anew")
+
+
+@check
+def activation_comes_back_after_a_crash():
+    pid = main_pid()
+    os.kill(pid, signal.SIGKILL)
+    wait_for("another main process", lambda: main_pid() not in (0, pid))
+    wait_for("the service to be up", active)
+    request("alice")
+    client("audit", "verify")
