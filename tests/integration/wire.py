@@ -114,14 +114,17 @@ class Socket:
         if not select.select([self.socket], [], [], timeout)[0]:
             raise TimeoutError('no answer from the daemon in time')
         try:
-            data, control, flags, _ = self.socket.recvmsg(
-                2048, socket.CMSG_SPACE(4 * 253), socket.MSG_CMSG_CLOEXEC)
+            data, control, flags, _ = self._receive()
         except ConnectionResetError:
-            return None
+            # The daemon closed with packets of ours unread; what it had sent is still there.
+            data, control, flags, _ = self._receive()
         fds = [fd for level, kind, raw in control
                for fd in struct.unpack(f'{len(raw) // 4}i', raw)]
         assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC), 'truncated'
         return parse(data, fds) if data else None
+
+    def _receive(self):
+        return self.socket.recvmsg(2048, socket.CMSG_SPACE(4 * 253), socket.MSG_CMSG_CLOEXEC)
 
     def quiet(self):
         """Whether nothing has come yet."""
