@@ -126,10 +126,12 @@ static void unknown_use(struct policy *policy, struct policy_report *report,
 	for (size_t i = 0; i < policy->n_uses && report->errors.count < POLICY_MISTAKE_MAX; i++)
 		names[i] = policy->uses[i].name;
 	guess = policy_guess(name, names);
-	policy_errors_add(report, entry->rule.path, entry->uses_listed ? &value : &use,
-		guess ? "use \"%s\" is not defined; did you mean \"%s\"?"
-		      : "use \"%s\" is not defined; define it in \"uses\" of any file%s",
-		name, guess ? guess : "");
+	if (guess)
+		policy_errors_add(report, entry->rule.path, entry->uses_listed ? &value : &use,
+			"use \"%s\" is not defined; did you mean \"%s\"?", name, guess);
+	else
+		policy_errors_add(report, entry->rule.path, entry->uses_listed ? &value : &use,
+			"use \"%s\" is not defined; define it in \"uses\" of any file", name);
 }
 
 static void link_rule(struct policy *policy, struct policy_report *report,

@@ -8,17 +8,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "config.h"
 #include "policy-internal.h"
-
-#define TRUST_ANYONE ((uid_t)-1)
-#define NSS_SIZE_MAX (1u << 20)
 
 const char *const policy_default_dirs[] = {
 	CCBUF_SYSCONFDIR "/ccbufd/policy.d",
@@ -27,7 +21,7 @@ const char *const policy_default_dirs[] = {
 	NULL,
 };
 
-/* A file that counts, or one that only masks (masked). */
+/* A file that counts, or one that only hides others of its name (mask). */
 struct file {
 	char *name, *path, *text;
 	size_t size;
@@ -37,8 +31,9 @@ struct file {
 struct load {
 	struct file *files;
 	size_t count, capacity;
-	size_t layer; /* files before this one were named before these folders */
-	uid_t trusted;
+	size_t layer;	/* files before this one were named before these folders */
+	uid_t trusted;	/* besides root */
+	bool any_owner; /* for checking what is not in place yet */
 	struct policy_report report;
 	bool incomplete; /* a file could not be used */
 };
@@ -68,7 +63,7 @@ static void cleanup_dir(DIR **dir)
 
 static bool check_owner(struct load *load, const char *path, const struct stat *st)
 {
-	if (load->trusted == TRUST_ANYONE)
+	if (load->any_owner)
 		return true;
 	if (st->st_uid != 0 && st->st_uid != load->trusted) {
 		mistake(load, path,
@@ -260,55 +255,10 @@ static void sort_layer(struct load *load)
 	load->layer = load->count;
 }
 
-static int id_of(bool user, const char *name, uint32_t *ret_id)
-{
-	cleanup(cleanup_free) char *buffer = NULL;
-	struct passwd pw, *found_pw = NULL;
-	struct group gr, *found_gr = NULL;
-	int r;
-
-	for (size_t size = 4096; size <= NSS_SIZE_MAX; size *= 4) {
-		free(buffer);
-		buffer = malloc(size);
-		if (!buffer)
-			return -ENOMEM;
-		r = user ? getpwnam_r(name, &pw, buffer, size, &found_pw)
-			 : getgrnam_r(name, &gr, buffer, size, &found_gr);
-		if (r == ERANGE)
-			continue;
-		if (found_pw || found_gr) {
-			*ret_id = found_pw ? found_pw->pw_uid : found_gr->gr_gid;
-			return 0;
-		}
-		/* getpwnam(3): which of these means "no such name" depends on the source */
-		return r == 0 || r == ENOENT || r == ESRCH ? -ENOENT : -r;
-	}
-	return -ERANGE;
-}
-
-static int find_user(void *userdata, const char *name, uid_t *ret_uid)
-{
-	(void)userdata;
-	return id_of(true, name, ret_uid);
-}
-
-static int find_group(void *userdata, const char *name, gid_t *ret_gid)
-{
-	(void)userdata;
-	return id_of(false, name, ret_gid);
-}
-
-static uint64_t ram_size(void)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-
-	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
-}
-
 static int compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy)
 {
 	cleanup(cleanup_free) struct policy_source *sources = NULL;
-	struct policy_env env = { .user = find_user, .group = find_group, .ram = ram_size() };
+	struct policy_env env = policy_system_env();
 	struct policy *policy = NULL;
 	size_t n = 0;
 	int r;
@@ -348,7 +298,7 @@ int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors
 int policy_load_paths(const char *const *paths, size_t n_paths, struct policy_errors *ret_errors,
 	struct policy **ret_policy)
 {
-	cleanup(cleanup_load) struct load load = { .trusted = TRUST_ANYONE };
+	cleanup(cleanup_load) struct load load = { .any_owner = true };
 
 	for (size_t i = 0; i < n_paths; i++) {
 		struct stat st;

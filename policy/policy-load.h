@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Policy files from folders: which files count, in which order, and whom they must belong to. The
- * one part of policy/ that touches the file system and the user database.
+ * one part of policy/ that touches the file system, and (by policy-system) the user database.
  */
 #pragma once
 
