@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the files of the D-Bus front end share: bus.c (connection, signals), bus-peer.c (who calls),
- * bus-methods.c (the interface), bus-why.c (Why). For nobody else.
+ * bus-methods.c and bus-properties.c (the interface), bus-why.c (Why), bus-append.c (dictionaries).
+ * For nobody else.
  */
 #pragma once
 
@@ -66,5 +67,25 @@ int bus_append_string(sd_bus_message *message, const char *key, const char *valu
 int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value);
 int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value);
 int bus_append_bool(sd_bus_message *message, const char *key, bool value);
+/* D-Bus strings are UTF-8, paths need not be: says so in place of one that is not. */
+int bus_append_path(sd_bus_message *message, const char *key, const char *value);
 /* Append the entries that describe a grant. */
 int bus_append_grant(sd_bus_message *message, const struct grant *grant);
+
+/* Getters of the properties. */
+int bus_get_version(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_platform(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_policy_digest(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_policy_error(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_granted_bytes(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_grant_count(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_audit_sequence(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_heaps(sd_bus *connection, const char *path, const char *interface, const char *property,
+	sd_bus_message *reply, void *userdata, sd_bus_error *error);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The interface org.ccbuf.Broker1: its methods and properties. It must never decide on a request.
+ * The interface org.ccbuf.Broker1: its methods. It must never decide on a request.
  */
 #include <stdio.h>
 
 #include "bus-internal.h"
-#include "config.h"
 #include "grant.h"
-#include "platform.h"
 #include "util.h"
 
 /* A Request call, until its outcome. */
@@ -167,72 +165,6 @@ static int handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
 	return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
 }
 
-int bus_append_string(sd_bus_message *message, const char *key, const char *value)
-{
-	return sd_bus_message_append(message, "{sv}", key, "s", value);
-}
-
-int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value)
-{
-	return sd_bus_message_append(message, "{sv}", key, "t", value);
-}
-
-int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value)
-{
-	return sd_bus_message_append(message, "{sv}", key, "u", value);
-}
-
-int bus_append_bool(sd_bus_message *message, const char *key, bool value)
-{
-	return sd_bus_message_append(message, "{sv}", key, "b", (int)value);
-}
-
-/* D-Bus strings are UTF-8; paths need not be. */
-static int append_path(sd_bus_message *message, const char *key, const char *value)
-{
-	int r = bus_append_string(message, key, value);
-
-	return r == -EINVAL ? bus_append_string(message, key, "(not UTF-8)") : r;
-}
-
-int bus_append_grant(sd_bus_message *message, const struct grant *grant)
-{
-	const struct identity *identity = grant_identity(grant);
-	int r = bus_append_u64(message, "grant", grant->id);
-
-	if (r >= 0)
-		r = bus_append_u64(message, "size", grant->size);
-	if (r >= 0)
-		r = bus_append_string(message, "use", grant->use);
-	if (r >= 0)
-		r = bus_append_string(message, "heap", grant->heap);
-	if (r >= 0)
-		r = bus_append_string(message, "exposure", exposure_name(grant->exposure));
-	if (r >= 0)
-		r = bus_append_string(message, "label", grant->label);
-	if (r >= 0)
-		r = bus_append_string(message, "state", grant_state_name(grant->state));
-	if (r >= 0)
-		r = bus_append_string(message, "rule", grant->rule_name);
-	if (r >= 0)
-		r = bus_append_u64(message, "inode", grant->inode);
-	if (r >= 0)
-		r = bus_append_u64(message, "since", grant->since_usec);
-	if (r >= 0)
-		r = bus_append_string(message, "transport", transport_name(grant->transport));
-	if (r >= 0)
-		r = bus_append_bool(message, "read-only", grant->read_only);
-	if (r >= 0)
-		r = bus_append_u32(message, "uid", identity->uid);
-	if (r >= 0)
-		r = bus_append_u32(message, "pid", (uint32_t)identity->pid);
-	if (r >= 0 && identity->unit)
-		r = append_path(message, "unit", identity->unit);
-	if (r >= 0 && identity->exe)
-		r = append_path(message, "exe", identity->exe);
-	return r;
-}
-
 struct listing {
 	sd_bus_message *reply;
 	bool all;
@@ -304,83 +236,6 @@ METHOD(method_list, handle_list)
 METHOD(method_why, bus_handle_why)
 METHOD(method_reload, handle_reload)
 
-/* --- properties --- */
-
-#define PROPERTY(name, type, value)                                                                \
-	static int name(sd_bus *connection, const char *path, const char *interface,               \
-		const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)  \
-	{                                                                                          \
-		const struct broker *broker = ((struct bus *)userdata)->broker;                    \
-                                                                                                   \
-		(void)connection, (void)path, (void)interface, (void)property, (void)error;        \
-		(void)broker;                                                                      \
-		return sd_bus_message_append(reply, type, value);                                  \
-	}
-
-PROPERTY(get_version, "s", CCBUF_VERSION)
-PROPERTY(get_platform, "s", platform_name())
-PROPERTY(get_policy_digest, "s", policy_digest(broker->policy))
-PROPERTY(get_policy_error, "s", broker->policy_error ? broker->policy_error : "")
-PROPERTY(get_granted_bytes, "t", ledger_bytes(broker->ledger))
-PROPERTY(get_grant_count, "t", ledger_count(broker->ledger))
-PROPERTY(get_audit_sequence, "t", audit_sequence(broker->audit))
-
-struct heap_listing {
-	struct broker *broker;
-	sd_bus_message *reply;
-	int r;
-};
-
-static int append_heap(struct heap_listing *listing, const char *name)
-{
-	enum exposure exposure = policy_exposure(listing->broker->policy, name);
-	const struct heap *heap;
-	char reason[256] = "";
-	int r, opened = heaps_get(listing->broker->heaps, name, &heap);
-
-	if (opened < 0)
-		heaps_explain(
-			listing->broker->heaps, name, exposure, opened, reason, sizeof(reason));
-	else if (exposure == EXPOSURE_UNKNOWN)
-		snprintf(reason, sizeof(reason),
-			"exposure unknown: declare it in the policy (\"heaps\") to have it "
-			"brokered");
-	r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
-	if (r >= 0)
-		r = append_path(listing->reply, "name", name);
-	if (r >= 0)
-		r = bus_append_string(listing->reply, "exposure", exposure_name(exposure));
-	if (r >= 0)
-		r = bus_append_bool(listing->reply, "available", !reason[0]);
-	if (r >= 0)
-		r = bus_append_string(listing->reply, "reason", reason);
-	return r < 0 ? r : sd_bus_message_close_container(listing->reply);
-}
-
-static void visit_heap(void *userdata, const char *name)
-{
-	struct heap_listing *listing = userdata;
-
-	if (listing->r >= 0)
-		listing->r = append_heap(listing, name);
-}
-
-static int get_heaps(sd_bus *connection, const char *path, const char *interface,
-	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	struct heap_listing listing = { ((struct bus *)userdata)->broker, reply, 0 };
-	int r;
-
-	(void)connection, (void)path, (void)interface, (void)property, (void)error;
-	r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-	if (r < 0)
-		return r;
-	r = heaps_each(listing.broker->heaps, visit_heap, &listing);
-	if (r < 0)
-		return r;
-	return listing.r < 0 ? listing.r : sd_bus_message_close_container(reply);
-}
-
 const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Request", SD_BUS_ARGS("s", use, "t", size, "a{sv}", options),
 		SD_BUS_RESULT("h", fd, "t", grant, "t", size), method_request,
@@ -393,16 +248,16 @@ const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
 		SD_BUS_RESULT("a{sv}", verdict), method_why, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
 		SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Platform", "s", get_platform, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Heaps", "aa{sv}", get_heaps, 0, 0),
+	SD_BUS_PROPERTY("Version", "s", bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Platform", "s", bus_get_platform, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Heaps", "aa{sv}", bus_get_heaps, 0, 0),
 	SD_BUS_PROPERTY(
-		"PolicyDigest", "s", get_policy_digest, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+		"PolicyDigest", "s", bus_get_policy_digest, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY(
-		"PolicyError", "s", get_policy_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("GrantedBytes", "t", get_granted_bytes, 0, 0),
-	SD_BUS_PROPERTY("GrantCount", "t", get_grant_count, 0, 0),
-	SD_BUS_PROPERTY("AuditSequence", "t", get_audit_sequence, 0, 0),
+		"PolicyError", "s", bus_get_policy_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("GrantedBytes", "t", bus_get_granted_bytes, 0, 0),
+	SD_BUS_PROPERTY("GrantCount", "t", bus_get_grant_count, 0, 0),
+	SD_BUS_PROPERTY("AuditSequence", "t", bus_get_audit_sequence, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("GrantAdded", SD_BUS_ARGS("t", grant, "a{sv}", details), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("GrantReleased", SD_BUS_ARGS("t", grant, "s", reason), 0),
 	SD_BUS_VTABLE_END };
