@@ -594,7 +594,7 @@ int main(void)
 	tcase_add_test(tcase, long_reasons);
 	tcase_add_test(tcase, many_uses);
 	tcase_add_test(tcase, each_use);
-	tcase_add_loop_test(tcase, index_is_a_scan, 0, 8);
+	tcase_add_loop_test(tcase, index_is_a_scan, 0, 5);
 	tcase_add_test(tcase, wide_rules);
 	suite_add_tcase(suite, tcase);
 	return test_run(suite);
