@@ -30,3 +30,7 @@ struct ccbuf {
 	char rule[WIRE_RULE_MAX + 1];
 	char reason[WIRE_REASON_MAX + 1];
 };
+
+/* ccbuf_receive(), which waits for a packet if so told (-EAGAIN only where somebody made the socket
+ * non-blocking). */
+int receive_reply(struct ccbuf *connection, bool wait, struct ccbuf_reply *ret_reply);

@@ -54,7 +54,7 @@ static void take_fds(struct msghdr *message, struct arrival *arrival)
 }
 
 /* Receives one packet. 0; -EAGAIN; -ECONNRESET at the end of the connection. */
-static int arrival_receive(int fd, struct arrival *ret_arrival)
+static int arrival_receive(int fd, bool wait, struct arrival *ret_arrival)
 {
 	union {
 		char space[CMSG_SPACE(sizeof(int) * REQUEST_COUNT_MAX)];
@@ -71,7 +71,7 @@ static int arrival_receive(int fd, struct arrival *ret_arrival)
 	ssize_t n;
 
 	for (;;) {
-		n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &message, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
 		if (n >= 0)
 			break;
 		if (errno == EINTR)
@@ -225,7 +225,7 @@ static void deliver(
 	ret_reply->verdict = connection->verdict;
 }
 
-int ccbuf_receive(struct ccbuf *connection, struct ccbuf_reply *ret_reply)
+int receive_reply(struct ccbuf *connection, bool wait, struct ccbuf_reply *ret_reply)
 {
 	struct arrival arrival = { 0 };
 	struct pending *question;
@@ -233,7 +233,7 @@ int ccbuf_receive(struct ccbuf *connection, struct ccbuf_reply *ret_reply)
 
 	if (connection->broken)
 		return connection->broken;
-	r = arrival_receive(connection->fd, &arrival);
+	r = arrival_receive(connection->fd, wait, &arrival);
 	if (r == -EAGAIN)
 		return r;
 	if (r < 0) {
@@ -250,4 +250,9 @@ int ccbuf_receive(struct ccbuf *connection, struct ccbuf_reply *ret_reply)
 		question->id = 0;
 	arrival_done(&arrival);
 	return r;
+}
+
+int ccbuf_receive(struct ccbuf *connection, struct ccbuf_reply *ret_reply)
+{
+	return receive_reply(connection, false, ret_reply);
 }

@@ -228,7 +228,7 @@ static int ask(struct ccbuf *connection, const struct ccbuf_request *request, ui
 	if (r < 0 && r != -ECONNRESET)
 		return r;
 	for (;;) {
-		r = ccbuf_receive(connection, ret_reply);
+		r = receive_reply(connection, true, ret_reply);
 		if (r != -EAGAIN)
 			return r;
 		r = wait_for(connection, POLLIN);
