@@ -115,6 +115,14 @@ static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, voi
 	return 0;
 }
 
+/* Where the end could not be watched, we ask. */
+bool holder_gone(struct holder *holder)
+{
+	if (!holder->exit && !holder->gone)
+		holder->gone = !peer_alive(holder->peer);
+	return holder->gone;
+}
+
 int holder_watch(struct holder *holder)
 {
 	if (holder->exit)

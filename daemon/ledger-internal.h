@@ -54,6 +54,8 @@ void holder_remove(struct holder *holder, struct grant *grant);
 void holder_check(struct holder *holder, bool gone, const char *reason);
 /* Has its grants looked at when the process ends. 0 or a negative errno. */
 int holder_watch(struct holder *holder);
+/* Whether the process has ended, as far as is known. */
+bool holder_gone(struct holder *holder);
 
 /* ledger-release.c: frees a grant that is in no list and charged to nothing. */
 void grant_free(struct ledger *ledger, struct grant *grant);
@@ -66,9 +68,9 @@ void grant_record_release(struct ledger *ledger, struct grant *grant);
 
 /* ledger-sweep.c: looks at some grants of an account that is full. */
 void sweep_relieve(struct ledger *ledger, struct account *full, struct account *user);
-/* Has the timer look in a while. */
+/* Has the timer look in a while, if it is not about to. */
 #define SWEEP_USEC 1000000
-int sweep_start(struct ledger *ledger);
+void sweep_start(struct ledger *ledger);
 int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* One reservation held against its limits. */

@@ -46,16 +46,22 @@ static int record(struct ledger *ledger, struct grant *grant, enum audit_kind ki
 	return audit_append(ledger->audit, &event, done, grant);
 }
 
+/* The timer may have stopped while the record was under way. */
+static void record_later(struct ledger *ledger, struct grant *grant)
+{
+	grant_list_append(&ledger->unrecorded, grant);
+	sweep_start(ledger);
+}
+
 static void on_release_recorded(void *userdata, int result)
 {
 	struct grant *grant = userdata;
 	struct ledger *ledger = grant->holder->ledger;
 
-	if (result < 0) {
-		grant_list_append(&ledger->unrecorded, grant);
-		return;
-	}
-	grant_free(ledger, grant);
+	if (result < 0)
+		record_later(ledger, grant);
+	else
+		grant_free(ledger, grant);
 }
 
 void grant_record_release(struct ledger *ledger, struct grant *grant)
@@ -63,7 +69,7 @@ void grant_record_release(struct ledger *ledger, struct grant *grant)
 	int r = record(ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
 
 	if (r < 0)
-		grant_list_append(&ledger->unrecorded, grant);
+		record_later(ledger, grant);
 }
 
 static void release(struct ledger *ledger, struct grant *grant, const char *reason)

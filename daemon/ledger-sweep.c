@@ -8,11 +8,10 @@
 #include "ledger-internal.h"
 #include "util.h"
 
-#define SWEEP_USEC	    1000000 /* how often the timer looks while there are grants */
-#define SWEEP_GRANTS	    1024    /* how many it looks at */
-#define PRESSURE_SCAN	    4096    /* grants passed over to find some of an account that is full */
-#define PRESSURE_GRANTS	    256	    /* of those, how many are looked at */
-#define PRESSURE_GRANTS_MIN 16	    /* when the user has just had a full look */
+#define SWEEP_GRANTS	    1024 /* how many it looks at */
+#define PRESSURE_SCAN	    4096 /* grants passed over to find some of an account that is full */
+#define PRESSURE_GRANTS	    256	 /* of those, how many are looked at */
+#define PRESSURE_GRANTS_MIN 16	 /* when the user has just had a full look */
 
 /* Looks at up to scan grants, the one seen longest ago first, and checks up to limit of those that
  * are charged to account (NULL for all). */
@@ -27,7 +26,7 @@ static void sweep_some(struct ledger *ledger, unsigned int scan, unsigned int li
 
 		if ((!account || grant->rule == account || grant->user == account) &&
 			(grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)) {
-			gone = grant_check(ledger, grant, grant->holder->gone, reason);
+			gone = grant_check(ledger, grant, holder_gone(grant->holder), reason);
 			limit--;
 		}
 		if (!gone) {
@@ -56,10 +55,12 @@ void sweep_relieve(struct ledger *ledger, struct account *full, struct account *
 	user->pause_until_usec = end + (end - start);
 }
 
-int sweep_start(struct ledger *ledger)
+void sweep_start(struct ledger *ledger)
 {
+	if (sd_event_source_get_enabled(ledger->timer, NULL) > 0)
+		return;
 	sd_event_source_set_time_relative(ledger->timer, SWEEP_USEC);
-	return sd_event_source_set_enabled(ledger->timer, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(ledger->timer, SD_EVENT_ONESHOT);
 }
 
 int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -77,5 +78,7 @@ int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		grant_record_release(ledger, grant);
 	}
 	sweep_some(ledger, SWEEP_GRANTS, SWEEP_GRANTS, NULL, "no longer held");
-	return ledger->grants.first || ledger->unrecorded.first ? sweep_start(ledger) : 0;
+	if (ledger->grants.first || ledger->unrecorded.first)
+		sweep_start(ledger);
+	return 0;
 }

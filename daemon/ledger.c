@@ -5,6 +5,7 @@
 #include "ledger.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "ledger-internal.h"
@@ -175,8 +176,7 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 	/* Readable at once when the peer died between our last look and now; if it cannot be
 	 * watched, the timer still looks. */
 	(void)holder_watch(holder);
-	if (sd_event_source_get_enabled(ledger->timer, NULL) == 0)
-		sweep_start(ledger);
+	sweep_start(ledger);
 	if (ledger->observer.added)
 		ledger->observer.added(ledger->observer.userdata, grant);
 }
