@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A real ledger with a real trail. It is linked with --wrap for what is simulated.
+ */
+#include "ledger-fixture.h"
+
+#include "ledger-internal.h"
+
+#define FDS_MAX 1024
+
+struct ledger_fixture lf;
+static int64_t holders[FDS_MAX];
+static int allocations = -1; /* until one fails */
+
+int64_t __wrap_heap_holders(int fd);
+int64_t __wrap_heap_holders(int fd)
+{
+	lf.looks++;
+	ck_assert_int_lt(fd, FDS_MAX);
+	return holders[fd];
+}
+
+int __real_sd_event_source_set_time_relative(sd_event_source *source, uint64_t usec);
+int __wrap_sd_event_source_set_time_relative(sd_event_source *source, uint64_t usec);
+int __wrap_sd_event_source_set_time_relative(sd_event_source *source, uint64_t usec)
+{
+	return __real_sd_event_source_set_time_relative(source, usec / 1000);
+}
+
+int __real_sd_event_add_io(sd_event *loop, sd_event_source **source, int fd, uint32_t events,
+	sd_event_io_handler_t handler, void *userdata);
+int __wrap_sd_event_add_io(sd_event *loop, sd_event_source **source, int fd, uint32_t events,
+	sd_event_io_handler_t handler, void *userdata);
+int __wrap_sd_event_add_io(sd_event *loop, sd_event_source **source, int fd, uint32_t events,
+	sd_event_io_handler_t handler, void *userdata)
+{
+	if (lf.no_exit_watch)
+		return -ENOSPC;
+	return __real_sd_event_add_io(loop, source, fd, events, handler, userdata);
+}
+
+static bool allocation_fails(void)
+{
+	return allocations >= 0 && allocations-- == 0;
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return allocation_fails() ? NULL : __real_calloc(count, size);
+}
+
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__wrap_strdup(const char *text)
+{
+	return allocation_fails() ? NULL : __real_strdup(text);
+}
+
+static void on_added(void *userdata, const struct grant *grant)
+{
+	(void)userdata;
+	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	lf.added++;
+}
+
+static void on_released(void *userdata, const struct grant *grant, const char *reason)
+{
+	(void)userdata;
+	ck_assert_int_eq(grant->state, GRANT_RELEASED);
+	lf.released++;
+	lf.reason = reason;
+}
+
+void ledger_set_up(const char *policy)
+{
+	struct ledger_observer observer = { .added = on_added, .released = on_released };
+
+	fixture_set_up();
+	lf = (struct ledger_fixture){ .allocations = -1 };
+	ck_assert_int_eq(ledger_new(fixture.loop, fixture.audit, &lf.ledger), 0);
+	ledger_set_observer(lf.ledger, &observer);
+	lf.policy = fixture_policy(policy);
+	lf.settings = *policy_settings(lf.policy);
+}
+
+void ledger_tear_down(void)
+{
+	fixture_audit_heal();
+	fixture_end_audit();
+	lf.ledger = ledger_free(lf.ledger);
+	lf.policy = policy_unref(lf.policy);
+	fixture_tear_down();
+}
+
+static void decide(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+	struct request *ret_request, struct decision *ret_decision)
+{
+	struct request request = { .size = size, .count = count, .label = "a label" };
+
+	copy_string(request.use, sizeof(request.use), use);
+	/* The form of count and size is the policy's to check; here the limits are asked alone. */
+	request.count = 1;
+	request.size = 4096;
+	policy_decide(lf.policy, &peer->identity, &request, ret_decision);
+	ck_assert_msg(ret_decision->verdict == VERDICT_GRANTED, "%s", ret_decision->reason);
+	request.count = count;
+	request.size = size;
+	*ret_request = request;
+}
+
+enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+	struct grant **ret_grants)
+{
+	struct decision decision;
+	struct request request;
+	enum verdict verdict;
+
+	decide(peer, use, size, count, &request, &decision);
+	lf.refusal[0] = 0;
+	allocations = lf.allocations;
+	verdict = ledger_reserve(
+		lf.ledger, peer, &request, &decision, &lf.settings, size, ret_grants, lf.refusal);
+	allocations = -1;
+	/* Every refusal says why. */
+	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
+	return verdict;
+}
+
+enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count)
+{
+	struct decision decision;
+	struct request request;
+	enum verdict verdict;
+
+	decide(peer, use, size, count, &request, &decision);
+	lf.refusal[0] = 0;
+	verdict = ledger_would_reserve(
+		lf.ledger, &peer->identity, &decision, &lf.settings, size, count, lf.refusal);
+	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
+	return verdict;
+}
+
+static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size, int fd)
+{
+	struct grant *grant = NULL;
+	enum verdict verdict = reserve(peer, use, size, 1, &grant);
+
+	ck_assert_msg(verdict == VERDICT_GRANTED, "%s", lf.refusal);
+	ck_assert_int_eq(grant->state, GRANT_RESERVED);
+	ledger_commit(lf.ledger, grant, &fd);
+	ck_assert_int_eq(fd, -1);
+	return grant;
+}
+
+struct grant *grant_counted(struct peer *peer, const char *use, uint64_t size)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_lt(fd, FDS_MAX);
+	holders[fd] = 1;
+	return grant_one(peer, use, size, fd);
+}
+
+struct grant *grant_uncounted(struct peer *peer, const char *use, uint64_t size)
+{
+	return grant_one(peer, use, size, -1);
+}
+
+void hold(const struct grant *grant, int64_t n)
+{
+	ck_assert_int_ge(grant->fd, 0);
+	holders[grant->fd] = n;
+}
+
+static void count(void *userdata, const struct grant *grant)
+{
+	ck_assert(grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED);
+	(*(size_t *)userdata)++;
+}
+
+size_t visible(void)
+{
+	size_t n = 0;
+
+	ledger_each(lf.ledger, count, &n);
+	return n;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A real ledger with a real trail, for the tests of its states and of its limits. What fdinfo would
+ * say of a buffer is simulated (there is no dma-buf without a heap), and the slow timer is fast.
+ */
+#pragma once
+
+#include <sys/eventfd.h>
+
+#include "fixture.h"
+#include "ledger.h"
+
+struct ledger_fixture {
+	struct ledger *ledger;
+	struct policy *policy;
+	struct policy_settings settings; /* the policy's, for a test to change */
+	unsigned int added, released;
+	const char *reason; /* of the last release */
+	unsigned int looks; /* how often a buffer's holders were asked for */
+	bool no_exit_watch; /* watching a peer's exit fails */
+	int allocations;    /* of memory that succeed in reserve(); -1 for all */
+	char refusal[LEDGER_REASON_MAX + 1];
+};
+extern struct ledger_fixture lf;
+
+void ledger_set_up(const char *policy);
+void ledger_tear_down(void);
+
+/* Reserves for a use of the policy, whose rule must allow it. */
+enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+	struct grant **ret_grants);
+/* The same without charging. */
+enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count);
+
+/* Reserves one and commits it, with an fd whose holders are told by hold(), or without one. */
+struct grant *grant_counted(struct peer *peer, const char *use, uint64_t size);
+struct grant *grant_uncounted(struct peer *peer, const char *use, uint64_t size);
+
+/* So many hold the grant's buffer besides the daemon; negative for an error. One at first. */
+void hold(const struct grant *grant, int64_t holders);
+
+/* Live and orphaned grants. */
+size_t visible(void);
