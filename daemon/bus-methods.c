@@ -20,7 +20,7 @@ int bus_reply_refusal(
 	char name[64];
 
 	snprintf(name, sizeof(name), BUS_ERROR "%s", verdict_error_name(verdict));
-	if (rule && !strstr(reason, rule))
+	if (rule)
 		return sd_bus_reply_method_errorf(message, name, "%s (rule %s)", reason, rule);
 	return sd_bus_reply_method_errorf(message, name, "%s", reason);
 }
