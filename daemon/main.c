@@ -135,8 +135,11 @@ static int open_socket(struct daemon *daemon)
 	} else {
 		r = socket_listen(daemon->options->socket, &fd);
 		if (r < 0) {
-			log_error("socket: cannot listen on %s: %s", daemon->options->socket,
-				strerror(-r));
+			log_error("socket: cannot listen on %s: %s%s", daemon->options->socket,
+				strerror(-r),
+				r == -ENOENT	   ? "; its folder must exist"
+				: r == -EADDRINUSE ? "; is ccbufd running already?"
+						   : "");
 			return r;
 		}
 	}
@@ -266,10 +269,15 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	r = start(&daemon);
-	while (r >= 0 && !daemon.stopping)
-		r = sd_event_run(daemon.broker.loop, UINT64_MAX);
-	if (r < 0)
-		log_error("ccbufd ends: %s", strerror(-r));
+	if (r < 0) {
+		/* The cause has been told, mostly; its number would only puzzle. */
+		log_error("cannot start: %s", r == -ENOMEM ? "out of memory" : "see above");
+	} else {
+		while (r >= 0 && !daemon.stopping)
+			r = sd_event_run(daemon.broker.loop, UINT64_MAX);
+		if (r < 0)
+			log_error("the event loop failed: %s", strerror(-r));
+	}
 	stop(&daemon);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
