@@ -125,6 +125,9 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 				break;
 			verdict = quota_check(&quota, now, &full, reason);
 		}
+		/* of a limit that held in the end */
+		if (verdict == VERDICT_GRANTED)
+			reason[0] = 0;
 	}
 	if (verdict == VERDICT_GRANTED) {
 		const struct policy_limits *limits = &decision->rule->limits;

@@ -91,12 +91,18 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 	const struct policy_rule *rule = quota->decision->rule;
 	const struct policy_limits *limits = &rule->limits;
 	const struct policy_settings *settings = quota->settings;
-	uint64_t bytes = UINT64_MAX;
+	uint64_t bytes;
 	char what[POLICY_RULE_NAME_MAX + 32];
 
 	*ret_full = NULL;
-	if (__builtin_mul_overflow(quota->size, quota->count, &bytes))
-		bytes = UINT64_MAX;
+	/* More than any limit, even than none: the accounts count in 64 bits. */
+	if (__builtin_mul_overflow(quota->size, quota->count, &bytes) ||
+		bytes > UINT64_MAX - quota->total->bytes) {
+		snprintf(reason, LEDGER_REASON_MAX + 1,
+			"%ju buffers of %ju bytes cannot be counted", (uintmax_t)quota->count,
+			(uintmax_t)quota->size);
+		return VERDICT_BYTES_LIMIT;
+	}
 	snprintf(what, sizeof(what), "rule %s allows", rule->name);
 	if (!bytes_fit(quota->rule, limits->total, bytes)) {
 		*ret_full = (struct account *)quota->rule;
