@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tests of the limits: what is counted together, what does not fit and what is said, and the look
+ * for buffers that are gone when something is full.
+ */
+#include "ledger-fixture.h"
+#include "ledger-internal.h"
+
+#define PAGE 4096u
+
+static const char policy[] =
+	"{ \"version\": 1, \"uses\": {"
+	" \"rule\": { \"heap\": \"emulated\" }, \"user\": { \"heap\": \"emulated\" },"
+	" \"unit\": { \"heap\": \"emulated\" }, \"process\": { \"heap\": \"emulated\" },"
+	" \"few\": { \"heap\": \"emulated\" }, \"slow\": { \"heap\": \"emulated\" },"
+	" \"hourly\": { \"heap\": \"emulated\" }, \"free\": { \"heap\": \"emulated\" },"
+	" \"other\": { \"heap\": \"emulated\" } },"
+	" \"limits\": { \"total\": \"64M\", \"per-user\": \"32M\" }, \"rules\": ["
+	" { \"name\": \"a\", \"match\": {}, \"allow\": { \"use\": [\"rule\"], \"total\": \"16K\" "
+	"} },"
+	" { \"name\": \"b\", \"match\": {}, \"allow\": { \"use\": [\"user\"], \"total\": \"16K\","
+	" \"per\": \"user\" } },"
+	" { \"name\": \"c\", \"match\": {}, \"allow\": { \"use\": [\"unit\"], \"total\": \"16K\","
+	" \"per\": \"unit\" } },"
+	" { \"name\": \"d\", \"match\": {}, \"allow\": { \"use\": [\"process\"], \"total\": "
+	"\"16K\","
+	" \"per\": \"process\" } },"
+	" { \"name\": \"e\", \"match\": {}, \"allow\": { \"use\": [\"few\"], \"buffers\": 3 } },"
+	" { \"name\": \"f\", \"match\": {}, \"allow\": { \"use\": [\"slow\"], \"rate\": \"5/min\" "
+	"} },"
+	" { \"name\": \"g\", \"match\": {}, \"allow\": { \"use\": [\"hourly\"], \"rate\": \"1/h\","
+	" \"per\": \"process\" } },"
+	" { \"name\": \"h\", \"match\": {}, \"allow\": { \"use\": [\"free\"] } },"
+	" { \"name\": \"i\", \"match\": {}, \"allow\": { \"use\": [\"other\"] } } ] }";
+
+static struct peer *self;
+
+static void set_up(void)
+{
+	ledger_set_up(policy);
+	self = fixture_self();
+}
+
+static void tear_down(void)
+{
+	self = peer_unref(self);
+	ledger_tear_down();
+}
+
+/* Another process, as far as the ledger looks at one without grants that are live. */
+static struct peer other_peer(uid_t uid, pid_t pid, const char *unit)
+{
+	struct peer peer = { .refs = 1, .pidfd = -1, .proc = -1 };
+
+	peer.identity.uid = uid;
+	peer.identity.pid = pid;
+	peer.identity.start_time = 1;
+	peer.identity.unit = (char *)unit;
+	return peer;
+}
+
+static void check_refused(
+	struct peer *peer, const char *use, uint64_t size, uint32_t count, enum verdict verdict)
+{
+	struct grant *grants[REQUEST_COUNT_MAX];
+	uint64_t bytes = ledger_bytes(lf.ledger), n = ledger_count(lf.ledger);
+
+	ck_assert_int_eq(would_reserve(peer, use, size, count), verdict);
+	ck_assert_int_eq(reserve(peer, use, size, count, grants), verdict);
+	ck_assert_uint_eq(ledger_bytes(lf.ledger), bytes);
+	ck_assert_uint_eq(ledger_count(lf.ledger), n);
+}
+
+/* Reserves, and cancels what is left of it with the ledger at the end of the test. */
+static struct grant *check_granted(
+	struct peer *peer, const char *use, uint64_t size, uint32_t count)
+{
+	static struct grant *grants[REQUEST_COUNT_MAX];
+
+	ck_assert_int_eq(would_reserve(peer, use, size, count), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(peer, use, size, count, grants), VERDICT_GRANTED);
+	return grants[0];
+}
+
+START_TEST(per_rule)
+{
+	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(2, 1002, NULL);
+
+	check_granted(&a, "rule", 2 * PAGE, 1);
+	check_granted(&b, "rule", PAGE, 2);
+	check_refused(&a, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_str_eq(lf.refusal,
+		"rule a allows 16K in total; 16K is granted already and 4K was asked for");
+	check_refused(&b, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(&a, "other", PAGE, 1);
+}
+END_TEST
+
+START_TEST(per_user)
+{
+	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(1, 1002, NULL),
+		    c = other_peer(2, 1003, NULL);
+
+	check_granted(&a, "user", 3 * PAGE, 1);
+	check_refused(&b, "user", 2 * PAGE, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per user"));
+	check_granted(&b, "user", PAGE, 1);
+	check_granted(&c, "user", 4 * PAGE, 1);
+}
+END_TEST
+
+START_TEST(per_unit)
+{
+	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(2, 1002, "a.service"),
+		    c = other_peer(1, 1003, "b.service"), d = other_peer(1, 1004, NULL),
+		    e = other_peer(2, 1005, NULL);
+
+	check_granted(&a, "unit", 4 * PAGE, 1);
+	check_refused(&b, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per unit"));
+	check_granted(&c, "unit", 4 * PAGE, 1);
+	check_granted(&d, "unit", 4 * PAGE, 1);
+	check_refused(&e, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+}
+END_TEST
+
+START_TEST(per_process)
+{
+	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(1, 1002, "a.service"),
+		    c = other_peer(1, 1001, "a.service");
+
+	c.identity.start_time = 2;
+	check_granted(&a, "process", 4 * PAGE, 1);
+	check_refused(&a, "process", PAGE, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per process"));
+	check_granted(&b, "process", 4 * PAGE, 1);
+	/* a later process of the same pid */
+	check_granted(&c, "process", 4 * PAGE, 1);
+}
+END_TEST
+
+START_TEST(number_of_buffers)
+{
+	struct peer a = other_peer(1, 1001, NULL), b = other_peer(2, 1002, NULL);
+
+	check_refused(&a, "few", PAGE, 4, VERDICT_BUFFERS_LIMIT);
+	check_granted(&a, "few", PAGE, 2);
+	check_refused(&b, "few", PAGE, 2, VERDICT_BUFFERS_LIMIT);
+	ck_assert_str_eq(
+		lf.refusal, "rule e allows 3 buffers; 2 are granted already and 2 were asked for");
+	check_granted(&b, "few", PAGE, 1);
+	check_refused(&b, "few", PAGE, 1, VERDICT_BUFFERS_LIMIT);
+}
+END_TEST
+
+START_TEST(user_and_all)
+{
+	struct peer a = other_peer(1, 1001, NULL), b = other_peer(2, 1002, NULL),
+		    c = other_peer(3, 1003, NULL);
+
+	check_granted(&a, "free", 31 << 20, 1);
+	check_refused(&a, "other", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.per-user of the policy is 32M"));
+	check_granted(&b, "free", 32 << 20, 1);
+	check_refused(&c, "free", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.total of the policy is 64M"));
+	check_granted(&c, "free", 1 << 20, 1);
+	check_refused(&c, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+}
+END_TEST
+
+/* What does not fit 64 bits does not fit a limit either, not even none. */
+START_TEST(sums_that_overflow)
+{
+	struct peer a = other_peer(1, 1001, NULL);
+
+	lf.settings.total = lf.settings.per_user = POLICY_UNLIMITED;
+	check_refused(&a, "free", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
+	check_refused(&a, "free", UINT64_C(1) << 62, 5, VERDICT_BYTES_LIMIT);
+	check_refused(&a, "rule", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
+	check_granted(&a, "free", UINT64_C(1) << 62, 3);
+	check_refused(&a, "free", UINT64_C(1) << 62, 1, VERDICT_BYTES_LIMIT);
+	check_granted(&a, "free", (UINT64_C(1) << 62) - PAGE, 1);
+	ck_assert_uint_eq(ledger_bytes(lf.ledger), UINT64_MAX - PAGE + 1);
+}
+END_TEST
+
+/* A lowered limit (a reload) below what is granted must not wrap. */
+START_TEST(limit_below_what_is_granted)
+{
+	struct peer a = other_peer(1, 1001, NULL);
+
+	check_granted(&a, "free", 8 * PAGE, 1);
+	lf.settings.total = 4 * PAGE;
+	check_refused(&a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	lf.settings.total = 64 << 20;
+	lf.settings.per_user = 7 * PAGE;
+	check_refused(&a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+}
+END_TEST
+
+START_TEST(rate)
+{
+	struct peer a = other_peer(1, 1001, NULL);
+	struct grant *grant;
+
+	/* asking whether takes nothing, and a request for many is one */
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(would_reserve(&a, "slow", PAGE, 1), VERDICT_GRANTED);
+	for (int i = 0; i < 5; i++) {
+		grant = check_granted(&a, "slow", PAGE, i == 0 ? 64 : 1);
+		if (i)
+			ledger_cancel(lf.ledger, grant);
+	}
+	check_refused(&a, "slow", PAGE, 1, VERDICT_RATE_LIMIT);
+	ck_assert_str_eq(lf.refusal, "rule f allows 5 requests per minute");
+	ck_assert_uint_eq(ledger_count(lf.ledger), 64);
+}
+END_TEST
+
+START_TEST(rate_by_the_hour_and_process)
+{
+	struct peer a = other_peer(1, 1001, NULL), b = other_peer(1, 1002, NULL);
+
+	ledger_cancel(lf.ledger, check_granted(&a, "hourly", PAGE, 1));
+	check_refused(&a, "hourly", PAGE, 1, VERDICT_RATE_LIMIT);
+	ck_assert_str_eq(lf.refusal, "rule g allows 1 requests per hour per process");
+	ledger_cancel(lf.ledger, check_granted(&b, "hourly", PAGE, 1));
+}
+END_TEST
+
+/* A user who starts one process after the other is stopped, and only that user. */
+START_TEST(processes_of_a_user_are_bounded)
+{
+	struct peer other = other_peer(2, 100000, NULL);
+	struct grant *grant;
+
+	for (int i = 0; i < ACCOUNT_CHILDREN_MAX; i++) {
+		struct peer peer = other_peer(1, i + 1, NULL);
+
+		ck_assert_int_eq(reserve(&peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
+		ledger_cancel(lf.ledger, grant);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct peer peer = other_peer(1, ACCOUNT_CHILDREN_MAX + i + 1, NULL);
+
+		check_refused(&peer, "hourly", PAGE, 1, VERDICT_BUSY);
+		ck_assert_ptr_nonnull(strstr(lf.refusal, "too many processes of this user"));
+		/* other rules of that user are none the worse */
+		ledger_cancel(lf.ledger, check_granted(&peer, "free", PAGE, 1));
+	}
+	ledger_cancel(lf.ledger, check_granted(&other, "hourly", PAGE, 1));
+}
+END_TEST
+
+static size_t n_accounts(void)
+{
+	static const char *const keys[] = { "user 1", "rule a", "rule b user 1",
+		"rule c unit (none)", "rule d process 1001 1", "rule h" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		n += accounts_find(lf.ledger->accounts, keys[i]) != NULL;
+	return n;
+}
+
+START_TEST(would_reserve_changes_nothing)
+{
+	static const char *const uses[] = { "rule", "user", "unit", "process", "few", "slow",
+		"free" };
+	struct peer a = other_peer(1, 1001, NULL);
+	struct grant *held = grant_counted(self, "rule", 4 * PAGE);
+	unsigned int looks = lf.looks;
+
+	hold(held, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		would_reserve(&a, uses[i], PAGE, 1);
+		would_reserve(&a, uses[i], 1 << 30, 64);
+	}
+	ck_assert_int_eq(held->state, GRANT_LIVE);
+	ck_assert_uint_eq(lf.looks, looks);
+	ck_assert_uint_eq(ledger_bytes(lf.ledger), 4 * PAGE);
+	ck_assert_uint_eq(n_accounts(), 1);
+	ck_assert_uint_eq(a.refs, 1);
+}
+END_TEST
+
+/* --- pressure --- */
+
+START_TEST(full_rule_is_relieved)
+{
+	struct grant *gone = grant_counted(self, "rule", 2 * PAGE),
+		     *kept = grant_counted(self, "rule", 2 * PAGE),
+		     *other = grant_counted(self, "other", PAGE), *grant;
+
+	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	hold(gone, 0);
+	hold(other, 0);
+	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	ck_assert_int_eq(kept->state, GRANT_LIVE);
+	/* not what is charged to others */
+	ck_assert_int_eq(other->state, GRANT_LIVE);
+	ck_assert_str_eq(lf.reason, "no longer held");
+}
+END_TEST
+
+START_TEST(full_number_is_relieved)
+{
+	struct grant *grants[3], *grant;
+
+	for (int i = 0; i < 3; i++)
+		grants[i] = grant_counted(self, "few", PAGE);
+	hold(grants[1], 0);
+	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_uint_eq(lf.released, 1);
+	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &grant), VERDICT_BUFFERS_LIMIT);
+}
+END_TEST
+
+START_TEST(full_user_is_relieved)
+{
+	struct grant *gone = grant_counted(self, "other", 32 << 20), *grant;
+
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	hold(gone, 0);
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+}
+END_TEST
+
+START_TEST(full_total_is_relieved)
+{
+	struct peer a = other_peer(1, 1001, NULL);
+	struct grant *gone, *grant;
+
+	lf.settings.per_user = POLICY_UNLIMITED;
+	gone = grant_counted(self, "other", 64 << 20);
+	ck_assert_int_eq(reserve(&a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	hold(gone, 0);
+	ck_assert_int_eq(reserve(&a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
+}
+END_TEST
+
+/* Enough is enough: it looks until the request fits, each look at a bounded number. */
+START_TEST(relieved_in_several_looks)
+{
+	static struct grant *grants[300];
+	struct grant *grant;
+
+	lf.settings.per_user = ARRAY_SIZE(grants) * PAGE;
+	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
+		grants[i] = grant_counted(self, "free", PAGE);
+	/* the oldest 290 are held; what is gone comes last */
+	for (size_t i = 290; i < ARRAY_SIZE(grants); i++)
+		hold(grants[i], 0);
+	lf.looks = 0;
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_uint_eq(lf.looks, 256);
+	/* the next request goes on where that one stopped, if only a little way */
+	lf.looks = 0;
+	for (int i = 0; i < 3 && lf.released == 0; i++)
+		reserve(self, "free", PAGE, 1, &grant);
+	ck_assert_uint_gt(lf.released, 0);
+	ck_assert_uint_le(lf.looks, 256);
+}
+END_TEST
+
+START_TEST(second_look_is_short)
+{
+	static struct grant *grants[200];
+	struct account *user;
+	struct grant *grant;
+
+	lf.settings.per_user = ARRAY_SIZE(grants) * PAGE;
+	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
+		grants[i] = grant_counted(self, "free", PAGE);
+	lf.looks = 0;
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_uint_eq(lf.looks, ARRAY_SIZE(grants));
+	user = (struct account *)accounts_find(lf.ledger->accounts, grants[0]->user->key);
+	ck_assert_uint_gt(user->pause_until_usec, 0);
+	user->pause_until_usec = UINT64_MAX;
+	lf.looks = 0;
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_uint_eq(lf.looks, 16);
+}
+END_TEST
+
+/* Reserved ones, whose allocation is under way, are never looked at. */
+START_TEST(reserved_are_left_alone)
+{
+	struct grant *reserved, *grant;
+
+	ck_assert_int_eq(reserve(self, "rule", 4 * PAGE, 1, &reserved), VERDICT_GRANTED);
+	lf.looks = 0;
+	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_uint_eq(lf.looks, 0);
+	ck_assert_int_eq(reserved->state, GRANT_RESERVED);
+	ledger_cancel(lf.ledger, reserved);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("quota");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, per_rule);
+	tcase_add_test(tcase, per_user);
+	tcase_add_test(tcase, per_unit);
+	tcase_add_test(tcase, per_process);
+	tcase_add_test(tcase, number_of_buffers);
+	tcase_add_test(tcase, user_and_all);
+	tcase_add_test(tcase, sums_that_overflow);
+	tcase_add_test(tcase, limit_below_what_is_granted);
+	tcase_add_test(tcase, rate);
+	tcase_add_test(tcase, rate_by_the_hour_and_process);
+	tcase_add_test(tcase, processes_of_a_user_are_bounded);
+	tcase_add_test(tcase, would_reserve_changes_nothing);
+	tcase_add_test(tcase, full_rule_is_relieved);
+	tcase_add_test(tcase, full_number_is_relieved);
+	tcase_add_test(tcase, full_user_is_relieved);
+	tcase_add_test(tcase, full_total_is_relieved);
+	tcase_add_test(tcase, relieved_in_several_looks);
+	tcase_add_test(tcase, second_look_is_short);
+	tcase_add_test(tcase, reserved_are_left_alone);
+	return fixture_run("quota", tcase);
+}
