@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the D-Bus front end share: bus.c (connection, signals), bus-peer.c (who calls),
- * bus-methods.c and bus-properties.c (the interface), bus-why.c (Why), bus-append.c (dictionaries).
- * For nobody else.
+ * What the files of the D-Bus front end share: bus.c (connection), bus-peer.c (who calls),
+ * bus-signals.c (signals), bus-methods.c and bus-properties.c (the interface), bus-why.c (Why),
+ * bus-append.c (dictionaries). For nobody else.
  */
 #pragma once
 
@@ -23,6 +23,7 @@ struct bus {
 	sd_bus *connection; /* NULL while there is no bus */
 	sd_bus_slot *object, *name, *disconnected;
 	sd_event_source *retry;
+	struct bus_signals *signals;
 	void *peers;			  /* of tsearch(3), by unique name */
 	void (*on_ready)(void *userdata); /* NULL once called */
 	void *userdata;
@@ -57,6 +58,13 @@ int bus_reply_refusal(
 /* The same, recorded as a refusal of the peer's. */
 int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
 	enum verdict verdict, const char *reason);
+
+/* Has the ledger tell what to signal. 0 or a negative errno. */
+int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals);
+/* Sends what waits, or drops it while there is no bus. */
+void bus_signals_send(struct bus_signals *signals);
+/* Sends what waits. Takes NULL. */
+struct bus_signals *bus_signals_free(struct bus_signals *signals);
 
 extern const sd_bus_vtable bus_vtable[];
 

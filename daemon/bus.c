@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The connection to the bus, its name and its signals. It must never wait for the bus daemon.
+ * The connection to the bus, and its name. It must never wait for the bus daemon.
  */
 #include <stdio.h>
 
@@ -32,49 +32,6 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 	return 1;
 }
 
-static void send_signal(struct bus *bus, sd_bus_message *message, int r)
-{
-	if (r >= 0)
-		sd_bus_send(bus->connection, message, NULL);
-	sd_bus_message_unref(message);
-}
-
-static void on_added(void *userdata, const struct grant *grant)
-{
-	struct bus *bus = userdata;
-	sd_bus_message *message = NULL;
-	int r;
-
-	if (!bus->connection)
-		return;
-	r = sd_bus_message_new_signal(
-		bus->connection, &message, BUS_PATH, BUS_INTERFACE, "GrantAdded");
-	if (r >= 0)
-		r = sd_bus_message_append(message, "t", grant->id);
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'a', "{sv}");
-	if (r >= 0)
-		r = bus_append_grant(message, grant);
-	if (r >= 0)
-		r = sd_bus_message_close_container(message);
-	send_signal(bus, message, r);
-}
-
-static void on_released(void *userdata, const struct grant *grant, const char *reason)
-{
-	struct bus *bus = userdata;
-	sd_bus_message *message = NULL;
-	int r;
-
-	if (!bus->connection)
-		return;
-	r = sd_bus_message_new_signal(
-		bus->connection, &message, BUS_PATH, BUS_INTERFACE, "GrantReleased");
-	if (r >= 0)
-		r = sd_bus_message_append(message, "ts", grant->id, reason);
-	send_signal(bus, message, r);
-}
-
 static void on_policy_changed(void *userdata)
 {
 	struct bus *bus = userdata;
@@ -88,6 +45,8 @@ static void on_policy_changed(void *userdata)
 
 static void disconnect(struct bus *bus)
 {
+	if (bus->signals)
+		bus_signals_send(bus->signals);
 	bus_peers_free(bus);
 	bus->object = sd_bus_slot_unref(bus->object);
 	bus->name = sd_bus_slot_unref(bus->name);
@@ -156,6 +115,8 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 	bus->broker = broker;
 	r = sd_event_add_time_relative(broker->loop, &bus->retry, CLOCK_MONOTONIC, RETRY_USEC,
 		RETRY_USEC / 4, on_retry, bus);
+	if (r >= 0)
+		r = bus_signals_new(bus, &bus->signals);
 	if (r < 0) {
 		bus_free(bus);
 		return r;
@@ -171,8 +132,6 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 	} else {
 		sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
 	}
-	ledger_set_observer(broker->ledger,
-		&(struct ledger_observer){ .added = on_added, .released = on_released, bus });
 	broker->on_policy_changed = on_policy_changed;
 	broker->on_policy_changed_userdata = bus;
 	*ret_bus = bus;
@@ -182,6 +141,7 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 void bus_stop(struct bus *bus)
 {
 	sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
+	bus_signals_send(bus->signals);
 	if (bus->connection)
 		sd_bus_release_name_async(bus->connection, NULL, BUS_NAME, NULL, NULL);
 	bus->object = sd_bus_slot_unref(bus->object);
@@ -191,7 +151,7 @@ struct bus *bus_free(struct bus *bus)
 {
 	if (!bus)
 		return NULL;
-	ledger_set_observer(bus->broker->ledger, &(struct ledger_observer){ 0 });
+	bus->signals = bus_signals_free(bus->signals);
 	bus->broker->on_policy_changed = NULL;
 	disconnect(bus);
 	sd_event_source_disable_unref(bus->retry);
