@@ -134,9 +134,9 @@ static void words(const struct audit_event *event, char *text, size_t size)
 		break;
 	case AUDIT_POLICY:
 		snprintf(text, size,
-			event->verdict == VERDICT_GRANTED
-				? "Policy loaded"
-				: "Policy refused, the one before stays in force");
+			event->verdict == VERDICT_GRANTED ? "Policy loaded"
+			: event->policy ? "Policy refused, the one before stays in force"
+					: "Policy refused, and there is none from before");
 		break;
 	case AUDIT_GRANT:
 		snprintf(text, size, "Granted %s to %s for use %s by rule %s", goods, who, use,

@@ -130,6 +130,18 @@ START_TEST(grant)
 }
 END_TEST
 
+/* At the start there is no policy that could stay in force. */
+START_TEST(first_policy_refused)
+{
+	struct audit_event event = {
+		.kind = AUDIT_POLICY, .verdict = VERDICT_MALFORMED, .reason = "why"
+	};
+
+	check_field(message_of(&event, 2),
+		"MESSAGE=Policy refused, and there is none from before: why");
+}
+END_TEST
+
 START_TEST(each_kind)
 {
 	struct identity peer = { .uid = 5, .pid = 6 }, user = { .uid = 7 };
@@ -172,6 +184,7 @@ START_TEST(each_kind)
 			.use = "u",
 			.size = 4096,
 			.reason = "why",
+			.policy = "abcdef",
 		};
 		char line[256];
 		const char *text = message_of(&event, 0);
@@ -433,6 +446,7 @@ int main(void)
 	TCase *tcase = tcase_create("audit-journal");
 
 	tcase_add_test(tcase, grant);
+	tcase_add_test(tcase, first_policy_refused);
 	tcase_add_test(tcase, each_kind);
 	tcase_add_test(tcase, hostile);
 	tcase_add_test(tcase, slow_journald);
