@@ -35,7 +35,11 @@ static void record(struct broker *broker, enum verdict verdict, const char *reas
 		.policy = broker->policy ? policy_digest(broker->policy) : NULL,
 	};
 
-	broker_note_audit(broker, audit_append(broker->audit, &event, NULL, NULL));
+	int r = audit_append(broker->audit, &event, NULL, NULL);
+
+	/* That it is queued does not say yet that it can be written. */
+	if (r < 0)
+		broker_note_audit(broker, r);
 }
 
 static void refuse(struct broker *broker, const struct policy_errors *errors)
@@ -50,6 +54,16 @@ static void refuse(struct broker *broker, const struct policy_errors *errors)
 	record(broker, VERDICT_MALFORMED, broker->policy_error);
 }
 
+/* Not a mistake in it: we could not read it. */
+static void fail(struct broker *broker, int error)
+{
+	free(broker->policy_error);
+	if (asprintf(&broker->policy_error, "cannot be loaded: %s", strerror(-error)) < 0)
+		broker->policy_error = NULL;
+	log_error("policy: cannot be loaded: %s", strerror(-error));
+	record(broker, VERDICT_INTERNAL, broker->policy_error);
+}
+
 int broker_load_policy(struct broker *broker)
 {
 	struct policy_errors errors = { 0 };
@@ -61,7 +75,7 @@ int broker_load_policy(struct broker *broker)
 		if (errors.count)
 			refuse(broker, &errors);
 		else
-			log_error("policy: cannot be loaded: %s", strerror(-r));
+			fail(broker, r);
 	} else {
 		policy_unref(broker->policy);
 		broker->policy = policy;

@@ -42,6 +42,7 @@ int broker_load_policy(struct broker *broker);
 /* Whether a peer may administer: root and members of ADMIN_GROUP. */
 bool broker_is_admin(const struct broker *broker, const struct peer *peer);
 
-/* Takes note of how a record went (0 or a negative errno): tells the journal when the trail cannot
- * be written and when it can be again, once each, however many requests meet it. */
+/* Takes note of how a record went (0 when it is durable, or a negative errno): tells the journal
+ * when the trail cannot be written and when it can be again, once each, however many requests meet
+ * it. */
 void broker_note_audit(struct broker *broker, int result);

@@ -92,12 +92,19 @@ static void reply(struct grant_op *op)
 
 /* --- refusals --- */
 
+/* Of a record that is only queued or counted for now: that it did not fail yet says nothing. */
+static void note_failure(struct broker *broker, int result)
+{
+	if (result < 0)
+		broker_note_audit(broker, result);
+}
+
 static void on_refusal_recorded(void *userdata, int result)
 {
 	struct grant_op *op = userdata;
 
 	/* Nothing is handed out, so the peer may hear so even if the record failed. */
-	broker_note_audit(op->broker, result);
+	note_failure(op->broker, result);
 	reply(op);
 }
 
@@ -135,7 +142,7 @@ static void refuse_changed(struct grant_op *op, int error)
 		error == -ESRCH ? "the process that asked is gone"
 				: "the process has other credentials or runs another program than "
 				  "when it connected");
-	broker_note_audit(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	let_go(op);
 	reply(op);
 }
@@ -277,7 +284,7 @@ void grant_delivered(struct grant_op *op, int result)
 	if (result < 0 && op->n_grants) {
 		snprintf(op->decision.reason, sizeof(op->decision.reason),
 			"the reply could not be sent: %s", strerror(-result));
-		broker_note_audit(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	}
 	for (uint32_t i = 0; result >= 0 && i < op->n_grants; i++) {
 		if (!heap_counts(op->heap))
@@ -301,5 +308,5 @@ void grant_record_refusal(struct broker *broker, const struct peer *peer,
 		.policy = policy_digest(broker->policy),
 	};
 
-	broker_note_audit(broker, audit_append(broker->audit, &event, NULL, NULL));
+	note_failure(broker, audit_append(broker->audit, &event, NULL, NULL));
 }
