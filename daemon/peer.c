@@ -227,23 +227,21 @@ struct peer *peer_unref(struct peer *peer)
 int peer_check(const struct peer *peer)
 {
 	struct proc_credentials now;
+	bool changed;
 	dev_t dev = 0;
 	ino_t ino = 0;
-	int r;
 
-	r = read_credentials(peer, &now);
-	if (r < 0)
+	if (read_credentials(peer, &now) < 0)
 		return -ESRCH;
-	if (memcmp(&now, &peer->credentials, sizeof(now)))
-		return -ESTALE;
-	r = proc_link_target(peer->proc, "exe", &dev, &ino);
-	if (r == -ESRCH)
-		return r;
+	changed = memcmp(&now, &peer->credentials, sizeof(now)) != 0;
 	/* Where it was not readable at connect no rule relied on it; that it became unreadable
 	 * means that the process changed. */
-	if (dev != peer->exe_dev || ino != peer->exe_ino)
-		return -ESTALE;
-	return peer_alive(peer) ? 0 : -ESRCH;
+	proc_link_target(peer->proc, "exe", &dev, &ino);
+	changed |= dev != peer->exe_dev || ino != peer->exe_ino;
+	/* Last, for the dead have no exe either. */
+	if (!peer_alive(peer))
+		return -ESRCH;
+	return changed ? -ESTALE : 0;
 }
 
 bool peer_in_group(const struct peer *peer, gid_t gid)
