@@ -10,25 +10,53 @@
 #define WAIT_USEC   50000
 #define SIGNALS_MAX 256
 
-struct pending_signal {
+struct event {
 	uint64_t grant;
-	bool added;
-	sd_bus_message *message;
+	struct grant *added; /* NULL of a release */
+	const char *reason;  /* of a release */
 };
 
 struct bus_signals {
 	struct bus *bus;
 	sd_event_source *timer;
 	size_t count;
-	struct pending_signal queue[SIGNALS_MAX]; /* oldest first */
+	struct event queue[SIGNALS_MAX]; /* oldest first */
 };
+
+static int append_added(sd_bus_message *message, const struct grant *grant)
+{
+	int r = sd_bus_message_append(message, "t", grant->id);
+
+	if (r >= 0)
+		r = sd_bus_message_open_container(message, 'a', "{sv}");
+	if (r >= 0)
+		r = bus_append_grant(message, grant);
+	return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* A signal that cannot be sent is lost: the audit trail is for those who must know. */
+static void send_event(sd_bus *connection, const struct event *event)
+{
+	sd_bus_message *message = NULL;
+	int r;
+
+	r = sd_bus_message_new_signal(connection, &message, BUS_PATH, BUS_INTERFACE,
+		event->added ? "GrantAdded" : "GrantReleased");
+	if (r >= 0)
+		r = event->added
+			    ? append_added(message, event->added)
+			    : sd_bus_message_append(message, "ts", event->grant, event->reason);
+	if (r >= 0)
+		sd_bus_send(connection, message, NULL);
+	sd_bus_message_unref(message);
+}
 
 void bus_signals_send(struct bus_signals *signals)
 {
 	for (size_t i = 0; i < signals->count; i++) {
 		if (signals->bus->connection)
-			sd_bus_send(signals->bus->connection, signals->queue[i].message, NULL);
-		sd_bus_message_unref(signals->queue[i].message);
+			send_event(signals->bus->connection, &signals->queue[i]);
+		grant_snapshot_free(signals->queue[i].added);
 	}
 	signals->count = 0;
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
@@ -45,26 +73,25 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
  * become the bus daemon's and the watchers'. */
 static void drop_pairs(struct bus_signals *signals)
 {
-	struct pending_signal *queue = signals->queue;
+	struct event *queue = signals->queue;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < signals->count; i++) {
 		for (size_t j = i; !queue[i].added && j-- > 0;) {
-			if (!queue[j].message || queue[j].grant != queue[i].grant)
+			if (!queue[j].added || queue[j].grant != queue[i].grant)
 				continue;
-			queue[j].message = sd_bus_message_unref(queue[j].message);
-			queue[i].message = sd_bus_message_unref(queue[i].message);
+			queue[j].added = grant_snapshot_free(queue[j].added);
+			queue[j].reason = queue[i].reason = NULL;
 			break;
 		}
 	}
 	for (size_t i = 0; i < signals->count; i++)
-		if (queue[i].message)
+		if (queue[i].added || queue[i].reason)
 			queue[kept++] = queue[i];
 	signals->count = kept;
 }
 
-/* Takes the message over. */
-static void push(struct bus_signals *signals, uint64_t grant, bool added, sd_bus_message *message)
+static void push(struct bus_signals *signals, struct event event)
 {
 	if (signals->count == SIGNALS_MAX) {
 		drop_pairs(signals);
@@ -76,49 +103,24 @@ static void push(struct bus_signals *signals, uint64_t grant, bool added, sd_bus
 		sd_event_source_set_time_relative(signals->timer, WAIT_USEC);
 		sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
 	}
-	signals->queue[signals->count++] = (struct pending_signal){ grant, added, message };
+	signals->queue[signals->count++] = event;
 }
 
 static void on_added(void *userdata, const struct grant *grant)
 {
 	struct bus_signals *signals = userdata;
-	sd_bus_message *message = NULL;
-	int r;
+	struct grant *snapshot = signals->bus->connection ? grant_snapshot(grant) : NULL;
 
-	if (!signals->bus->connection)
-		return;
-	r = sd_bus_message_new_signal(
-		signals->bus->connection, &message, BUS_PATH, BUS_INTERFACE, "GrantAdded");
-	if (r >= 0)
-		r = sd_bus_message_append(message, "t", grant->id);
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'a', "{sv}");
-	if (r >= 0)
-		r = bus_append_grant(message, grant);
-	if (r >= 0)
-		r = sd_bus_message_close_container(message);
-	if (r >= 0)
-		push(signals, grant->id, true, message);
-	else
-		sd_bus_message_unref(message);
+	if (snapshot)
+		push(signals, (struct event){ .grant = grant->id, .added = snapshot });
 }
 
 static void on_released(void *userdata, const struct grant *grant, const char *reason)
 {
 	struct bus_signals *signals = userdata;
-	sd_bus_message *message = NULL;
-	int r;
 
-	if (!signals->bus->connection)
-		return;
-	r = sd_bus_message_new_signal(
-		signals->bus->connection, &message, BUS_PATH, BUS_INTERFACE, "GrantReleased");
-	if (r >= 0)
-		r = sd_bus_message_append(message, "ts", grant->id, reason);
-	if (r >= 0)
-		push(signals, grant->id, false, message);
-	else
-		sd_bus_message_unref(message);
+	if (signals->bus->connection)
+		push(signals, (struct event){ .grant = grant->id, .reason = reason });
 }
 
 int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals)

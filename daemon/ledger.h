@@ -54,9 +54,15 @@ struct grant {
 /* Who holds it (or held it). */
 const struct identity *grant_identity(const struct grant *grant);
 
+/* A copy that stays as it is, whatever becomes of the grant and its ledger; without its fd and
+ * accounts. NULL when out of memory. Free takes NULL and returns NULL. */
+struct grant *grant_snapshot(const struct grant *grant);
+struct grant *grant_snapshot_free(struct grant *grant);
+
 struct ledger;
 
-/* What the ledger tells when a grant becomes live or is released (for D-Bus signals). */
+/* What the ledger tells when a grant becomes live or is released (for D-Bus signals); reason is
+ * static. */
 struct ledger_observer {
 	void (*added)(void *userdata, const struct grant *grant);
 	void (*released)(void *userdata, const struct grant *grant, const char *reason);
