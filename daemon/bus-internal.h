@@ -23,6 +23,7 @@ struct bus {
 	sd_bus *connection; /* NULL while there is no bus */
 	sd_bus_slot *object, *name, *disconnected;
 	sd_event_source *retry;
+	uint64_t since_usec; /* of the last connect, CLOCK_MONOTONIC */
 	struct bus_signals *signals;
 	void *peers;			  /* of tsearch(3), by unique name */
 	void (*on_ready)(void *userdata); /* NULL once called */

@@ -5,10 +5,13 @@
 #include <stdio.h>
 
 #include "bus-internal.h"
+#include "ledger-internal.h"
 #include "log.h"
 #include "util.h"
 
-#define RETRY_USEC 5000000
+#define RETRY_USEC  5000000  /* between two attempts to connect */
+#define ANSWER_USEC 10000000 /* how long a bus may take to let us in */
+#define FLUSH_USEC  1000000  /* how long the last replies may take to leave */
 
 static void tell_ready(struct bus *bus)
 {
@@ -28,6 +31,8 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 		log_error("bus: name %s: %s; serving the socket only", BUS_NAME, failure->message);
 	else if (sd_bus_message_read(message, "u", &result) < 0 || result != 1)
 		log_error("bus: name %s has another owner; serving the socket only", BUS_NAME);
+	else if (!bus->on_ready)
+		log_info("bus: served again");
 	tell_ready(bus);
 	return 1;
 }
@@ -43,6 +48,23 @@ static void on_policy_changed(void *userdata)
 
 /* --- connecting, again and again --- */
 
+/* What sd_bus_flush() does, but not for ever: a bus that does not read must not keep us. */
+static void flush(sd_bus *connection)
+{
+	uint64_t now = ledger_now(CLOCK_MONOTONIC), end = now + FLUSH_USEC, queued;
+
+	while (sd_bus_is_ready(connection) > 0 && now < end &&
+		sd_bus_get_n_queued_write(connection, &queued) >= 0 && queued > 0) {
+		int r = sd_bus_process(connection, NULL);
+
+		if (r == 0)
+			r = sd_bus_wait(connection, end - now);
+		if (r <= 0)
+			break;
+		now = ledger_now(CLOCK_MONOTONIC);
+	}
+}
+
 static void disconnect(struct bus *bus)
 {
 	if (bus->signals)
@@ -51,18 +73,28 @@ static void disconnect(struct bus *bus)
 	bus->object = sd_bus_slot_unref(bus->object);
 	bus->name = sd_bus_slot_unref(bus->name);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
-	bus->connection = sd_bus_flush_close_unref(bus->connection);
+	if (bus->connection)
+		flush(bus->connection);
+	bus->connection = sd_bus_close_unref(bus->connection);
+}
+
+static int arm_retry(struct bus *bus, uint64_t usec)
+{
+	sd_event_source_set_time_relative(bus->retry, usec);
+	return sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
 }
 
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct bus *bus = userdata;
+	uint64_t held_usec;
 
 	(void)message, (void)error;
 	log_warning("bus: the connection is lost, serving the socket only until it is back");
-	/* Not from inside a callback of the connection itself. */
-	sd_event_source_set_time_relative(bus->retry, 0);
-	sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
+	/* Not from inside a callback of the connection itself; and not at once where the last one
+	 * did not hold, or a bus that throws us out would keep us busy. */
+	held_usec = ledger_now(CLOCK_MONOTONIC) - bus->since_usec;
+	arm_retry(bus, held_usec < RETRY_USEC ? RETRY_USEC : 0);
 	return 1;
 }
 
@@ -71,6 +103,7 @@ static int connect_bus(struct bus *bus)
 	int r;
 
 	disconnect(bus);
+	bus->since_usec = ledger_now(CLOCK_MONOTONIC);
 	r = sd_bus_open_system_with_description(&bus->connection, "ccbufd");
 	if (r >= 0)
 		r = sd_bus_attach_event(
@@ -85,23 +118,23 @@ static int connect_bus(struct bus *bus)
 	if (r >= 0)
 		r = sd_bus_request_name_async(
 			bus->connection, &bus->name, BUS_NAME, 0, on_name, bus);
-	return r;
+	return r < 0 ? r : arm_retry(bus, ANSWER_USEC);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct bus *bus = userdata;
-	int r;
 
-	(void)usec;
-	r = connect_bus(bus);
-	if (r >= 0) {
-		log_info("bus: connected");
+	(void)source, (void)usec;
+	if (bus->connection && sd_bus_is_ready(bus->connection) > 0)
 		return 0;
-	}
+	if (bus->on_ready)
+		log_warning("bus: it does not answer, serving the socket only until it does");
+	tell_ready(bus);
+	if (connect_bus(bus) >= 0)
+		return 0;
 	disconnect(bus);
-	sd_event_source_set_time_relative(source, RETRY_USEC);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return arm_retry(bus, RETRY_USEC);
 }
 
 int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userdata,
@@ -128,9 +161,8 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 		log_warning("bus: cannot be reached, serving the socket only until it can: %s",
 			strerror(-r));
 		disconnect(bus);
+		arm_retry(bus, RETRY_USEC);
 		tell_ready(bus);
-	} else {
-		sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
 	}
 	broker->on_policy_changed = on_policy_changed;
 	broker->on_policy_changed_userdata = bus;
