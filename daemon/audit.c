@@ -369,6 +369,9 @@ int audit_append(
 {
 	if (audit->closing || full(audit, 0))
 		return -ENOBUFS;
+	/* A stop is the last word: what is only counted yet comes before it. */
+	if (event->kind == AUDIT_STOP)
+		audit_fold_flush(audit->fold);
 	if (audit_fold_take(audit->fold, event))
 		return queue(audit, NULL, done, userdata);
 	return queue(audit, event, done, userdata);
