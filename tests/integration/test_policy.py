@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The policy in force: reloaded whole or not at all, by SIGHUP and over the bus."""
+import os
+import signal
+
+from broker import INTERFACE
+from harness import BASIC, OTHER, Daemon, main, need_root, policy, rule, same, wait_until
+from peers import Peer
+
+PAGE = 4096
+OLD = policy(rule('old'))
+NEW = policy(rule('new'), uses={'scratch': {'heap': 'emulated'}, 'more': {'heap': 'emulated'}})
+BAD = '{ "version": 1, "uses": { "scratch": { "heap": "emulated" } },\n' \
+      '  "rules": [ { "name": "x", "match": {}, "allow": { "use": "scratch", "bufer": "1M" } } ] }'
+
+
+def hup(daemon):
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_message('READY=1')
+
+
+def rule_in_force(daemon):
+    answers = [client.request('scratch', PAGE).close() for client in daemon.doors()]
+    same('verdicts', {a.verdict for a in answers}, {'granted'})
+    daemon.close_clients()
+    rules = {r['rule'] for r in daemon.records('grant')[-2:]}
+    same('both ways', len(rules), 1)
+    return rules.pop()
+
+
+def changed(bus):
+    """The PropertiesChanged signal of a reload."""
+    message = bus.signal('PropertiesChanged')
+    same('interface', message.body[0], INTERFACE)
+    return message.body[1]
+
+
+def subscribed(daemon):
+    bus = daemon.connect_bus()
+    bus.subscribe("type='signal',interface='org.freedesktop.DBus.Properties'")
+    return bus
+
+
+def test_reload_by_signal():
+    with Daemon(OLD) as daemon:
+        same('before', rule_in_force(daemon), 'old')
+        bus = subscribed(daemon)
+        before = bus.get('PolicyDigest')
+        daemon.write_policy(NEW)
+        hup(daemon)
+        values = changed(bus)
+        same('digest', values['PolicyDigest'], bus.get('PolicyDigest'))
+        same('error', values['PolicyError'], '')
+        assert values['PolicyDigest'] != before
+        same('in the trail', [r['policy'] for r in daemon.wait_records('policy', 2)],
+             [before, values['PolicyDigest']])
+        same('after', rule_in_force(daemon), 'new')
+        same('of the grants', {r['policy'] for r in daemon.records('grant')[-2:]},
+             {values['PolicyDigest']})
+
+
+def test_bad_policy_keeps_the_old():
+    with Daemon(OLD) as daemon:
+        bus = subscribed(daemon)
+        before = bus.get('PolicyDigest')
+        daemon.write_policy(BAD)
+        hup(daemon)
+        values = changed(bus)
+        same('digest', values['PolicyDigest'], before)
+        assert '10-test.json' in values['PolicyError'], values
+        assert '/rules/0/allow/bufer' in values['PolicyError'], values
+        assert 'did you mean "buffer"' in values['PolicyError'], values
+        same('property', bus.get('PolicyError'), values['PolicyError'])
+        record = daemon.wait_records('policy', 2)[1]
+        same('record', (record['verdict'], record['policy']), ('malformed', before))
+        assert 'bufer' in record['reason'], record
+        assert 'bufer' in daemon.stderr() and 'is kept' in daemon.stderr(), daemon.stderr()
+        answer = bus.reload()
+        same('over the bus', answer.verdict, 'PolicyInvalid')
+        assert 'bufer' in answer.reason, answer
+        same('still', rule_in_force(daemon), 'old')
+        bus = subscribed(daemon)
+        daemon.write_policy(NEW)
+        same('mended', bus.reload(), None)
+        same('error', changed(bus)['PolicyError'], '')
+        same('after', rule_in_force(daemon), 'new')
+
+
+def test_all_mistakes_at_once():
+    with Daemon(OLD) as daemon:
+        daemon.write_policy('{ "version": 1, "uses": { "a b": { "heap": "emulated" } },\n'
+                            '"limits": { "total": "much" }, "rules": [ { "name": "r",\n'
+                            '"match": { "user": "no-such-user-here" }, "allow": { "use": "z" } }\n'
+                            '] }', '20-bad.json')
+        daemon.write_policy('{ "version": 1, ', '30-cut.json')
+        answer = daemon.connect_bus().reload()
+        for word in ('a b', 'much', 'no-such-user-here', '30-cut.json:1:'):
+            assert word in answer.reason, (word, answer.reason)
+        assert len(answer.reason.splitlines()) >= 4, answer.reason
+        same('still', rule_in_force(daemon), 'old')
+
+
+def test_files_that_others_could_write():
+    with Daemon(OLD) as daemon:
+        bus = daemon.connect_bus()
+        for mode in (0o664, 0o646, 0o666):
+            daemon.write_policy(NEW, mode=mode)
+            answer = bus.reload()
+            same(oct(mode), answer.verdict, 'PolicyInvalid')
+            assert 'may be written by' in answer.reason, answer
+        same('still', rule_in_force(daemon), 'old')
+        bus = daemon.connect_bus()
+        if os.geteuid() == 0:
+            daemon.write_policy(NEW)
+            os.chown(daemon.policy_dir / '10-test.json', OTHER, OTHER)
+            answer = bus.reload()
+            same('owner', answer.verdict, 'PolicyInvalid')
+            assert f'belongs to user {OTHER}' in answer.reason, answer
+            os.chown(daemon.policy_dir / '10-test.json', 0, 0)
+        daemon.policy_dir.chmod(0o777)
+        same('folder', bus.reload().verdict, 'PolicyInvalid')
+        daemon.policy_dir.chmod(0o755)
+        daemon.write_policy(NEW)
+        same('mended', bus.reload(), None)
+
+
+def test_special_files():
+    with Daemon(OLD) as daemon:
+        bus = daemon.connect_bus()
+        path = daemon.policy_dir / '20-special.json'
+        other = daemon.folder / 'elsewhere.json'
+        other.write_text('{"version": 1}')
+        for make, words in ((lambda: os.mkfifo(path), 'not a regular file'),
+                            (lambda: path.symlink_to(other), 'symbolic link'),
+                            (lambda: path.symlink_to('/nonexistent'), 'symbolic link')):
+            make()
+            answer = bus.reload()
+            same('refused', answer.verdict, 'PolicyInvalid')
+            assert words in answer.reason, answer
+            path.unlink()
+        path.mkdir()
+        same('folder', bus.reload().verdict, 'PolicyInvalid')
+        path.rmdir()
+        path.symlink_to('/dev/null')
+        same('a mask', bus.reload(), None)
+        same('still', rule_in_force(daemon), 'old')
+
+
+def test_masks_and_folders():
+    """A file in an earlier folder masks one of its name in a later one."""
+    with Daemon(start=False) as daemon:
+        late = daemon.folder / 'late.d'
+        late.mkdir()
+        daemon.arguments = ['--policy', str(late)]
+        for name in '10-test.json', '05-first.json':
+            (late / name).write_text('{"version": 1, "rules": [{"name": "late-%s", "match": {}, '
+                                     '"deny": "late"}]}' % name[:2])
+            (late / name).chmod(0o644)
+        daemon.start()
+        for client in daemon.doors():
+            answer = client.request('scratch', PAGE)
+            same('of the later folder', (answer.verdict, answer.rule), ('denied', 'late-05'))
+        daemon.write_policy('', '05-first.json')
+        same('reload', daemon.connect_bus().reload(), None)
+        same('masked', rule_in_force(daemon), 'all')
+        daemon.write_policy('', '10-test.json')
+        same('reload', daemon.connect_bus().reload(), None)
+        for client in daemon.doors():
+            same('nothing left', client.request('scratch', PAGE).verdict, 'unknown-use')
+
+
+def test_reload_is_for_admins():
+    need_root('an ordinary user')
+    from broker import Broker
+
+    def asker(channel, address):
+        with_bus = Broker(address)
+        channel.receive()
+        channel.send(with_bus.reload().verdict)
+
+    with Daemon(OLD) as daemon, Peer(asker, daemon.address, uid=OTHER) as peer:
+        daemon.write_policy(NEW)
+        same('refused', peer.ask(), 'not-permitted')
+        same('still', rule_in_force(daemon), 'old')
+        same('recorded', daemon.wait_records('deny')[0]['verdict'], 'not-permitted')
+
+
+def test_grants_outlive_their_rule():
+    """What is out stays charged and can be given back when nothing allows it any more."""
+    with Daemon(policy(rule('few', total='64K'))) as daemon:
+        client = daemon.connect()
+        grants = client.request('scratch', 4 * PAGE, count=4).close().grants
+        daemon.write_policy(policy(rule('none', deny='no more')))
+        hup(daemon)
+        same('denied', client.request('scratch', PAGE).verdict, 'denied')
+        daemon.wait_totals(4, 16 * PAGE)
+        daemon.write_policy(policy(rule('few', total='32K')))
+        hup(daemon)
+        same('over a lower limit', client.request('scratch', PAGE).verdict, 'bytes-limit')
+        for grant in grants[:3]:
+            same('back', client.release(grant).verdict, 'released')
+        same('room', client.request('scratch', PAGE).close().verdict, 'granted')
+
+
+def test_requests_under_way():
+    """A request is decided by the policy that it met."""
+    with Daemon(OLD) as daemon:
+        client = daemon.connect()
+        for i in range(5):
+            daemon.write_policy((NEW, OLD)[i % 2])
+            for _ in range(8):
+                client.ask('scratch', 2 << 20)
+            hup(daemon)
+            for _ in range(8):
+                answer = client.receive().close()
+                same('granted', answer.verdict, 'granted')
+        digests = {r['policy'] for r in daemon.records('policy')}
+        same('two', len(digests), 2)
+        assert {r['policy'] for r in daemon.records('grant')} <= digests
+
+
+def test_a_storm_of_reloads():
+    with Daemon(OLD) as daemon:
+        client = daemon.connect()
+        for i in range(60):
+            daemon.write_policy((NEW, BAD, OLD)[i % 3])
+            daemon.signal(signal.SIGHUP)
+            daemon.read_messages()
+            same('served', client.request('scratch', PAGE).close().verdict, 'granted')
+        daemon.write_policy(BASIC)
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: daemon.read_messages() or daemon.records('policy')[-1]['verdict'] ==
+                   'granted', 'the last reload')
+        wait_until(lambda: rule_in_force(daemon) == 'all', 'the last policy')
+
+
+if __name__ == '__main__':
+    main(globals())
