@@ -34,7 +34,6 @@ static void record(struct broker *broker, enum verdict verdict, const char *reas
 		.reason = reason,
 		.policy = broker->policy ? policy_digest(broker->policy) : NULL,
 	};
-
 	int r = audit_append(broker->audit, &event, NULL, NULL);
 
 	/* That it is queued does not say yet that it can be written. */
