@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ccbuf as the checks use it: a policy written and loaded, requests made and held, state read."""
+import ctypes
 import json
 import os
 import select
@@ -102,21 +103,32 @@ class Holder:
                 "ccbuf-client", "request", "--json", "--use", use, "--size", size,
                 "--count", str(count), "--transport", transport, *options]
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, encoding="utf-8")
-        self.grants = []
-        for _ in range(count):
-            if not select.select([self.process.stdout], [], [], 30)[0]:
-                self.process.kill()
-                raise Failure("no grant in 30 s")
-            line = self.process.stdout.readline()
-            if not line:
-                raise Failure(f"no grant: {self.process.stderr.read()}")
-            self.grants.append(json.loads(line))
+                                        stderr=subprocess.PIPE)
+        lines = self._lines(count)
+        self.grants = [json.loads(line) for line in lines]
         self.grant = self.grants[0]["grant"]
         self.pid = self.grants[0]["pid"]
 
-    def fd(self, index=0):
-        return f"/proc/{self.pid}/fd/{self.grants[index]['fd']}"
+    def _lines(self, count):
+        text = b""
+        while text.count(b"\n") < count:
+            if not select.select([self.process.stdout], [], [], 30)[0]:
+                self.process.kill()
+                raise Failure(f"no grant in 30 s: {text!r}")
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                raise Failure(f"no grant: {self.process.stderr.read()!r}")
+            text += data
+        return text.decode().splitlines()
+
+    def take(self, index=0):
+        """A duplicate of the client's fd: one more holder of the buffer."""
+        pidfd = os.pidfd_open(self.pid)
+        fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, self.grants[index]["fd"], 0)
+        os.close(pidfd)
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        return fd
 
     def end(self, signal=15):
         self.process.send_signal(signal)

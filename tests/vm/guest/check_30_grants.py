@@ -3,8 +3,8 @@
 import json
 import os
 
-from broker import (HEAP, NODES, REAL, Holder, grants, records, refusal, request, rule, set_policy,
-                    wait_nothing_granted, wait_state)
+from broker import (HEAP, NAME, PATH, REAL, Holder, grants, records, refusal, request, rule,
+                    set_policy, wait_nothing_granted, wait_state)
 from harness import Skip, check, expect, expect_in, out, run, wait_for, write
 
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.py")
@@ -101,7 +101,7 @@ def grant_is_listed():
         one = listed[holder.grant]
         expect(one["heap"] == HEAP and one["state"] == "live" and one["pid"] == holder.pid and
                one["label"] == "ring buffer" and one["rule"] == "alice", str(one))
-        expect(one["inode"] == os.stat(holder.fd()).st_ino, "another inode than the buffer's")
+        expect(one["inode"] == holder.grants[0]["inode"], "another inode than the buffer's")
         # others see nothing of it
         expect(json.loads(out("ccbuf-client", "list", "--json", user="bob")) == [],
                "bob sees grants of alice")
@@ -117,7 +117,7 @@ def grant_is_orphaned_and_released():
         raise Skip("an emulated buffer has no count")
     holder = Holder("alice")
     # root holds it now too
-    fd = os.open(holder.fd(), os.O_RDWR)
+    fd = holder.take()
     try:
         holder.end(signal=9)
         wait_state(holder.grant, "orphaned")
@@ -131,7 +131,10 @@ def grant_is_orphaned_and_released():
 
 @check
 def grant_release_by_hand():
-    with Holder("alice") as holder:
-        expect_in(holder.grant, grants("alice"), "the list")
+    """Release over the bus, of one's own and of another's."""
+    with Holder("alice", transport="dbus") as holder:
+        done = run("busctl", "call", NAME, PATH, NAME, "Release", "t", str(holder.grant),
+                   user="bob", ok=False)
+        expect_in("no live grant", done.stderr + done.stdout)
+        expect(holder.grant in grants("alice"), "gone by another's release")
     wait_nothing_granted()
-    expect(not os.listdir(NODES) or REAL, "a node appeared")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The daemon in its sandbox: shut in, and yet at work."""
+import os
+
+from broker import NODES, REAL, main_pid, request, restart, rule, set_policy
+from harness import check, expect, journal, out, read, run
+
+CAP_SYS_PTRACE = 1 << 19
+
+
+def _status():
+    lines = read(f"/proc/{main_pid()}/status").splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+@check
+def sandbox_works():
+    set_policy(rule("alice", {"user": "alice"}), rule("exe", {"exe": "/usr/bin/ccbuf-client"}))
+    restart()
+    for transport in ("socket", "dbus"):
+        request("alice", transport=transport)
+        # another user's /proc/PID/exe is read
+        request("bob", transport=transport)
+
+
+@check
+def sandbox_privileges():
+    status = _status()
+    uid = out("id", "-u", "ccbufd")
+    expect(status["Uid"].split() == [uid] * 4, status["Uid"])
+    expect(status["NoNewPrivs"] == "1", "new privileges")
+    expect(status["Seccomp"] == "2", "no system call filter")
+    for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
+        expect(int(status[key], 16) == CAP_SYS_PTRACE, f"{key} is {status[key]}")
+
+
+@check
+def sandbox_own_filter():
+    """The daemon's own filter comes on top of systemd's."""
+    pid = main_pid()
+    count = int(_status()["Seccomp_filters"])
+    run("systemctl", "stop", "ccbufd.service", "ccbufd.socket")
+    done = run("systemd-run", "--quiet", "--wait", "--pipe", "-p", "NoNewPrivileges=yes", "-p",
+               "User=ccbufd", "-p", "SystemCallFilter=@system-service", "grep", "Seccomp_filters",
+               "/proc/self/status")
+    restart()
+    expect(pid != main_pid(), "not started anew")
+    expect(count > int(done.stdout.split()[1]), f"{count} filters")
+
+
+@check
+def sandbox_namespaces():
+    pid = main_pid()
+    for kind in ("mnt", "net", "ipc"):
+        expect(os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/1/ns/{kind}"),
+               f"the {kind} namespace is the host's")
+    for kind in ("user", "pid"):
+        expect(os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/1/ns/{kind}"),
+               f"the {kind} namespace is not the host's, whose processes it is to see")
+
+
+def _inside(script, ok=True):
+    return run("nsenter", "--target", str(main_pid()), "--mount", "sh", "-c", script, ok=ok)
+
+
+@check
+def sandbox_files():
+    """Root itself can write nothing in there but the trail."""
+    for path in ("/etc/x", "/usr/x", "/x", "/var/x", "/run/x", "/home/x", "/root/x",
+                 "/etc/ccbufd/policy.d/x"):
+        _inside(f": >{path}", ok=False)
+    _inside(": >/var/log/ccbufd/x && rm /var/log/ccbufd/x")
+
+
+@check
+def sandbox_devices():
+    listed = _inside("ls /dev").stdout.split()
+    for name in ("kmsg", "mem", "ttyS0", "rtc0", "port"):
+        expect(name not in listed, f"/dev/{name} is there")
+    expect("dma_heap" in listed, "/dev/dma_heap is not there")
+    if REAL:
+        expect(_inside(f"ls {NODES}").stdout.split() == ["system"], "the heap is not there")
+
+
+@check
+def sandbox_nothing_was_killed():
+    text = journal()
+    for word in ("type=1326", "SIGSYS", "status=31/SYS"):
+        expect(word not in text, f"{word} in the journal")
