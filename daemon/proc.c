@@ -89,15 +89,20 @@ int proc_cgroup(int proc, char **ret_path)
 	char text[PATH_MAX + 256];
 	char *line, *path;
 	ssize_t n;
+	bool cut;
 
 	n = proc_read(proc, "cgroup", text, sizeof(text));
 	if (n < 0)
 		return (int)n;
+	cut = (size_t)n == sizeof(text) - 1;
 	for (line = text; line && *line;
 		line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		if (strncmp(line, "0::", 3))
 			continue;
 		line += 3;
+		/* Where it was cut off it could be another's path. */
+		if (cut && !strchr(line, '\n'))
+			return -EMSGSIZE;
 		line[strcspn(line, "\n")] = 0;
 		path = strdup(line);
 		if (!path)
@@ -105,7 +110,7 @@ int proc_cgroup(int proc, char **ret_path)
 		*ret_path = path;
 		return 0;
 	}
-	return -ENODATA;
+	return cut ? -EMSGSIZE : -ENODATA;
 }
 
 static bool has_suffix(const char *s, size_t length, const char *suffix)

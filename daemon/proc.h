@@ -22,7 +22,8 @@ ssize_t proc_read(int proc, const char *name, char *buffer, size_t size);
 int proc_credentials(int proc, struct proc_credentials *ret_credentials);
 /* /proc/PID/stat, field 22: clock ticks since boot. */
 int proc_start_time(int proc, uint64_t *ret_ticks);
-/* The path of the process in the cgroup v2 hierarchy. The caller frees it. -ENODATA without one. */
+/* The path of the process in the cgroup v2 hierarchy. The caller frees it. -ENODATA without one;
+ * -EMSGSIZE when the paths of all hierarchies are too long to be sure. */
 int proc_cgroup(int proc, char **ret_path);
 /* The innermost system unit and slice of a cgroup path ("mpi@3.service", "system.slice"), NULL for
  * what it has not; a user manager's own units do not count. The caller frees both. -ENOMEM. */
