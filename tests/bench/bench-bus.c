@@ -11,7 +11,7 @@
 #include "bare.h"
 #include "util.h"
 
-#define ROUNDS	     60
+#define ROUNDS	     250
 #define ROUNDS_QUICK 2
 #define GOAL	     1.4
 #define BROKER	     "org.ccbuf.Broker1"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The clock, samples and the report. It must never drop a sample: an outlier is what p99 is for.
+ * The clock, CPUs, samples and the report. It must never drop a sample: an outlier is what p99 is
+ * for.
  */
 #include "bench.h"
 
@@ -16,6 +17,40 @@ uint64_t bench_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
+
+/* --- CPUs --- */
+
+void cpus_init(struct cpus *cpus)
+{
+	*cpus = (struct cpus){ .client = -1, .service = -1 };
+	sched_getaffinity(0, sizeof(cpus->all), &cpus->all);
+	for (int cpu = 0; cpu < CPU_SETSIZE && cpus->service < 0; cpu++) {
+		if (!CPU_ISSET(cpu, &cpus->all))
+			continue;
+		if (cpus->client < 0)
+			cpus->client = cpu;
+		else
+			cpus->service = cpu;
+	}
+	if (cpus->service < 0)
+		cpus->service = cpus->client;
+}
+
+void cpus_use(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+void cpus_use_all(const struct cpus *cpus)
+{
+	sched_setaffinity(0, sizeof(cpus->all), &cpus->all);
+}
+
+/* --- samples --- */
 
 bool samples_add(struct samples *samples, uint64_t nanoseconds)
 {

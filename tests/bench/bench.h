@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What all measurements share: the clock, samples with their quantiles, and the report that figures
- * go to.
+ * What all measurements share: the clock, CPUs, samples with their quantiles, and the report that
+ * figures go to.
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,20 @@
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t bench_now(void);
+
+/*
+ * Where processes run. A request and its answer cost more when they cross from one CPU to another,
+ * and where a scheduler puts two processes depends on what else runs: so both sides of a comparison
+ * are put where the other is.
+ */
+struct cpus {
+	cpu_set_t all;
+	int client, service; /* the same where there is one CPU only */
+};
+void cpus_init(struct cpus *cpus);
+/* This process, and what it starts from now on. */
+void cpus_use(int cpu);
+void cpus_use_all(const struct cpus *cpus);
 
 /* Durations in nanoseconds. */
 struct samples {
