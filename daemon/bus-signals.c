@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * GrantAdded and GrantReleased. Those who watch can wait a moment, those who ask cannot: signals
- * are held back and sent together, off the path of the requests. It must never make a request wait
- * for a signal, nor tell of a release before the grant.
+ * are held back and sent together, off the path of the requests. One client's flood must not become
+ * the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a change of the
+ * totals signalled in its place. It must never make a request wait for a signal, nor tell of a
+ * release before the grant.
  */
 #include "bus-internal.h"
 #include "util.h"
@@ -19,6 +21,7 @@ struct event {
 struct bus_signals {
 	struct bus *bus;
 	sd_event_source *timer;
+	bool left_out; /* some, since the last that were sent */
 	size_t count;
 	struct event queue[SIGNALS_MAX]; /* oldest first */
 };
@@ -58,6 +61,11 @@ void bus_signals_send(struct bus_signals *signals)
 			send_event(signals->bus->connection, &signals->queue[i]);
 		grant_snapshot_free(signals->queue[i].added);
 	}
+	/* Who watches can list again. */
+	if (signals->left_out && signals->bus->connection)
+		sd_bus_emit_properties_changed(signals->bus->connection, BUS_PATH, BUS_INTERFACE,
+			"GrantedBytes", "GrantCount", NULL);
+	signals->left_out = false;
 	signals->count = 0;
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
 }
@@ -69,36 +77,17 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* Grants that came and went unseen are left out. Only a flood makes so many, and a flood must not
- * become the bus daemon's and the watchers'. */
-static void drop_pairs(struct bus_signals *signals)
+/* False when this one has to be left out. */
+static bool has_room(struct bus_signals *signals)
 {
-	struct event *queue = signals->queue;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < signals->count; i++) {
-		for (size_t j = i; !queue[i].added && j-- > 0;) {
-			if (!queue[j].added || queue[j].grant != queue[i].grant)
-				continue;
-			queue[j].added = grant_snapshot_free(queue[j].added);
-			queue[j].reason = queue[i].reason = NULL;
-			break;
-		}
-	}
-	for (size_t i = 0; i < signals->count; i++)
-		if (queue[i].added || queue[i].reason)
-			queue[kept++] = queue[i];
-	signals->count = kept;
+	if (!signals->bus->connection)
+		return false;
+	signals->left_out = signals->left_out || signals->count == SIGNALS_MAX;
+	return signals->count < SIGNALS_MAX;
 }
 
 static void push(struct bus_signals *signals, struct event event)
 {
-	if (signals->count == SIGNALS_MAX) {
-		drop_pairs(signals);
-		/* Few are left, or the next look would come too soon. */
-		if (signals->count > SIGNALS_MAX / 2)
-			bus_signals_send(signals);
-	}
 	if (signals->count == 0) {
 		sd_event_source_set_time_relative(signals->timer, WAIT_USEC);
 		sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
@@ -109,7 +98,7 @@ static void push(struct bus_signals *signals, struct event event)
 static void on_added(void *userdata, const struct grant *grant)
 {
 	struct bus_signals *signals = userdata;
-	struct grant *snapshot = signals->bus->connection ? grant_snapshot(grant) : NULL;
+	struct grant *snapshot = has_room(signals) ? grant_snapshot(grant) : NULL;
 
 	if (snapshot)
 		push(signals, (struct event){ .grant = grant->id, .added = snapshot });
@@ -119,7 +108,7 @@ static void on_released(void *userdata, const struct grant *grant, const char *r
 {
 	struct bus_signals *signals = userdata;
 
-	if (signals->bus->connection)
+	if (has_room(signals))
 		push(signals, (struct event){ .grant = grant->id, .reason = reason });
 }
 
