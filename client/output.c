@@ -129,6 +129,24 @@ int finish(int code)
 	return EXIT_FAILED;
 }
 
+/* Whether a reason says "rule NAME" already, in quotes or not: a name alone may be part of any
+ * word.
+ */
+static bool names_rule(const char *reason, const char *rule)
+{
+	size_t length = strlen(rule);
+
+	for (const char *p = reason; (p = strstr(p, "rule ")); p++) {
+		const char *name = p + strlen("rule ");
+
+		name += *name == '"';
+		if (strncmp(name, rule, length) == 0 &&
+			(!name[length] || strchr("\" ,;:)", name[length])))
+			return true;
+	}
+	return false;
+}
+
 int say_refusal(unsigned int verdict, const char *rule, const char *reason, bool json)
 {
 	const char *name = verdict_name(verdict), *words = verdict_words(verdict);
@@ -148,7 +166,7 @@ int say_refusal(unsigned int verdict, const char *rule, const char *reason, bool
 		json_object_object_add(object, "words", json_object_new_string(words));
 		say_json(object, false);
 	}
-	if (rule && *rule && !strstr(reason, rule))
+	if (rule && *rule && !names_rule(reason, rule))
 		complain("refused (%s): %s (rule %s)", name, reason, rule);
 	else
 		complain("refused (%s): %s", name, reason);
