@@ -22,11 +22,14 @@ import traceback
 
 import trail
 from broker import Broker
-from wire import DEADLINE, Socket
+from buses import make_bus
+from waiting import DEADLINE, Skip, need_program, need_root, wait_process, wait_readable, wait_until
+from wire import Socket
 
 USER, OTHER = 65534, 1  # ordinary users that every system has (a bus refuses those it cannot find)
 HERE = pathlib.Path(__file__).resolve().parent
-options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False)
+options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False,
+                             dbus_broker=False)
 
 BASIC = {
     'version': 1,
@@ -34,48 +37,6 @@ BASIC = {
     'uses': {'scratch': {'heap': 'emulated'}},
     'rules': [{'name': 'all', 'match': {}, 'allow': {'use': 'scratch'}}],
 }
-
-
-class Skip(Exception):
-    """The test cannot run here, and why."""
-
-
-def need_root(why):
-    if os.geteuid() != 0:
-        raise Skip(f'needs root: {why}')
-
-
-def need_program(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skip(f'{name} is not installed')
-    return path
-
-
-def wait_until(condition, what, timeout=DEADLINE):
-    """Asks until the answer is true; returns it."""
-    end = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise TimeoutError(f'in vain for {timeout} s: {what}')
-        select.select([], [], [], 0.005)
-
-
-def wait_readable(fd, timeout=DEADLINE):
-    return bool(select.select([fd], [], [], max(0, timeout))[0])
-
-
-def wait_process(process, timeout=DEADLINE):
-    """The exit code of a Popen."""
-    try:
-        return process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise TimeoutError(f'process {process.args[0]} does not end') from None
 
 
 def rule(name, **allow_or_more):
@@ -90,48 +51,6 @@ def rule(name, **allow_or_more):
 
 def policy(*rules, **more):
     return {**BASIC, **more, 'rules': list(rules) or BASIC['rules']}
-
-
-class MessageBus:
-    """A private dbus-daemon on which anybody may own and call anything."""
-    CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
- <type>session</type>
- <listen>unix:path=%s</listen>
- <auth>EXTERNAL</auth>
- <policy context="default">
-  <allow user="*"/><allow send_destination="*" eavesdrop="false"/>
-  <allow receive_sender="*" eavesdrop="false"/><allow own="*"/>
- </policy>
- %s
-</busconfig>
-'''
-
-    def __init__(self, folder, more=''):
-        self.path = folder / 'bus'
-        self.address = f'unix:path={self.path}'
-        self.config = folder / 'bus.conf'
-        self.config.write_text(self.CONFIG % (self.path, more))
-        self.log = folder / 'bus.log'
-        self.start()
-
-    def start(self):
-        program = need_program('dbus-daemon')
-        reading, writing = os.pipe()
-        with open(self.log, 'ab') as log:
-            self.process = subprocess.Popen(
-                [program, f'--config-file={self.config}', '--nofork', '--nopidfile',
-                 f'--print-address={writing}'], pass_fds=[writing], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
-        os.close(writing)
-        if not wait_readable(reading) or not os.read(reading, 1024):
-            raise RuntimeError('dbus-daemon: ' + self.log.read_text())
-        os.close(reading)
-
-    def stop(self):
-        self.process.terminate()
-        wait_process(self.process)
 
 
 class Daemon:
@@ -159,7 +78,7 @@ class Daemon:
         self.log = self.folder / 'ccbufd.log'
         self.process, self.fds_idle = None, None
         self.own_bus = bus is True
-        self.bus = MessageBus(self.folder) if bus is True else bus
+        self.bus = make_bus(self.folder, options.dbus_broker) if bus is True else bus
         self.address = self.bus if isinstance(bus, str) else self.bus.address if self.bus else None
         self.clients = []
         if policy is not None:
@@ -517,6 +436,7 @@ def main(namespace):
     parser.add_argument('--client', required=True)
     parser.add_argument('--sanitize', action='store_true', help='the programs have sanitizers')
     parser.add_argument('--as-user', action='store_true', help='run by root: as an ordinary user')
+    parser.add_argument('--dbus-broker', action='store_true', help='instead of dbus-daemon')
     parser.add_argument('only', nargs='*', help='these functions only')
     parser.parse_args(namespace=options)
     options.ccbufd, options.client = map(os.path.abspath, (options.ccbufd, options.client))

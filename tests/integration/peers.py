@@ -9,7 +9,7 @@ import socket
 import sys
 import traceback
 
-from wire import DEADLINE
+from waiting import DEADLINE
 
 
 class Channel:

@@ -162,9 +162,12 @@ def test_fds_close_on_exec():
         for fd in daemon.fds():
             if int(fd) < 3:
                 continue
-            for line in open(f'/proc/{daemon.pid}/fdinfo/{fd}', encoding='utf-8'):
-                if line.startswith('flags:'):
-                    assert int(line.split()[1], 8) & os.O_CLOEXEC, daemon.describe_fds()[fd]
+            try:
+                text = open(f'/proc/{daemon.pid}/fdinfo/{fd}', encoding='utf-8').read()
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            flags = int(text.split('flags:')[1].split()[0], 8)
+            assert flags & os.O_CLOEXEC, (fd, daemon.describe_fds())
         for answer in answers:
             answer.close()
 

@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 
+from waiting import DEADLINE
+
 REQUEST, RELEASE, GRANTED, REFUSED, RELEASED = 1, 2, 128, 129, 130
 ACCEPT_SHARED, READ_ONLY = 1, 2
 IN_FLIGHT_MAX = 16
@@ -22,7 +24,6 @@ VERDICTS = ['granted', 'malformed', 'unknown-use', 'denied', 'no-rule', 'consent
             'bad-size', 'buffer-limit', 'bytes-limit', 'buffers-limit', 'rate-limit',
             'heap-unavailable', 'out-of-memory', 'audit-failed', 'identity-changed', 'busy',
             'unsupported', 'unknown-grant', 'not-permitted', 'internal']
-DEADLINE = 30
 
 
 class Answer:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Waiting for what happens, with a deadline, and saying what a test needs."""
+import os
+import select
+import shutil
+import subprocess
+import time
+
+DEADLINE = 30
+
+
+class Skip(Exception):
+    """The test cannot run here, and why."""
+
+
+def need_root(why):
+    if os.geteuid() != 0:
+        raise Skip(f'needs root: {why}')
+
+
+def need_program(name):
+    path = shutil.which(name)
+    if not path:
+        raise Skip(f'{name} is not installed')
+    return path
+
+
+def wait_until(condition, what, timeout=DEADLINE):
+    """Asks until the answer is true; returns it."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f'in vain for {timeout} s: {what}')
+        select.select([], [], [], 0.005)
+
+
+def wait_readable(fd, timeout=DEADLINE):
+    return bool(select.select([fd], [], [], max(0, timeout))[0])
+
+
+def wait_process(process, timeout=DEADLINE):
+    """The exit code of a Popen."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise TimeoutError(f'process {process.args[0]} does not end') from None
