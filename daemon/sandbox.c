@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "pidfd-info.h"
@@ -63,6 +64,7 @@ static const int calls[] = {
 	SCMP_SYS(fallocate),
 	/* sockets that are there, and the journal's */
 	SCMP_SYS(accept4),
+	SCMP_SYS(bind), /* sd-bus names its end of a connection (systemd 254 and later) */
 	SCMP_SYS(connect),
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(setsockopt),
@@ -141,6 +143,10 @@ static int allow(scmp_filter_ctx filter)
 	if (r >= 0)
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	/* libsystemd asks for the process's name: for that end, and for a memfd to journald. */
+	if (r >= 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
+			SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
 	if (r >= 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
