@@ -139,6 +139,7 @@ static int open_socket(struct daemon *daemon)
 				strerror(-r),
 				r == -ENOENT	   ? "; its folder must exist"
 				: r == -EADDRINUSE ? "; is ccbufd running already?"
+				: r == -ENOTSOCK   ? "; remove the file that is there"
 						   : "");
 			return r;
 		}

@@ -117,6 +117,7 @@ int socket_listen(const char *path, int *ret_fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	cleanup(cleanup_fd) int fd = -1;
+	struct stat st;
 
 	if (!copy_string(address.sun_path, sizeof(address.sun_path), path))
 		return -ENAMETOOLONG;
@@ -125,8 +126,15 @@ int socket_listen(const char *path, int *ret_fd)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) >= 0)
 		return -EADDRINUSE;
-	if (errno == ECONNREFUSED && unlink(path) < 0)
-		return -errno;
+	if (errno == ECONNREFUSED) {
+		/* Any file refuses: a mistyped path must not cost one. */
+		if (lstat(path, &st) < 0)
+			return -errno;
+		if (!S_ISSOCK(st.st_mode))
+			return -ENOTSOCK;
+		if (unlink(path) < 0)
+			return -errno;
+	}
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	if (chmod(path, 0666) < 0 || listen(fd, SOMAXCONN) < 0)

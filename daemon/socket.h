@@ -19,5 +19,6 @@ struct socket_server *socket_server_free(struct socket_server *server);
 /* Takes no new connections and reads no more packets; replies still go out. */
 void socket_server_stop(struct socket_server *server);
 
-/* Makes and binds a listening socket, mode 0666, replacing a dead one. 0 or a negative errno. */
+/* Makes and binds a listening socket, mode 0666, replacing a dead one. 0; -ENOTSOCK when a file of
+ * another kind is there, which stays; -EADDRINUSE; or another negative errno. */
 int socket_listen(const char *path, int *ret_fd);
