@@ -164,21 +164,26 @@ static int run_batch(const struct setting *setting, const struct place *place, u
 
 int bench_batch(const struct setting *setting)
 {
-	static const struct batch_names small = { "single requests of 4 KiB, written",
-		"batches of 64 of 4 KiB, written", "memfds of 4 KiB, made and closed, no more" };
-	static const struct batch_names middle = { "single requests of 64 KiB, written",
-		"batches of 64 of 64 KiB, written", "memfds of 64 KiB, made and closed, no more" };
+	static const struct batch_names small = { "single requests of 4 KiB, two CPUs",
+		"batches of 64 of 4 KiB, two CPUs", "memfds of 4 KiB, made and closed, no more" };
+	static const struct batch_names middle = { "single requests of 64 KiB, two CPUs",
+		"batches of 64 of 64 KiB, two CPUs", "memfds of 64 KiB, made and closed, no more" };
 	struct service service = { 0 };
 	struct place place;
+	struct cpus cpus;
 	int r = place_new(setting->folder, "written", &place);
 
 	if (r < 0)
 		return r;
+	cpus_init(&cpus);
+	cpus_use(cpus.service);
 	r = service_start_ccbufd(&place, setting->ccbufd, &service);
+	cpus_use(cpus.client);
 	if (r >= 0)
 		r = run_batch(setting, &place, 4096, &small);
 	if (r >= 0)
 		r = run_batch(setting, &place, BENCH_SIZE, &middle);
+	cpus_use_all(&cpus);
 	service_stop(&service);
 	place_done(&place);
 	return r;
