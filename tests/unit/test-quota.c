@@ -34,6 +34,9 @@ static const char policy[] =
 	" { \"name\": \"i\", \"match\": {}, \"allow\": { \"use\": [\"other\"] } } ] }";
 
 static struct peer *self;
+/* The others of a test; the ledger may refer to them until it is torn down. */
+static struct peer **others;
+static size_t n_others;
 
 static void set_up(void)
 {
@@ -45,17 +48,25 @@ static void tear_down(void)
 {
 	self = peer_unref(self);
 	ledger_tear_down();
+	while (n_others > 0)
+		peer_unref(others[--n_others]);
+	free(others);
+	others = NULL;
 }
 
 /* Another process, as far as the ledger looks at one without grants that are live. */
-static struct peer other_peer(uid_t uid, pid_t pid, const char *unit)
+static struct peer *other_peer(uid_t uid, pid_t pid, const char *unit)
 {
-	struct peer peer = { .refs = 1, .pidfd = -1, .proc = -1 };
+	struct peer *peer = calloc(1, sizeof(*peer));
 
-	peer.identity.uid = uid;
-	peer.identity.pid = pid;
-	peer.identity.start_time = 1;
-	peer.identity.unit = (char *)unit;
+	*peer = (struct peer){ .refs = 1, .pidfd = -1, .proc = -1 };
+	peer->identity.uid = uid;
+	peer->identity.pid = pid;
+	peer->identity.start_time = 1;
+	peer->identity.unit = unit ? strdup(unit) : NULL;
+	others = realloc(others, (n_others + 1) * sizeof(*others));
+	ck_assert_ptr_nonnull(others);
+	others[n_others++] = peer;
 	return peer;
 }
 
@@ -84,103 +95,103 @@ static struct grant *check_granted(
 
 START_TEST(per_rule)
 {
-	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(2, 1002, NULL);
+	struct peer *a = other_peer(1, 1001, "a.service"), *b = other_peer(2, 1002, NULL);
 
-	check_granted(&a, "rule", 2 * PAGE, 1);
-	check_granted(&b, "rule", PAGE, 2);
-	check_refused(&a, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "rule", 2 * PAGE, 1);
+	check_granted(b, "rule", PAGE, 2);
+	check_refused(a, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_str_eq(lf.refusal,
 		"rule a allows 16K in total; 16K is granted already and 4K was asked for");
-	check_refused(&b, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
-	check_granted(&a, "other", PAGE, 1);
+	check_refused(b, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "other", PAGE, 1);
 }
 END_TEST
 
 START_TEST(per_user)
 {
-	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(1, 1002, NULL),
-		    c = other_peer(2, 1003, NULL);
+	struct peer *a = other_peer(1, 1001, "a.service"), *b = other_peer(1, 1002, NULL),
+		    *c = other_peer(2, 1003, NULL);
 
-	check_granted(&a, "user", 3 * PAGE, 1);
-	check_refused(&b, "user", 2 * PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "user", 3 * PAGE, 1);
+	check_refused(b, "user", 2 * PAGE, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per user"));
-	check_granted(&b, "user", PAGE, 1);
-	check_granted(&c, "user", 4 * PAGE, 1);
+	check_granted(b, "user", PAGE, 1);
+	check_granted(c, "user", 4 * PAGE, 1);
 }
 END_TEST
 
 START_TEST(per_unit)
 {
-	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(2, 1002, "a.service"),
-		    c = other_peer(1, 1003, "b.service"), d = other_peer(1, 1004, NULL),
-		    e = other_peer(2, 1005, NULL);
+	struct peer *a = other_peer(1, 1001, "a.service"), *b = other_peer(2, 1002, "a.service"),
+		    *c = other_peer(1, 1003, "b.service"), *d = other_peer(1, 1004, NULL),
+		    *e = other_peer(2, 1005, NULL);
 
-	check_granted(&a, "unit", 4 * PAGE, 1);
-	check_refused(&b, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "unit", 4 * PAGE, 1);
+	check_refused(b, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per unit"));
-	check_granted(&c, "unit", 4 * PAGE, 1);
-	check_granted(&d, "unit", 4 * PAGE, 1);
-	check_refused(&e, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(c, "unit", 4 * PAGE, 1);
+	check_granted(d, "unit", 4 * PAGE, 1);
+	check_refused(e, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
 }
 END_TEST
 
 START_TEST(per_process)
 {
-	struct peer a = other_peer(1, 1001, "a.service"), b = other_peer(1, 1002, "a.service"),
-		    c = other_peer(1, 1001, "a.service");
+	struct peer *a = other_peer(1, 1001, "a.service"), *b = other_peer(1, 1002, "a.service"),
+		    *c = other_peer(1, 1001, "a.service");
 
-	c.identity.start_time = 2;
-	check_granted(&a, "process", 4 * PAGE, 1);
-	check_refused(&a, "process", PAGE, 1, VERDICT_BYTES_LIMIT);
+	c->identity.start_time = 2;
+	check_granted(a, "process", 4 * PAGE, 1);
+	check_refused(a, "process", PAGE, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per process"));
-	check_granted(&b, "process", 4 * PAGE, 1);
+	check_granted(b, "process", 4 * PAGE, 1);
 	/* a later process of the same pid */
-	check_granted(&c, "process", 4 * PAGE, 1);
+	check_granted(c, "process", 4 * PAGE, 1);
 }
 END_TEST
 
 START_TEST(number_of_buffers)
 {
-	struct peer a = other_peer(1, 1001, NULL), b = other_peer(2, 1002, NULL);
+	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(2, 1002, NULL);
 
-	check_refused(&a, "few", PAGE, 4, VERDICT_BUFFERS_LIMIT);
-	check_granted(&a, "few", PAGE, 2);
-	check_refused(&b, "few", PAGE, 2, VERDICT_BUFFERS_LIMIT);
+	check_refused(a, "few", PAGE, 4, VERDICT_BUFFERS_LIMIT);
+	check_granted(a, "few", PAGE, 2);
+	check_refused(b, "few", PAGE, 2, VERDICT_BUFFERS_LIMIT);
 	ck_assert_str_eq(
 		lf.refusal, "rule e allows 3 buffers; 2 are granted already and 2 were asked for");
-	check_granted(&b, "few", PAGE, 1);
-	check_refused(&b, "few", PAGE, 1, VERDICT_BUFFERS_LIMIT);
+	check_granted(b, "few", PAGE, 1);
+	check_refused(b, "few", PAGE, 1, VERDICT_BUFFERS_LIMIT);
 }
 END_TEST
 
 START_TEST(user_and_all)
 {
-	struct peer a = other_peer(1, 1001, NULL), b = other_peer(2, 1002, NULL),
-		    c = other_peer(3, 1003, NULL);
+	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(2, 1002, NULL),
+		    *c = other_peer(3, 1003, NULL);
 
-	check_granted(&a, "free", 31 << 20, 1);
-	check_refused(&a, "other", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "free", 31 << 20, 1);
+	check_refused(a, "other", 2 << 20, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.per-user of the policy is 32M"));
-	check_granted(&b, "free", 32 << 20, 1);
-	check_refused(&c, "free", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	check_granted(b, "free", 32 << 20, 1);
+	check_refused(c, "free", 2 << 20, 1, VERDICT_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.total of the policy is 64M"));
-	check_granted(&c, "free", 1 << 20, 1);
-	check_refused(&c, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_granted(c, "free", 1 << 20, 1);
+	check_refused(c, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
 }
 END_TEST
 
 /* What does not fit 64 bits does not fit a limit either, not even none. */
 START_TEST(sums_that_overflow)
 {
-	struct peer a = other_peer(1, 1001, NULL);
+	struct peer *a = other_peer(1, 1001, NULL);
 
 	lf.settings.total = lf.settings.per_user = POLICY_UNLIMITED;
-	check_refused(&a, "free", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
-	check_refused(&a, "free", UINT64_C(1) << 62, 5, VERDICT_BYTES_LIMIT);
-	check_refused(&a, "rule", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
-	check_granted(&a, "free", UINT64_C(1) << 62, 3);
-	check_refused(&a, "free", UINT64_C(1) << 62, 1, VERDICT_BYTES_LIMIT);
-	check_granted(&a, "free", (UINT64_C(1) << 62) - PAGE, 1);
+	check_refused(a, "free", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", UINT64_C(1) << 62, 5, VERDICT_BYTES_LIMIT);
+	check_refused(a, "rule", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
+	check_granted(a, "free", UINT64_C(1) << 62, 3);
+	check_refused(a, "free", UINT64_C(1) << 62, 1, VERDICT_BYTES_LIMIT);
+	check_granted(a, "free", (UINT64_C(1) << 62) - PAGE, 1);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), UINT64_MAX - PAGE + 1);
 }
 END_TEST
@@ -188,31 +199,31 @@ END_TEST
 /* A lowered limit (a reload) below what is granted must not wrap. */
 START_TEST(limit_below_what_is_granted)
 {
-	struct peer a = other_peer(1, 1001, NULL);
+	struct peer *a = other_peer(1, 1001, NULL);
 
-	check_granted(&a, "free", 8 * PAGE, 1);
+	check_granted(a, "free", 8 * PAGE, 1);
 	lf.settings.total = 4 * PAGE;
-	check_refused(&a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
 	lf.settings.total = 64 << 20;
 	lf.settings.per_user = 7 * PAGE;
-	check_refused(&a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
 }
 END_TEST
 
 START_TEST(rate)
 {
-	struct peer a = other_peer(1, 1001, NULL);
+	struct peer *a = other_peer(1, 1001, NULL);
 	struct grant *grant;
 
 	/* asking whether takes nothing, and a request for many is one */
 	for (int i = 0; i < 20; i++)
-		ck_assert_int_eq(would_reserve(&a, "slow", PAGE, 1), VERDICT_GRANTED);
+		ck_assert_int_eq(would_reserve(a, "slow", PAGE, 1), VERDICT_GRANTED);
 	for (int i = 0; i < 5; i++) {
-		grant = check_granted(&a, "slow", PAGE, i == 0 ? 64 : 1);
+		grant = check_granted(a, "slow", PAGE, i == 0 ? 64 : 1);
 		if (i)
 			ledger_cancel(lf.ledger, grant);
 	}
-	check_refused(&a, "slow", PAGE, 1, VERDICT_RATE_LIMIT);
+	check_refused(a, "slow", PAGE, 1, VERDICT_RATE_LIMIT);
 	ck_assert_str_eq(lf.refusal, "rule f allows 5 requests per minute");
 	ck_assert_uint_eq(ledger_count(lf.ledger), 64);
 }
@@ -220,36 +231,36 @@ END_TEST
 
 START_TEST(rate_by_the_hour_and_process)
 {
-	struct peer a = other_peer(1, 1001, NULL), b = other_peer(1, 1002, NULL);
+	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(1, 1002, NULL);
 
-	ledger_cancel(lf.ledger, check_granted(&a, "hourly", PAGE, 1));
-	check_refused(&a, "hourly", PAGE, 1, VERDICT_RATE_LIMIT);
+	ledger_cancel(lf.ledger, check_granted(a, "hourly", PAGE, 1));
+	check_refused(a, "hourly", PAGE, 1, VERDICT_RATE_LIMIT);
 	ck_assert_str_eq(lf.refusal, "rule g allows 1 requests per hour per process");
-	ledger_cancel(lf.ledger, check_granted(&b, "hourly", PAGE, 1));
+	ledger_cancel(lf.ledger, check_granted(b, "hourly", PAGE, 1));
 }
 END_TEST
 
 /* A user who starts one process after the other is stopped, and only that user. */
 START_TEST(processes_of_a_user_are_bounded)
 {
-	struct peer other = other_peer(2, 100000, NULL);
+	struct peer *other = other_peer(2, 100000, NULL);
 	struct grant *grant;
 
 	for (int i = 0; i < ACCOUNT_CHILDREN_MAX; i++) {
-		struct peer peer = other_peer(1, i + 1, NULL);
+		struct peer *peer = other_peer(1, i + 1, NULL);
 
-		ck_assert_int_eq(reserve(&peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
+		ck_assert_int_eq(reserve(peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
 		ledger_cancel(lf.ledger, grant);
 	}
 	for (int i = 0; i < 2; i++) {
-		struct peer peer = other_peer(1, ACCOUNT_CHILDREN_MAX + i + 1, NULL);
+		struct peer *peer = other_peer(1, ACCOUNT_CHILDREN_MAX + i + 1, NULL);
 
-		check_refused(&peer, "hourly", PAGE, 1, VERDICT_BUSY);
+		check_refused(peer, "hourly", PAGE, 1, VERDICT_BUSY);
 		ck_assert_ptr_nonnull(strstr(lf.refusal, "too many processes of this user"));
 		/* other rules of that user are none the worse */
-		ledger_cancel(lf.ledger, check_granted(&peer, "free", PAGE, 1));
+		ledger_cancel(lf.ledger, check_granted(peer, "free", PAGE, 1));
 	}
-	ledger_cancel(lf.ledger, check_granted(&other, "hourly", PAGE, 1));
+	ledger_cancel(lf.ledger, check_granted(other, "hourly", PAGE, 1));
 }
 END_TEST
 
@@ -268,20 +279,20 @@ START_TEST(would_reserve_changes_nothing)
 {
 	static const char *const uses[] = { "rule", "user", "unit", "process", "few", "slow",
 		"free" };
-	struct peer a = other_peer(1, 1001, NULL);
+	struct peer *a = other_peer(1, 1001, NULL);
 	struct grant *held = grant_counted(self, "rule", 4 * PAGE);
 	unsigned int looks = lf.looks;
 
 	hold(held, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
-		would_reserve(&a, uses[i], PAGE, 1);
-		would_reserve(&a, uses[i], 1 << 30, 64);
+		would_reserve(a, uses[i], PAGE, 1);
+		would_reserve(a, uses[i], 1 << 30, 64);
 	}
 	ck_assert_int_eq(held->state, GRANT_LIVE);
 	ck_assert_uint_eq(lf.looks, looks);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 4 * PAGE);
 	ck_assert_uint_eq(n_accounts(), 1);
-	ck_assert_uint_eq(a.refs, 1);
+	ck_assert_uint_eq(a->refs, 1);
 }
 END_TEST
 
@@ -331,14 +342,14 @@ END_TEST
 
 START_TEST(full_total_is_relieved)
 {
-	struct peer a = other_peer(1, 1001, NULL);
+	struct peer *a = other_peer(1, 1001, NULL);
 	struct grant *gone, *grant;
 
 	lf.settings.per_user = POLICY_UNLIMITED;
 	gone = grant_counted(self, "other", 64 << 20);
-	ck_assert_int_eq(reserve(&a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_int_eq(reserve(a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	hold(gone, 0);
-	ck_assert_int_eq(reserve(&a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
 	ck_assert_int_eq(gone->state, GRANT_RELEASED);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
 }
