@@ -13,6 +13,7 @@ void grant_free(struct ledger *ledger, struct grant *grant)
 	accounts_put(ledger->accounts, grant->rule, now);
 	accounts_put(ledger->accounts, grant->user, now);
 	holder_remove(grant->holder, grant);
+	peer_unref(grant->peer);
 	close_fd(&grant->fd);
 	free(grant->heap);
 	free(grant->rule_name);
@@ -32,7 +33,7 @@ static int record(struct ledger *ledger, struct grant *grant, enum audit_kind ki
 	struct audit_buffer buffer = { .grant = grant->id, .inode = grant->inode };
 	struct audit_event event = {
 		.kind = kind,
-		.peer = &grant->holder->peer->identity,
+		.peer = &grant->peer->identity,
 		.use = grant->use,
 		.heap = grant->heap,
 		.exposure = grant->exposure,

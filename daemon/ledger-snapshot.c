@@ -6,8 +6,7 @@
 #include "util.h"
 
 struct snapshot {
-	struct grant grant;   /* first: what others see */
-	struct holder holder; /* only its peer */
+	struct grant grant; /* first: what others see */
 	char strings[];
 };
 
@@ -24,8 +23,8 @@ struct grant *grant_snapshot(const struct grant *grant)
 	snapshot->grant.rule_name = memcpy(snapshot->strings + heap, grant->rule_name, rule_name);
 	snapshot->grant.next = snapshot->grant.prev = snapshot->grant.peer_next = NULL;
 	snapshot->grant.rule = snapshot->grant.user = NULL;
-	snapshot->holder = (struct holder){ .peer = peer_ref(grant->holder->peer) };
-	snapshot->grant.holder = &snapshot->holder;
+	snapshot->grant.holder = NULL;
+	peer_ref(snapshot->grant.peer);
 	return &snapshot->grant;
 }
 
@@ -35,7 +34,7 @@ struct grant *grant_snapshot_free(struct grant *grant)
 
 	if (!snapshot)
 		return NULL;
-	peer_unref(snapshot->holder.peer);
+	peer_unref(grant->peer);
 	free(snapshot);
 	return NULL;
 }

@@ -25,7 +25,7 @@ const char *grant_state_name(enum grant_state state)
 
 const struct identity *grant_identity(const struct grant *grant)
 {
-	return &grant->holder->peer->identity;
+	return &grant->peer->identity;
 }
 
 uint64_t ledger_now(clockid_t clock)
@@ -38,7 +38,19 @@ uint64_t ledger_now(clockid_t clock)
 
 /* --- reserve, commit, cancel --- */
 
-static struct grant *grant_new(struct ledger *ledger, struct holder *holder,
+/* A process may have become another user or another program since its first grant. Where it has
+ * not, its grants share one description, and so the fds of one. */
+static struct peer *described(struct peer *known, struct peer *peer)
+{
+	bool same = known->identity.uid == peer->identity.uid &&
+		    known->identity.gid == peer->identity.gid &&
+		    known->identity.strong == peer->identity.strong &&
+		    known->exe_dev == peer->exe_dev && known->exe_ino == peer->exe_ino;
+
+	return peer_ref(same ? known : peer);
+}
+
+static struct grant *grant_new(struct ledger *ledger, struct holder *holder, struct peer *peer,
 	const struct request *request, const struct decision *decision, uint64_t size)
 {
 	struct grant *grant = calloc(1, sizeof(*grant));
@@ -61,6 +73,7 @@ static struct grant *grant_new(struct ledger *ledger, struct holder *holder,
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
 	grant->id = ++ledger->last_id;
+	grant->peer = described(holder->peer, peer);
 	grant->holder = holder;
 	grant->peer_next = holder->grants;
 	holder->grants = grant;
@@ -76,7 +89,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		struct grant *grant = NULL;
 
 		if (holder_get(ledger, peer, &holder) >= 0)
-			grant = grant_new(ledger, holder, request, decision, size);
+			grant = grant_new(ledger, holder, peer, request, decision, size);
 		if (!grant) {
 			if (holder)
 				holder_put(holder);

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers and circumstances that mean harm, and operators who err."""
-from harness import Daemon, main, same
+from broker import Broker
+from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
+from peers import Peer, become, wait_end
+from wire import Socket
+
+PAGE = 4096
 
 
 def test_socket_path_of_a_file():
@@ -12,6 +17,29 @@ def test_socket_path_of_a_file():
         assert 'remove the file' in daemon.stderr(), daemon.stderr()
         same('kept', daemon.socket.read_text(), 'precious')
         daemon.socket.unlink()
+
+
+def becomes_another(channel, path, address):
+    first = Socket(path)
+    first.request('scratch', PAGE).close()
+    become(OTHER)
+    second = Socket(path)
+    mine = second.request('scratch', 2 * PAGE).close().grants[0]
+    channel.send([mine, [grant['grant'] for grant in Broker(address).grants()]])
+    wait_end(channel)
+
+
+def test_a_process_that_becomes_another_user():
+    """What it has asked for as another user is that user's, in the list and in the trail."""
+    need_root('other users')
+    with Daemon() as daemon:
+        with Peer(becomes_another, str(daemon.socket), daemon.address) as peer:
+            mine, listed = peer.receive()
+            same('listed', listed, [mine])
+        daemon.wait_totals(0, 0)
+        users = {r['peer']['uid'] for r in daemon.wait_records('release', 2)
+                 if r['buffers'][0]['grant'] == mine}
+        same('released by', users, {OTHER})
 
 
 if __name__ == '__main__':
