@@ -103,7 +103,6 @@ static const int calls[] = {
 	SCMP_SYS(getrandom),
 	SCMP_SYS(uname),
 	SCMP_SYS(sysinfo),
-	SCMP_SYS(prlimit64),
 	SCMP_SYS(getrlimit),
 	SCMP_SYS(setpriority),
 	SCMP_SYS(sched_getaffinity),
@@ -121,7 +120,6 @@ static const int calls[] = {
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(rseq),
 	SCMP_SYS(set_robust_list),
-	SCMP_SYS(tgkill),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 };
@@ -147,6 +145,13 @@ static int allow(scmp_filter_ctx filter)
 	if (r >= 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 			SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
+	/* Limits and signals are our own business only (abort() is a signal). */
+	if (r >= 0)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
+	if (r >= 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	if (r >= 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -170,6 +175,9 @@ int sandbox_enter(void)
 	if (!filter)
 		return -ENOMEM;
 	r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* Of the process, as everything else: by default only the thread would end. */
+	if (r >= 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r >= 0)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r >= 0)
