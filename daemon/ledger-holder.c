@@ -79,13 +79,24 @@ void holder_put(struct holder *holder)
 	free(holder);
 }
 
+void holder_add(struct holder *holder, struct grant *grant)
+{
+	grant->holder = holder;
+	grant->peer_prev = NULL;
+	grant->peer_next = holder->grants;
+	if (grant->peer_next)
+		grant->peer_next->peer_prev = grant;
+	holder->grants = grant;
+}
+
 void holder_remove(struct holder *holder, struct grant *grant)
 {
-	struct grant **at = &holder->grants;
-
-	while (*at != grant)
-		at = &(*at)->peer_next;
-	*at = grant->peer_next;
+	if (grant->peer_prev)
+		grant->peer_prev->peer_next = grant->peer_next;
+	else
+		holder->grants = grant->peer_next;
+	if (grant->peer_next)
+		grant->peer_next->peer_prev = grant->peer_prev;
 	holder_put(holder);
 }
 

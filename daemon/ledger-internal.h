@@ -30,6 +30,7 @@ struct ledger {
 	struct grant_list grants;     /* reserved, live and orphaned, longest not looked at first */
 	struct grant_list unrecorded; /* released, their record still to be written */
 	void *holders;		      /* of tsearch(3), by process */
+	void *by_id;		      /* likewise, of grants */
 	sd_event_source *timer;	      /* on while there are grants */
 	struct ledger_observer observer;
 	uint64_t last_id;
@@ -37,6 +38,9 @@ struct ledger {
 
 /* Microseconds of a clock. */
 uint64_t ledger_now(clockid_t clock);
+
+/* By number, for tsearch(3). */
+int grant_compare(const void *a, const void *b);
 
 /* Lists. */
 void grant_list_append(struct grant_list *list, struct grant *grant);
@@ -48,7 +52,8 @@ struct holder *holder_find(const struct ledger *ledger, const struct peer *peer)
 int holder_get(struct ledger *ledger, struct peer *peer, struct holder **ret_holder);
 /* Frees it if it has no grants. */
 void holder_put(struct holder *holder);
-/* Takes a grant from its holder, which may go. */
+/* Gives a grant to its holder, and takes it away again; the holder may go then. */
+void holder_add(struct holder *holder, struct grant *grant);
 void holder_remove(struct holder *holder, struct grant *grant);
 /* Looks at each of its grants; gone says that the process is. */
 void holder_check(struct holder *holder, bool gone, const char *reason);

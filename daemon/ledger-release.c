@@ -3,8 +3,17 @@
  * The end of a grant: is it still held, and the records of its orphaning and release. It must never
  * uncharge a buffer that somebody may still hold.
  */
+#include <search.h>
+
 #include "ledger-internal.h"
 #include "util.h"
+
+int grant_compare(const void *a, const void *b)
+{
+	uint64_t x = ((const struct grant *)a)->id, y = ((const struct grant *)b)->id;
+
+	return (x > y) - (x < y);
+}
 
 void grant_free(struct ledger *ledger, struct grant *grant)
 {
@@ -12,6 +21,7 @@ void grant_free(struct ledger *ledger, struct grant *grant)
 
 	accounts_put(ledger->accounts, grant->rule, now);
 	accounts_put(ledger->accounts, grant->user, now);
+	tdelete(grant, &ledger->by_id, grant_compare);
 	holder_remove(grant->holder, grant);
 	peer_unref(grant->peer);
 	close_fd(&grant->fd);

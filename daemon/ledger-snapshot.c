@@ -21,7 +21,8 @@ struct grant *grant_snapshot(const struct grant *grant)
 	snapshot->grant.fd = -1;
 	snapshot->grant.heap = memcpy(snapshot->strings, grant->heap, heap);
 	snapshot->grant.rule_name = memcpy(snapshot->strings + heap, grant->rule_name, rule_name);
-	snapshot->grant.next = snapshot->grant.prev = snapshot->grant.peer_next = NULL;
+	snapshot->grant.next = snapshot->grant.prev = NULL;
+	snapshot->grant.peer_next = snapshot->grant.peer_prev = NULL;
 	snapshot->grant.rule = snapshot->grant.user = NULL;
 	snapshot->grant.holder = NULL;
 	peer_ref(snapshot->grant.peer);

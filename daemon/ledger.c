@@ -5,6 +5,7 @@
 #include "ledger.h"
 
 #include <assert.h>
+#include <search.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -59,7 +60,8 @@ static struct grant *grant_new(struct ledger *ledger, struct holder *holder, str
 		return NULL;
 	grant->heap = strdup(decision->heap);
 	grant->rule_name = strdup(decision->rule->name);
-	if (!grant->heap || !grant->rule_name) {
+	grant->id = ledger->last_id + 1;
+	if (!grant->heap || !grant->rule_name || !tsearch(grant, &ledger->by_id, grant_compare)) {
 		free(grant->heap);
 		free(grant->rule_name);
 		free(grant);
@@ -72,11 +74,9 @@ static struct grant *grant_new(struct ledger *ledger, struct holder *holder, str
 	grant->read_only = request->read_only;
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
-	grant->id = ++ledger->last_id;
+	ledger->last_id = grant->id;
 	grant->peer = described(holder->peer, peer);
-	grant->holder = holder;
-	grant->peer_next = holder->grants;
-	holder->grants = grant;
+	holder_add(holder, grant);
 	return grant;
 }
 
@@ -211,11 +211,11 @@ void ledger_cancel(struct ledger *ledger, struct grant *grant)
 int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id)
 {
 	struct holder *holder = holder_find(ledger, peer);
-	struct grant *grant = holder ? holder->grants : NULL;
+	struct grant wanted = { .id = id };
+	struct grant *const *found = tfind(&wanted, &ledger->by_id, grant_compare);
+	struct grant *grant = found ? *found : NULL;
 
-	while (grant && grant->id != id)
-		grant = grant->peer_next;
-	if (!grant || grant->state != GRANT_LIVE)
+	if (!grant || grant->holder != holder || grant->state != GRANT_LIVE)
 		return -ENOENT;
 	/* The peer's word is enough where nothing can be counted. */
 	if (grant_check(ledger, grant, grant->fd < 0, "released by the peer"))

@@ -31,10 +31,10 @@ struct holder;
 
 /* One buffer in one peer's hands. Read-only outside the ledger. */
 struct grant {
-	struct grant *next, *prev; /* in the ledger's list, oldest check first */
-	struct grant *peer_next;   /* of the same holder */
-	struct holder *holder;	   /* the process and its grants */
-	struct peer *peer;	   /* the process as it was when it asked */
+	struct grant *next, *prev;	     /* in the ledger's list, oldest check first */
+	struct grant *peer_next, *peer_prev; /* of the same holder */
+	struct holder *holder;		     /* the process and its grants */
+	struct peer *peer;		     /* the process as it was when it asked */
 	struct account *rule, *user;
 	uint64_t id; /* never used twice in one audit trail */
 	uint64_t size;

