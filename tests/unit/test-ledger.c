@@ -325,6 +325,29 @@ START_TEST(two_connections_share_a_holder)
 }
 END_TEST
 
+/* A process that has become another user since its first grant: each grant says who asked for it.
+ */
+START_TEST(grants_say_who_asked)
+{
+	struct peer *later = fixture_self();
+	struct grant *a = grant_uncounted(self, "u", PAGE), *b;
+	char *line;
+
+	later->identity.uid = 4242;
+	b = grant_uncounted(later, "u", PAGE);
+	peer_unref(later);
+	ck_assert_ptr_eq(a->holder, b->holder);
+	ck_assert_uint_eq(grant_identity(a)->uid, geteuid());
+	ck_assert_uint_eq(grant_identity(b)->uid, 4242);
+	ck_assert_int_eq(ledger_release(lf.ledger, self, a->id), 0);
+	ck_assert_int_eq(ledger_release(lf.ledger, self, b->id), 0);
+	fixture_audit_wait();
+	line = fixture_trail_last("\"event\":\"release\"");
+	ck_assert_msg(strstr(line, "4242"), "%s", line);
+	free(line);
+}
+END_TEST
+
 static unsigned int n_unrecorded(void)
 {
 	unsigned int n = 0;
@@ -401,6 +424,7 @@ int main(void)
 	tcase_add_test(tcase, hang_up_of_a_dead_peer);
 	tcase_add_test(tcase, release_by_another_process);
 	tcase_add_test(tcase, two_connections_share_a_holder);
+	tcase_add_test(tcase, grants_say_who_asked);
 	tcase_add_test(tcase, release_is_recorded_in_the_end);
 	tcase_add_test(tcase, free_lets_go_of_all);
 	tcase_add_test(tcase, names);
