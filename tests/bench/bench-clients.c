@@ -29,22 +29,20 @@ struct load {
 		_Atomic uint64_t grants; /* on its own cache line */
 		char rest[56];
 	} clients[CLIENTS];
-	/* only for the children, set before they start */
 	const char *sockets[3];
-	unsigned int n_started;
 };
 
 /* A client: as fast as it can, one grant after the other, each released before the next. */
 static void client(void *userdata)
 {
 	struct load *load = userdata;
-	unsigned int number = load->n_started;
+	unsigned int number;
 	struct holder *holders = calloc(3, sizeof(*holders));
 
 	if (!holders || holder_init(&holders[WRITTEN], load->sockets[WRITTEN], BENCH_SIZE, 1) < 0 ||
 		holder_init(&holders[SYNCED], load->sockets[SYNCED], BENCH_SIZE, 1) < 0)
 		_exit(EXIT_FAILURE);
-	load->n_ready++;
+	number = load->n_ready++;
 	for (;;) {
 		unsigned int phase = load->phase;
 
@@ -119,10 +117,10 @@ static void measure(const struct setting *setting, struct load *load)
 
 static int start_clients(struct load *load, pid_t pids[CLIENTS])
 {
-	for (; load->n_started < CLIENTS; load->n_started++) {
-		pids[load->n_started] = child_start(client, load);
-		if (pids[load->n_started] < 0)
-			return pids[load->n_started];
+	for (unsigned int i = 0; i < CLIENTS; i++) {
+		pids[i] = child_start(client, load);
+		if (pids[i] < 0)
+			return pids[i];
 	}
 	for (int left = 10000; left > 0; left--) {
 		if (load->n_ready == CLIENTS)
