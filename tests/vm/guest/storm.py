@@ -55,17 +55,18 @@ def child(rng, tell):
         else:
             os.set_inheritable(fd, True)
     if rng.random() < 0.3:
-        os.write(tell, b".")
+        os.write(tell, b"..")
         for fd in kept:
             os.set_inheritable(fd, True)
         os.execvp("sleep", ["sleep", "1000"])
-    os.write(tell, b".")
+    os.write(tell, b"..")
     while True:
         signal.pause()
 
 
 def start(rng):
-    """A child in a process group of its own, and the pipe by which it says that it is ready."""
+    """A child in a process group of its own, and the pipe by which it says twice that it is
+    ready."""
     ready, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
