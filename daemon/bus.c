@@ -30,7 +30,8 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 	if (failure)
 		log_error("bus: name %s: %s; serving the socket only", BUS_NAME, failure->message);
 	else if (sd_bus_message_read(message, "u", &result) < 0 || result != 1)
-		log_error("bus: name %s has another owner; serving the socket only", BUS_NAME);
+		log_error("bus: name %s has another owner; serving the socket only until it goes",
+			BUS_NAME);
 	else if (!bus->on_ready)
 		log_info("bus: served again");
 	tell_ready(bus);
@@ -117,7 +118,7 @@ static int connect_bus(struct bus *bus)
 			bus->connection, &bus->object, BUS_PATH, BUS_INTERFACE, bus_vtable, bus);
 	if (r >= 0)
 		r = sd_bus_request_name_async(
-			bus->connection, &bus->name, BUS_NAME, 0, on_name, bus);
+			bus->connection, &bus->name, BUS_NAME, SD_BUS_NAME_QUEUE, on_name, bus);
 	return r < 0 ? r : arm_retry(bus, ANSWER_USEC);
 }
 
