@@ -153,6 +153,30 @@ def test_a_number_without_a_name():
             same('root', root.ask('scratch'), ['no-rule'] * 2)
 
 
+def test_daemon_without_privilege():
+    """Run as an ordinary user it cannot look into the processes of others: rules that need that
+    do not match, the rest holds."""
+    need_root('other users')
+    content = policy(
+        rule('user', match={'user': OTHER}, use='user'),
+        rule('exe', match={'exe': PYTHON}, use='exe'),
+        rule('host', match={'container': False}, use='host'),
+        rule('any', use='any'), uses=uses('user', 'exe', 'host', 'any'))
+    with Daemon(content, user=USER) as daemon:
+        with asking(daemon, OTHER) as other, asking(daemon) as root:
+            for use, wanted in (('user', 'granted'), ('exe', 'no-rule'), ('host', 'no-rule'),
+                                ('any', 'granted')):
+                same(use, other.ask(use), [wanted] * 2)
+            same('root', root.ask('any'), ['granted'] * 2)
+            same('root', root.ask('user'), ['no-rule'] * 2)
+        daemon.wait_totals(0, 0)
+    with Daemon(user=USER) as daemon, lend(daemon, 'socket', 'setuid') as peer:
+        with Closing(adopt('socket', peer.receive_fd())) as client:
+            same('before', client.request('scratch', PAGE).close().verdict, 'granted')
+            peer.ask()
+            same('after', client.request('scratch', PAGE).verdict, 'identity-changed')
+
+
 def test_rules_by_exe_and_transport():
     content = policy(
         rule('exe', match={'exe': PYTHON}, use='exe'),

@@ -97,15 +97,7 @@ def test_bus_that_comes_back():
         (daemon.folder / 'bus').unlink(missing_ok=True)
         daemon.bus.start()
 
-        def asked():
-            try:
-                with Closing(Broker(daemon.address)) as bus:
-                    answer = bus.request('scratch', PAGE).close()
-                    return answer.verdict == 'granted'
-            except BusError:
-                return False
-
-        wait_until(asked, 'the bus served again')
+        wait_until(lambda: bus_served(daemon), 'the bus served again')
 
 
 def test_bus_that_hangs_up():
@@ -150,6 +142,16 @@ def test_name_taken():
             daemon.start()
             assert 'has another owner' in daemon.stderr(), daemon.stderr()
             served(daemon)
+        # The other one gone, the name is ours.
+        wait_until(lambda: bus_served(daemon), 'the name')
+
+
+def bus_served(daemon):
+    try:
+        with Closing(Broker(daemon.address)) as bus:
+            return bus.request('scratch', PAGE).close().verdict == 'granted'
+    except BusError:
+        return False
 
 
 def test_watchdog():
@@ -179,6 +181,18 @@ def test_twice():
         third.socket = daemon.socket
         refused_start(['cannot listen'], third)
         served(daemon)
+
+
+def test_with_the_journal():
+    """Whether there is one or not."""
+    with Daemon(start=False) as daemon:
+        daemon.command = lambda made=daemon.command: [w for w in made() if w != '--no-journal']
+        daemon.start()
+        for client in daemon.doors():
+            same('granted', client.request('scratch', PAGE).close().verdict, 'granted')
+            same('refused', client.request('nosuch', PAGE).verdict, 'unknown-use')
+        # The connection to the journal stays open.
+        daemon.fds_idle += 1
 
 
 def test_no_audit_folder():
