@@ -68,11 +68,40 @@ int holder_get(struct ledger *ledger, struct peer *peer, struct holder **ret_hol
 	return 0;
 }
 
+static void queue_look(struct holder *holder)
+{
+	struct ledger *ledger = holder->ledger;
+
+	holder->look_queued = true;
+	holder->look_next = NULL;
+	if (ledger->looks_last)
+		ledger->looks_last->look_next = holder;
+	else
+		ledger->looks = holder;
+	ledger->looks_last = holder;
+	ledger_go_on(ledger);
+}
+
+static void forget_look(struct holder *holder)
+{
+	struct holder **at = &holder->ledger->looks, *last = NULL;
+
+	if (!holder->look_queued)
+		return;
+	for (; *at != holder; at = &(*at)->look_next)
+		last = *at;
+	*at = holder->look_next;
+	if (holder->ledger->looks_last == holder)
+		holder->ledger->looks_last = last;
+	holder->look_queued = false;
+}
+
 /* Frees a holder that has no grants any more. */
 void holder_put(struct holder *holder)
 {
 	if (holder->grants)
 		return;
+	forget_look(holder);
 	tdelete(holder, &holder->ledger->holders, compare_holders);
 	sd_event_source_disable_unref(holder->exit);
 	peer_unref(holder->peer);
@@ -91,6 +120,8 @@ void holder_add(struct holder *holder, struct grant *grant)
 
 void holder_remove(struct holder *holder, struct grant *grant)
 {
+	if (holder->look_at == grant)
+		holder->look_at = grant->peer_next;
 	if (grant->peer_prev)
 		grant->peer_prev->peer_next = grant->peer_next;
 	else
@@ -100,18 +131,53 @@ void holder_remove(struct holder *holder, struct grant *grant)
 	holder_put(holder);
 }
 
-void holder_check(struct holder *holder, bool gone, const char *reason)
+/* Some of the grants that are left. Neither a release nor its record frees a grant before the event
+ * loop goes round, so the list and the holder stay meanwhile. */
+static void look(struct holder *holder)
 {
 	struct ledger *ledger = holder->ledger;
-	struct grant *grant, *next;
 
-	/* Neither a release nor its record frees a grant before the event loop goes round, so the
-	 * list and the holder stay while we walk. */
-	for (grant = holder->grants; grant; grant = next) {
-		next = grant->peer_next;
+	for (int i = 0; i < LOOK_GRANTS && holder->look_at && ledger_may_record(ledger); i++) {
+		struct grant *grant = holder->look_at;
+
+		holder->look_at = grant->peer_next;
 		if (grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)
-			grant_check(ledger, grant, gone, reason);
+			grant_check(ledger, grant, holder->gone, holder->look_reason);
 	}
+}
+
+void holder_look_on(struct ledger *ledger)
+{
+	struct holder *holder = ledger->looks;
+	uint64_t now;
+
+	if (!holder || !ledger_may_record(ledger))
+		return;
+	forget_look(holder);
+	look(holder);
+	if (holder->look_at) {
+		queue_look(holder);
+		return;
+	}
+	/* One who hangs up over and over gets half of the daemon's time at most for it. */
+	now = ledger_now(CLOCK_MONOTONIC);
+	holder->look_pause_usec = now + (now - holder->look_since_usec);
+}
+
+void holder_check(struct holder *holder, bool gone, const char *reason)
+{
+	uint64_t now = ledger_now(CLOCK_MONOTONIC);
+
+	/* What is missed here the timer sees. */
+	if (!gone && (holder->look_at || now < holder->look_pause_usec))
+		return;
+	holder->gone = holder->gone || gone;
+	holder->look_at = holder->grants;
+	holder->look_reason = reason;
+	holder->look_since_usec = now;
+	look(holder);
+	if (holder->look_at && !holder->look_queued)
+		queue_look(holder);
 }
 
 static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)

@@ -20,7 +20,19 @@ struct holder {
 	struct grant *grants;
 	sd_event_source *exit; /* its pidfd; NULL before the first commit */
 	bool gone;
+	/* A look at all of its grants that is under way: */
+	struct grant *look_at;	  /* where it goes on; NULL when there is none */
+	const char *look_reason;  /* static */
+	uint64_t look_since_usec; /* when it began */
+	uint64_t look_pause_usec; /* no other one before, unless the process ends */
+	struct holder *look_next; /* in the ledger's queue */
+	bool look_queued;
 };
+
+/* Grants looked at in one turn of the event loop for one process: half a millisecond or so. */
+#define LOOK_GRANTS 32
+/* Records of the ledger's under way at a time: the trail's queue is for others, too. */
+#define RECORDS_MAX 512
 
 struct ledger {
 	sd_event *loop;
@@ -32,6 +44,9 @@ struct ledger {
 	void *holders;		      /* of tsearch(3), by process */
 	void *by_id;		      /* likewise, of grants */
 	sd_event_source *timer;	      /* on while there are grants */
+	sd_event_source *turn;	      /* on while there is something to go on with */
+	struct holder *looks, *looks_last; /* holders whose look is under way */
+	unsigned int n_records;		   /* with the trail */
 	struct ledger_observer observer;
 	uint64_t last_id;
 };
@@ -55,8 +70,11 @@ void holder_put(struct holder *holder);
 /* Gives a grant to its holder, and takes it away again; the holder may go then. */
 void holder_add(struct holder *holder, struct grant *grant);
 void holder_remove(struct holder *holder, struct grant *grant);
-/* Looks at each of its grants; gone says that the process is. */
+/* Looks at each of its grants, at the first LOOK_GRANTS of them now; gone says that the process is.
+ * reason must be static. */
 void holder_check(struct holder *holder, bool gone, const char *reason);
+/* Goes on with one of the looks that are under way. */
+void holder_look_on(struct ledger *ledger);
 /* Has its grants looked at when the process ends. 0 or a negative errno. */
 int holder_watch(struct holder *holder);
 /* Whether the process has ended, as far as is known. */
@@ -68,8 +86,12 @@ void grant_uncharge(struct ledger *ledger, struct grant *grant);
 /* Looks whether somebody but us still holds the buffer, and releases it if not; true when it did.
  * What cannot be counted stays charged as long as its peer lives. reason must be static. */
 bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason);
-/* Records the release of a grant and frees it then, or keeps it for another try. */
-void grant_record_release(struct ledger *ledger, struct grant *grant);
+/* Records the releases that could not be so far, as many as may be under way. */
+void grant_record_rest(struct ledger *ledger);
+/* Whether more records may be under way. What has to wait comes with a later turn or the timer. */
+bool ledger_may_record(const struct ledger *ledger);
+/* Has what waits for its turn go on. */
+void ledger_go_on(struct ledger *ledger);
 
 /* ledger-sweep.c: looks at some grants of an account that is full. */
 void sweep_relieve(struct ledger *ledger, struct account *full, struct account *user);

@@ -53,8 +53,23 @@ static int record(struct ledger *ledger, struct grant *grant, enum audit_kind ki
 		.rule = grant->rule_name,
 		.reason = reason,
 	};
+	int r;
 
-	return audit_append(ledger->audit, &event, done, grant);
+	r = audit_append(ledger->audit, &event, done, grant);
+	if (r >= 0)
+		ledger->n_records++;
+	return r;
+}
+
+bool ledger_may_record(const struct ledger *ledger)
+{
+	return ledger->n_records < RECORDS_MAX;
+}
+
+void ledger_go_on(struct ledger *ledger)
+{
+	if ((ledger->looks || ledger->unrecorded.first) && ledger_may_record(ledger))
+		sd_event_source_set_enabled(ledger->turn, SD_EVENT_ONESHOT);
 }
 
 /* The timer may have stopped while the record was under way. */
@@ -69,18 +84,43 @@ static void on_release_recorded(void *userdata, int result)
 	struct grant *grant = userdata;
 	struct ledger *ledger = grant->holder->ledger;
 
-	if (result < 0)
+	ledger->n_records--;
+	if (result < 0) {
 		record_later(ledger, grant);
-	else
-		grant_free(ledger, grant);
+		return;
+	}
+	grant_free(ledger, grant);
+	ledger_go_on(ledger);
 }
 
-void grant_record_release(struct ledger *ledger, struct grant *grant)
+static void on_orphan_recorded(void *userdata, int result)
+{
+	struct grant *grant = userdata;
+	struct ledger *ledger = grant->holder->ledger;
+
+	ledger->n_records--;
+	if (result >= 0)
+		ledger_go_on(ledger);
+}
+
+/* Records a release and frees the grant then, or keeps it for another try. */
+static void record_release(struct ledger *ledger, struct grant *grant)
 {
 	int r = record(ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
 
 	if (r < 0)
 		record_later(ledger, grant);
+}
+
+void grant_record_rest(struct ledger *ledger)
+{
+	struct grant *last = ledger->unrecorded.last, *grant = NULL;
+
+	while (grant != last && ledger_may_record(ledger)) {
+		grant = ledger->unrecorded.first;
+		grant_list_remove(&ledger->unrecorded, grant);
+		record_release(ledger, grant);
+	}
 }
 
 static void release(struct ledger *ledger, struct grant *grant, const char *reason)
@@ -92,7 +132,7 @@ static void release(struct ledger *ledger, struct grant *grant, const char *reas
 	grant->release_reason = reason;
 	if (ledger->observer.released)
 		ledger->observer.released(ledger->observer.userdata, grant, reason);
-	grant_record_release(ledger, grant);
+	record_release(ledger, grant);
 }
 
 static void orphan(struct ledger *ledger, struct grant *grant)
@@ -100,14 +140,15 @@ static void orphan(struct ledger *ledger, struct grant *grant)
 	grant->state = GRANT_ORPHANED;
 	/* The release will be recorded for certain, and says as much: nothing waits for this one.
 	 */
-	record(ledger, grant, AUDIT_ORPHAN, "the peer is gone, the buffer is still held", NULL);
+	record(ledger, grant, AUDIT_ORPHAN, "the peer is gone, the buffer is still held",
+		on_orphan_recorded);
 }
 
 /* Looks whether somebody but us still holds the buffer, and lets go of it if not. True when it is
  * released. What cannot be counted stays charged as long as its peer lives. */
 bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason)
 {
-	bool held = grant->fd >= 0 ? heap_holders(grant->fd) != 0 : !peer_gone;
+	bool held = grant->fd >= 0 ? heap_holders(grant->fd) != 0 : !peer_gone && !grant->returned;
 
 	if (!held) {
 		release(ledger, grant, reason);

@@ -20,7 +20,7 @@ static void sweep_some(struct ledger *ledger, unsigned int scan, unsigned int li
 {
 	struct grant *end = ledger->grants.last;
 
-	while (ledger->grants.first && scan-- > 0 && limit > 0) {
+	while (ledger->grants.first && scan-- > 0 && limit > 0 && ledger_may_record(ledger)) {
 		struct grant *grant = ledger->grants.first;
 		bool last = grant == end, gone = false;
 
@@ -66,18 +66,12 @@ void sweep_start(struct ledger *ledger)
 int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ledger *ledger = userdata;
-	struct grant_list unrecorded = ledger->unrecorded;
 
 	(void)source;
 	(void)usec;
-	ledger->unrecorded = (struct grant_list){ 0 };
-	while (unrecorded.first) {
-		struct grant *grant = unrecorded.first;
-
-		grant_list_remove(&unrecorded, grant);
-		grant_record_release(ledger, grant);
-	}
+	grant_record_rest(ledger);
 	sweep_some(ledger, SWEEP_GRANTS, SWEEP_GRANTS, NULL, "no longer held");
+	ledger_go_on(ledger);
 	if (ledger->grants.first || ledger->unrecorded.first)
 		sweep_start(ledger);
 	return 0;

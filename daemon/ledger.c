@@ -12,6 +12,10 @@
 #include "ledger-internal.h"
 #include "util.h"
 
+/* How often one request may look for releases: enough for one who returned a few buffers and asks
+ * for as much again, and a few milliseconds. */
+#define RELIEF_ROUNDS 32
+
 static const char *const states[] = {
 	[GRANT_RESERVED] = "reserved",
 	[GRANT_LIVE] = "live",
@@ -130,7 +134,7 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 			.count = request->count };
 		verdict = quota_check(&quota, now, &full, reason);
 		/* The timer comes too late for one who gives back and asks again at once. */
-		while (full && verdict != VERDICT_GRANTED) {
+		for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
 			uint64_t before = full->buffers;
 
 			sweep_relieve(ledger, full, user);
@@ -218,9 +222,10 @@ int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id)
 	if (!grant || grant->holder != holder || grant->state != GRANT_LIVE)
 		return -ENOENT;
 	/* The peer's word is enough where nothing can be counted. */
-	if (grant_check(ledger, grant, grant->fd < 0, "released by the peer"))
-		return 0;
-	return 1;
+	grant->returned = true;
+	if (!ledger_may_record(ledger))
+		return 1;
+	return grant_check(ledger, grant, false, "released by the peer") ? 0 : 1;
 }
 
 void ledger_check_peer(struct ledger *ledger, const struct peer *peer)
@@ -232,6 +237,18 @@ void ledger_check_peer(struct ledger *ledger, const struct peer *peer)
 }
 
 /* --- the ledger --- */
+
+static int on_turn(sd_event_source *source, void *userdata)
+{
+	struct ledger *ledger = userdata;
+
+	(void)source;
+	grant_record_rest(ledger);
+	holder_look_on(ledger);
+	if (ledger->looks)
+		ledger_go_on(ledger);
+	return 0;
+}
 
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 {
@@ -252,6 +269,10 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 			SWEEP_USEC / 4, sweep_on_timer, ledger);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(ledger->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_defer(loop, &ledger->turn, on_turn, ledger);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(ledger->turn, SD_EVENT_OFF);
 	if (r < 0) {
 		ledger_free(ledger);
 		return r;
@@ -278,6 +299,7 @@ struct ledger *ledger_free(struct ledger *ledger)
 	free_list(ledger, &ledger->unrecorded);
 	accounts_free(ledger->accounts);
 	sd_event_source_disable_unref(ledger->timer);
+	sd_event_source_disable_unref(ledger->turn);
 	free(ledger);
 	return NULL;
 }

@@ -45,6 +45,7 @@ struct grant {
 	enum exposure exposure;
 	enum transport transport;
 	bool read_only;
+	bool returned;		    /* the peer says that it needs it no more */
 	const char *release_reason; /* static */
 	char *heap;
 	char *rule_name;
@@ -101,10 +102,12 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd);
 void ledger_cancel(struct ledger *ledger, struct grant *grant);
 
 /* The peer's own live grant of that number: the peer says that it needs it no more. Returns 1 when
- * somebody still holds the buffer, 0 when it is released, -ENOENT when there is no such grant. */
+ * somebody still holds the buffer, or so many releases are being recorded that this one comes
+ * later; 0 when it is released, -ENOENT when there is no such grant. */
 int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id);
 
-/* Looks at the grants of a peer again (its connection hung up). */
+/* Looks at the grants of a peer again (its connection hung up): some of many at once, the others in
+ * later turns of the event loop. */
 void ledger_check_peer(struct ledger *ledger, const struct peer *peer);
 
 /* Bytes and number of all grants, reserved ones included. */

@@ -42,5 +42,34 @@ def test_a_process_that_becomes_another_user():
         same('released by', users, {OTHER})
 
 
+def takes_many(channel, path, number):
+    client = Socket(path)
+    for _ in range(number // 64):
+        client.request('scratch', PAGE, count=64).close()
+    channel.send('taken')
+    wait_end(channel)
+
+
+def test_end_of_a_process_with_many_grants():
+    """More than records may wait: they are released one after another, and nobody else notices."""
+    with Daemon(policy(audit={'durability': 'synced'})) as daemon:
+        client = daemon.connect()
+        with Peer(takes_many, str(daemon.socket), 20032) as peer:
+            same('all', peer.receive(), 'taken')
+            peer.kill()
+
+        def all_gone():
+            answer = client.request('scratch', PAGE).close()
+            same('another', answer.verdict, 'granted')
+            client.release(answer.grants[0])
+            return bus.get('GrantCount') == 0
+
+        bus = daemon.connect_bus()
+        wait_until(all_gone, 'all released')
+        wait_until(lambda: sum(r['reason'] == 'the peer is gone'
+                               for r in daemon.records('release')) == 20032, 'each recorded')
+        same('no alarm', daemon.stderr(), '')
+
+
 if __name__ == '__main__':
     main(globals())
