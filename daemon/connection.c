@@ -16,6 +16,9 @@
  * count against our RLIMIT_NOFILE (unix(7), ETOOMANYREFS). */
 #define SEND_BUFFER 4608
 
+/* When to try again where no event says that it would work now. */
+#define RETRY_USEC 10000
+
 struct reply {
 	struct reply *next;
 	struct grant_op *op; /* NULL where nothing is to be committed */
@@ -33,7 +36,7 @@ struct connection {
 	unsigned int refs; /* one of the list while open, one a request under way */
 	unsigned int in_flight;
 	bool ending; /* after the replies that wait */
-	sd_event_source *io, *slow;
+	sd_event_source *io, *slow, *retry;
 	struct reply *first, *last;
 };
 
@@ -69,6 +72,7 @@ static void connection_close(struct connection *connection, int result)
 		return;
 	connection->io = sd_event_source_disable_unref(connection->io);
 	connection->slow = sd_event_source_disable_unref(connection->slow);
+	connection->retry = sd_event_source_disable_unref(connection->retry);
 	close_fd(&connection->fd);
 	reply = connection->first;
 	connection->first = connection->last = NULL;
@@ -116,7 +120,9 @@ static int update_events(struct connection *connection)
 {
 	uint32_t events = 0;
 
-	if (connection->first)
+	if (connection->retry)
+		events = 0;
+	else if (connection->first)
 		events |= EPOLLOUT;
 	else if (!connection->ending && !connection->connections->stopped &&
 		 connection->in_flight < WIRE_IN_FLIGHT_MAX)
@@ -132,6 +138,35 @@ static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+static void flush(struct connection *connection);
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct connection *connection = userdata;
+
+	(void)source;
+	(void)usec;
+	connection->retry = sd_event_source_disable_unref(connection->retry);
+	flush(connection);
+	return 0;
+}
+
+/* The reply at the head of the queue has to wait. */
+static void wait_to_send(struct connection *connection, int error)
+{
+	sd_event *loop = connection->connections->broker->loop;
+
+	if (!connection->slow)
+		sd_event_add_time_relative(loop, &connection->slow, CLOCK_MONOTONIC,
+			CONNECTION_SLOW_USEC, 0, on_slow, connection);
+	/* ETOOMANYREFS: fds of ours that other clients have not received yet. This client has room,
+	 * so its socket would say at once that it can be written to, again and again. */
+	if (error != -EAGAIN && !connection->retry)
+		sd_event_add_time_relative(loop, &connection->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
+			on_retry, connection);
+	update_events(connection);
+}
+
 /* Sends what waits, as far as the client has room. May close the connection. */
 static void flush(struct connection *connection)
 {
@@ -139,13 +174,8 @@ static void flush(struct connection *connection)
 		struct reply *reply = connection->first;
 		ssize_t n = send_packet(connection->fd, reply);
 
-		/* ETOOMANYREFS: fds of ours that other clients have not received yet. */
 		if (n == -EAGAIN || n == -ETOOMANYREFS || n == -ENOBUFS) {
-			if (!connection->slow)
-				sd_event_add_time_relative(connection->connections->broker->loop,
-					&connection->slow, CLOCK_MONOTONIC, CONNECTION_SLOW_USEC, 0,
-					on_slow, connection);
-			update_events(connection);
+			wait_to_send(connection, (int)n);
 			return;
 		}
 		if (n < 0) {
@@ -156,8 +186,8 @@ static void flush(struct connection *connection)
 		if (!connection->first)
 			connection->last = NULL;
 		reply_done(reply, 0);
+		connection->slow = sd_event_source_disable_unref(connection->slow);
 	}
-	connection->slow = sd_event_source_disable_unref(connection->slow);
 	if (connection->ending)
 		connection_close(connection, 0);
 	else if (update_events(connection) < 0)
