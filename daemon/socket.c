@@ -26,7 +26,7 @@ static void admit(struct socket_server *server, int *fd)
 {
 	struct broker *broker = server->connections.broker;
 	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
-	struct peer *peer;
+	struct peer *peer, bare = { 0 };
 	char reason[128];
 	struct ucred ucred;
 	socklen_t size = sizeof(ucred);
@@ -35,10 +35,8 @@ static void admit(struct socket_server *server, int *fd)
 	/* The cheap question first: a flood of connections must not cost a look at /proc each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
+	bare.identity = (struct identity){ .pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid };
 	if (connections_of(&server->connections, ucred.uid) >= limit) {
-		struct identity identity = { .pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid };
-		struct peer bare = { .identity = identity };
-
 		snprintf(reason, sizeof(reason),
 			"user %u has %u connections, the limit (connections-per-user)", ucred.uid,
 			limit);
@@ -50,6 +48,7 @@ static void admit(struct socket_server *server, int *fd)
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
+		grant_record_refusal(broker, &bare, NULL, VERDICT_IDENTITY_CHANGED, reason);
 		connection_turn_away(*fd, VERDICT_IDENTITY_CHANGED, reason);
 		return;
 	}
