@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tests of a connection where sending fails: slow readers, too many fds in flight, ends in the
+ * middle. What clients and daemon say to each other otherwise is tested with the daemon as a whole.
+ */
+#include <semaphore.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "connection.h"
+#include "fixture.h"
+#include "grant.h"
+#include "socket-packet.h"
+#include "socket.h"
+
+#define PAGE 4096u
+
+static const char policy_text[] =
+	"{ \"version\": 1, \"uses\": { \"u\": { \"heap\": \"emulated\" } },"
+	" \"rules\": [ { \"name\": \"r\", \"match\": {},"
+	" \"allow\": { \"use\": [\"u\"] } } ] }";
+
+static struct broker broker;
+static struct connections connections;
+static struct peer *self;
+static int client; /* its end; the other is the connection's */
+static uint64_t next_id;
+
+static int send_error;	      /* what sending fails with, while there are failures */
+static unsigned int failures; /* left */
+static unsigned int good;     /* that succeed before the first failure */
+static unsigned int attempts;
+static unsigned int n_slow; /* timers for slow readers */
+static uint64_t slow_usec;  /* their time; 0 for the real one */
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	attempts++;
+	if (good > 0) {
+		good--;
+	} else if (failures > 0) {
+		failures--;
+		errno = send_error;
+		return -1;
+	}
+	return __real_sendmsg(fd, message, flags);
+}
+
+int __real_sd_event_add_time_relative(sd_event *loop, sd_event_source **source, clockid_t clock,
+	uint64_t usec, uint64_t accuracy, sd_event_time_handler_t handler, void *userdata);
+int __wrap_sd_event_add_time_relative(sd_event *loop, sd_event_source **source, clockid_t clock,
+	uint64_t usec, uint64_t accuracy, sd_event_time_handler_t handler, void *userdata);
+int __wrap_sd_event_add_time_relative(sd_event *loop, sd_event_source **source, clockid_t clock,
+	uint64_t usec, uint64_t accuracy, sd_event_time_handler_t handler, void *userdata)
+{
+	if (usec == CONNECTION_SLOW_USEC) {
+		n_slow++;
+		if (slow_usec)
+			usec = slow_usec;
+	}
+	return __real_sd_event_add_time_relative(
+		loop, source, clock, usec, accuracy, handler, userdata);
+}
+
+static void set_up(void)
+{
+	int fds[2];
+
+	fixture_set_up();
+	failures = good = n_slow = attempts = 0;
+	slow_usec = next_id = 0;
+	broker = (struct broker){
+		.loop = fixture.loop,
+		.host = fixture.host,
+		.audit = fixture.audit,
+		.heaps = heaps_new("/dev"),
+		.policy = fixture_policy(policy_text),
+	};
+	ck_assert_int_eq(workers_new(fixture.loop, &broker.workers), 0);
+	ck_assert_int_eq(ledger_new(fixture.loop, fixture.audit, &broker.ledger), 0);
+	self = fixture_self();
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	client = fds[0];
+	connections = (struct connections){ .broker = &broker };
+	ck_assert_int_eq(connection_new(&connections, &fds[1], self), 0);
+	ck_assert_int_eq(fds[1], -1);
+}
+
+static void tear_down(void)
+{
+	connections_close(&connections);
+	close_fd(&client);
+	broker.workers = workers_free(broker.workers);
+	fixture_end_audit();
+	ck_assert_uint_eq(broker.n_requests, 0);
+	broker.ledger = ledger_free(broker.ledger);
+	broker.heaps = heaps_free(broker.heaps);
+	broker.policy = policy_unref(broker.policy);
+	ck_assert_uint_eq(self->refs, 1);
+	self = peer_unref(self);
+	fixture_tear_down();
+}
+
+static void ask_for(uint64_t size, uint32_t count)
+{
+	struct wire_request request = {
+		.header = { WIRE_VERSION, WIRE_REQUEST, sizeof(request), ++next_id },
+		.size = size,
+		.count = count,
+		.use = "u",
+	};
+
+	ck_assert_int_eq(send(client, &request, sizeof(request), 0), sizeof(request));
+}
+
+static void ask(uint32_t count)
+{
+	ask_for(PAGE, count);
+}
+
+/* The type of the next packet, its fds closed; 0 when there is none yet, -1 at the end. */
+static int hear(unsigned int *ret_fds)
+{
+	char control[CMSG_SPACE(sizeof(int) * REQUEST_COUNT_MAX)];
+	union socket_packet packet;
+	struct iovec iov = { &packet, sizeof(packet) };
+	struct msghdr message = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(client, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header;
+
+	*ret_fds = 0;
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	header = CMSG_FIRSTHDR(&message);
+	if (header) {
+		*ret_fds = (unsigned int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		for (unsigned int i = 0; i < *ret_fds; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+			close(fd);
+		}
+	}
+	return packet.header.type;
+}
+
+static int wait_for_packet(unsigned int *ret_fds)
+{
+	int type;
+
+	fixture_run_until((type = hear(ret_fds)) != 0);
+	return type;
+}
+
+static size_t n_events(const char *name)
+{
+	char part[64];
+
+	fixture_audit_wait();
+	snprintf(part, sizeof(part), "\"event\":\"%s\"", name);
+	return fixture_trail_count(part);
+}
+
+START_TEST(there_and_back)
+{
+	unsigned int fds;
+
+	ask(64);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(fds, 64);
+	ask(65);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_REFUSED);
+	ck_assert_uint_eq(ledger_count(broker.ledger), 64);
+	ck_assert_uint_eq(n_slow, 0);
+}
+END_TEST
+
+/* Without waiting for anything. */
+static size_t n_grant_records(void)
+{
+	return fixture_trail_count("\"event\":\"grant\"");
+}
+
+static const int passing[] = { EAGAIN, ETOOMANYREFS, ENOBUFS };
+
+/* What passes is tried again, without end but not without pause. */
+START_TEST(sending_fails_for_a_while)
+{
+	struct timespec before, after;
+	unsigned int fds;
+	uint64_t msec;
+
+	send_error = passing[_i];
+	failures = send_error == EAGAIN ? 1 : 5;
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ask(1);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ck_assert_uint_eq(fds, 1);
+	ck_assert_uint_eq(ledger_count(broker.ledger), 1);
+	ck_assert_uint_eq(n_slow, 1);
+	msec = (uint64_t)(after.tv_sec - before.tv_sec) * 1000 +
+	       (uint64_t)(after.tv_nsec / 1000000) - (uint64_t)(before.tv_nsec / 1000000);
+	if (send_error != EAGAIN)
+		ck_assert_uint_ge(msec, 20);
+	/* and the connection is as before */
+	ask(2);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(n_slow, 1);
+}
+END_TEST
+
+static sem_t gate;
+
+static void wait_at_gate(struct job *job)
+{
+	(void)job;
+	while (sem_wait(&gate) < 0)
+		;
+}
+
+static void on_gate_passed(struct job *job)
+{
+	(void)job;
+}
+
+/* The time runs for each reply anew: one who reads, if slowly, is not thrown out. */
+START_TEST(slow_is_of_one_reply)
+{
+	/* of an owner one large job runs at a time */
+	struct job blocker = {
+		.owner = geteuid(), .large = true, .run = wait_at_gate, .done = on_gate_passed
+	};
+	unsigned int fds;
+
+	/* both are under way before either is answered */
+	sem_init(&gate, 0, 0);
+	workers_submit(broker.workers, &blocker);
+	ask_for(2 << 20, 1);
+	ask_for(2 << 20, 1);
+	fixture_run_until(broker.n_requests == 2);
+	/* neither goes out; then only the first does */
+	send_error = EAGAIN;
+	failures = 1000000;
+	sem_post(&gate);
+	fixture_run_until(n_slow == 1);
+	fixture_run_until(ledger_count(broker.ledger) == 2 && n_grant_records() == 2);
+	good = 1;
+	failures = 1;
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(n_slow, 2);
+}
+END_TEST
+
+START_TEST(too_slow)
+{
+	unsigned int fds;
+
+	slow_usec = 20000;
+	send_error = EAGAIN;
+	failures = 1000000;
+	ask(3);
+	ck_assert_int_eq(wait_for_packet(&fds), -1);
+	ck_assert_ptr_null(connections.first);
+	ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
+	ck_assert_uint_eq(n_events("grant"), 1);
+	ck_assert_uint_eq(n_events("undelivered"), 1);
+}
+END_TEST
+
+START_TEST(sending_fails_for_good)
+{
+	unsigned int fds;
+
+	send_error = EPIPE;
+	failures = 1;
+	ask(3);
+	ck_assert_int_eq(wait_for_packet(&fds), -1);
+	ck_assert_ptr_null(connections.first);
+	ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
+	ck_assert_uint_eq(n_events("undelivered"), 1);
+}
+END_TEST
+
+START_TEST(client_hangs_up_meanwhile)
+{
+	for (int i = 0; i < 5; i++)
+		ask(1);
+	close_fd(&client);
+	fixture_run_until(!connections.first && broker.n_requests == 0);
+	fixture_settle();
+	ck_assert_uint_eq(n_events("grant"),
+		n_events("undelivered") + n_events("release") + ledger_count(broker.ledger));
+}
+END_TEST
+
+/* Until its replies are read no more of its packets are. */
+START_TEST(asks_without_reading)
+{
+	unsigned int fds, n = 0;
+
+	send_error = EAGAIN;
+	failures = 1000000;
+	for (int i = 0; i < 100; i++)
+		ask(1);
+	fixture_run_until(n_slow == 1 && broker.n_requests > 0);
+	fixture_audit_wait();
+	ck_assert_uint_le(broker.n_requests, WIRE_IN_FLIGHT_MAX);
+	failures = 0;
+	while (n < 100) {
+		ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+		n += fds;
+	}
+	ck_assert_uint_eq(ledger_count(broker.ledger), 100);
+}
+END_TEST
+
+START_TEST(stopped_reads_no_more)
+{
+	unsigned int fds;
+
+	ask(1);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	connections_stop(&connections);
+	ask(1);
+	fixture_settle();
+	ck_assert_uint_eq(broker.n_requests, 0);
+	ck_assert_uint_eq(connections_of(&connections, geteuid()), 1);
+	ck_assert_uint_eq(connections_of(&connections, geteuid() + 1), 0);
+}
+END_TEST
+
+START_TEST(fds_from_a_client)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct wire_request request = { .header = { WIRE_VERSION, WIRE_REQUEST, sizeof(request),
+						9 },
+		.size = PAGE,
+		.count = 1,
+		.use = "u" };
+	struct iovec iov = { &request, sizeof(request) };
+	struct msghdr message = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	size_t open = fixture_fds();
+	unsigned int fds;
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &client, sizeof(int));
+	ck_assert_int_eq(sendmsg(client, &message, 0), sizeof(request));
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_REFUSED);
+	ck_assert_int_eq(wait_for_packet(&fds), -1);
+	/* the connection's own is closed, nothing came in its place */
+	ck_assert_uint_eq(fixture_fds(), open - 1);
+	ck_assert_uint_eq(n_events("deny"), 1);
+}
+END_TEST
+
+static void connect_and_wait(int fd, void *userdata)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	char word = 'y';
+
+	copy_string(address.sun_path, sizeof(address.sun_path), userdata);
+	if (connect(s, (struct sockaddr *)&address, sizeof(address)) < 0)
+		word = 'n';
+	(void)!write(fd, &word, 1);
+	(void)!read(fd, &word, 1);
+}
+
+/* Nobody is turned away without a record. */
+START_TEST(client_is_dead_before_it_is_let_in)
+{
+	struct socket_server *server;
+	struct child child;
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/socket", fixture.folder);
+	ck_assert_int_eq(socket_listen(path, &fd), 0);
+	ck_assert_int_eq(socket_server_new(&broker, &fd, &server), 0);
+	child_start(&child, connect_and_wait, path);
+	ck_assert_int_eq(child_hear(&child), 'y');
+	child_kill(&child);
+	fixture_run_until(fixture_trail_count("\"event\":\"deny\"") == 1);
+	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"identity-changed\""), 1);
+	ck_assert_uint_eq(fixture_trail_count("cannot be identified"), 1);
+	socket_server_free(server);
+}
+END_TEST
+
+START_TEST(listening)
+{
+	size_t open = fixture_fds();
+	char path[200];
+	int fd = -1, other = -1;
+
+	memset(path, 'x', sizeof(path));
+	path[sizeof(path) - 1] = 0;
+	ck_assert_int_eq(socket_listen(path, &fd), -ENAMETOOLONG);
+	ck_assert_int_eq(socket_listen("/no/such/folder/socket", &fd), -ENOENT);
+	/* a file that is no socket stays */
+	ck_assert_int_lt(socket_listen(fixture.trail, &fd), 0);
+	ck_assert_int_eq(access(fixture.trail, F_OK), 0);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_uint_eq(fixture_fds(), open);
+	snprintf(path, sizeof(path), "%s/socket", fixture.folder);
+	ck_assert_int_eq(socket_listen(path, &fd), 0);
+	ck_assert_int_eq(socket_listen(path, &other), -EADDRINUSE);
+	close(fd);
+	/* a dead one is replaced */
+	ck_assert_int_eq(socket_listen(path, &fd), 0);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("connection");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, there_and_back);
+	tcase_add_loop_test(tcase, sending_fails_for_a_while, 0, (int)ARRAY_SIZE(passing));
+	tcase_add_test(tcase, slow_is_of_one_reply);
+	tcase_add_test(tcase, too_slow);
+	tcase_add_test(tcase, sending_fails_for_good);
+	tcase_add_test(tcase, client_hangs_up_meanwhile);
+	tcase_add_test(tcase, asks_without_reading);
+	tcase_add_test(tcase, stopped_reads_no_more);
+	tcase_add_test(tcase, fds_from_a_client);
+	tcase_add_test(tcase, client_is_dead_before_it_is_let_in);
+	tcase_add_test(tcase, listening);
+	return fixture_run("connection", tcase);
+}
