@@ -249,6 +249,8 @@ static void stop(struct daemon *daemon)
 	socket_server_free(daemon->socket);
 	bus_free(daemon->bus);
 	workers_free(broker->workers);
+	/* Its record comes while the trail still takes any. */
+	drain(daemon);
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
 	audit_free(broker->audit);
