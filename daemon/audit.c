@@ -372,8 +372,9 @@ int audit_append(
 	/* A stop is the last word: what is only counted yet comes before it. */
 	if (event->kind == AUDIT_STOP)
 		audit_fold_flush(audit->fold);
+	/* Only who waits for it needs a place in the queue: a flood must not fill it. */
 	if (audit_fold_take(audit->fold, event))
-		return queue(audit, NULL, done, userdata);
+		return done ? queue(audit, NULL, done, userdata) : 0;
 	return queue(audit, event, done, userdata);
 }
 
