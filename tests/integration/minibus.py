@@ -9,6 +9,7 @@ import struct
 import time
 
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
+NO_REPLY_EXPECTED = 1
 HEADER = {'path': (1, 'o'), 'interface': (2, 's'), 'member': (3, 's'), 'error': (4, 's'),
           'reply_serial': (5, 'u'), 'destination': (6, 's'), 'sender': (7, 's'),
           'signature': (8, 'g'), 'n_fds': (9, 'u')}
@@ -180,7 +181,7 @@ class Bus:
             if kind == 'h':
                 os.close(value)
 
-    def send(self, destination, path, interface, member, signature='', *body, kind=CALL):
+    def send(self, destination, path, interface, member, signature='', *body, kind=CALL, flags=0):
         self.serial += 1
         content = Writer()
         for part, value in zip(split(signature), body):
@@ -189,7 +190,7 @@ class Bus:
                   'destination': destination, 'signature': signature or None,
                   'n_fds': len(content.fds) or None}
         head = Writer()
-        for part, value in zip('yyyyuu', (ord('l'), kind, 0, 1, len(content.data), self.serial)):
+        for part, value in zip('yyyyuu', (ord('l'), kind, flags, 1, len(content.data), self.serial)):
             head.put(part, value)
         head.put('a(yv)', [(HEADER[name][0], Variant(HEADER[name][1], value))
                            for name, value in fields.items() if value is not None])

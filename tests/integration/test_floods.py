@@ -103,7 +103,7 @@ def test_too_many_requests_of_a_bus_connection():
             if answer.grants:
                 same('release', bus.release(answer.grants[0]).verdict, 'released')
             else:
-                assert 'under way' in answer.reason, answer
+                assert 'too many' in answer.reason, answer
         daemon.wait_totals(0, 0)
 
 

@@ -5,9 +5,9 @@ import os
 import resource
 import stat
 
-from broker import ERROR, Variant, variants
+from broker import ERROR, INTERFACE, NAME, PATH, Variant, variants
 from harness import Daemon, Skip, main, need_root, policy, rule, same
-from minibus import BusError
+from minibus import NO_REPLY_EXPECTED, BusError
 
 PAGE = 4096
 USES = {name: {'heap': heap} for name, heap in {
@@ -98,6 +98,33 @@ def test_malformed_calls():
         options = variants({'label': 'one'})
         same('granted', bus.answer(bus.send_method('Request', 'sta{sv}', 'scratch', PAGE,
                                                    options)).close().verdict, 'granted')
+
+
+def test_fds_in_calls():
+    """Fds that a caller sends are closed; the harness counts."""
+    with Daemon(POLICY) as daemon:
+        bus = daemon.connect_bus()
+        for key in ('label', 'no-such', 'accept-shared'):
+            same(key, bus.answer(bus.send_method('Request', 'sta{sv}', 'scratch', PAGE,
+                                                 {key: Variant('h', 0)})).verdict, 'malformed')
+        try:
+            bus.method('Release', 'h', 0)
+            raise AssertionError('was taken')
+        except BusError:
+            pass
+
+
+def test_no_reply_expected():
+    """A caller that wants no reply cannot get a buffer."""
+    with Daemon(POLICY) as daemon:
+        bus = daemon.connect_bus()
+        bus.send(NAME, PATH, INTERFACE, 'Request', 'sta{sv}', 'scratch', PAGE, {},
+                 flags=NO_REPLY_EXPECTED)
+        bus.send(NAME, PATH, INTERFACE, 'Request', 'sta{sv}', 'nosuch', PAGE, {},
+                 flags=NO_REPLY_EXPECTED)
+        same('alive', bus.request('nosuch', PAGE).verdict, 'unknown-use')
+        same('granted', (daemon.records('grant'), bus.get('GrantCount')), ([], 0))
+        same('recorded', daemon.wait_records('deny', 3)[0]['verdict'], 'malformed')
 
 
 def test_out_of_memory():
