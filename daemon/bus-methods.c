@@ -128,6 +128,10 @@ static int handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED, reason);
 	if (r < 0)
 		return r;
+	/* Without a reply nobody gets the buffer. */
+	if (!sd_bus_message_get_expect_reply(message))
+		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED,
+			"request that wants no reply");
 	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
 		return bus_refuse(bus_peer, message, &request, VERDICT_BUSY,
 			"too many requests of this connection are under way");
@@ -165,9 +169,15 @@ static int handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
 	return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
 }
 
+/* A list of 100,000 grants takes seconds to make, and a bus throws out who sends a message as long
+ * as that: anybody with so many could stop the others. */
+#define LISTED_MAX	 1024
+#define LISTED_ADMIN_MAX 32768
+
 struct listing {
 	sd_bus_message *reply;
 	bool all;
+	unsigned int left;
 	uid_t uid;
 	int r;
 };
@@ -176,8 +186,10 @@ static void list_one(void *userdata, const struct grant *grant)
 {
 	struct listing *listing = userdata;
 
-	if (listing->r < 0 || (!listing->all && grant_identity(grant)->uid != listing->uid))
+	if (listing->r < 0 || listing->left == 0 ||
+		(!listing->all && grant_identity(grant)->uid != listing->uid))
 		return;
+	listing->left--;
 	listing->r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
 	if (listing->r >= 0)
 		listing->r = bus_append_grant(listing->reply, grant);
@@ -193,6 +205,7 @@ static int handle_list(struct bus_peer *bus_peer, sd_bus_message *message)
 		.uid = bus_peer->peer->identity.uid,
 	};
 
+	listing.left = listing.all ? LISTED_ADMIN_MAX : LISTED_MAX;
 	listing.r = sd_bus_message_new_method_return(message, &listing.reply);
 	if (listing.r >= 0)
 		listing.r = sd_bus_message_open_container(listing.reply, 'a', "a{sv}");

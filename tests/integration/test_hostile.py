@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers and circumstances that mean harm, and operators who err."""
-from broker import Broker
+from broker import INTERFACE, NAME, PATH, Broker
 from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
 from peers import Peer, become, wait_end
 from wire import Socket
@@ -17,6 +17,14 @@ def test_socket_path_of_a_file():
         assert 'remove the file' in daemon.stderr(), daemon.stderr()
         same('kept', daemon.socket.read_text(), 'precious')
         daemon.socket.unlink()
+
+
+def takes_many(channel, path, number):
+    client = Socket(path)
+    for _ in range(number // 64):
+        client.request('scratch', PAGE, count=64).close()
+    channel.send('taken')
+    wait_end(channel)
 
 
 def becomes_another(channel, path, address):
@@ -42,14 +50,6 @@ def test_a_process_that_becomes_another_user():
         same('released by', users, {OTHER})
 
 
-def takes_many(channel, path, number):
-    client = Socket(path)
-    for _ in range(number // 64):
-        client.request('scratch', PAGE, count=64).close()
-    channel.send('taken')
-    wait_end(channel)
-
-
 def test_end_of_a_process_with_many_grants():
     """More than records may wait: they are released one after another, and nobody else notices."""
     with Daemon(policy(audit={'durability': 'synced'})) as daemon:
@@ -66,9 +66,38 @@ def test_end_of_a_process_with_many_grants():
 
         bus = daemon.connect_bus()
         wait_until(all_gone, 'all released')
-        wait_until(lambda: sum(r['reason'] == 'the peer is gone'
+        # Some by the end, some by the timer.
+        wait_until(lambda: sum(r['reason'] != 'released by the peer'
                                for r in daemon.records('release')) == 20032, 'each recorded')
         same('no alarm', daemon.stderr(), '')
+
+
+def test_request_without_a_reply():
+    """The buffer would be charged, and nobody have it."""
+    with Daemon() as daemon:
+        bus = daemon.connect_bus()
+        no_reply = 1
+        bus.send(NAME, PATH, INTERFACE, 'Request', 'sta{sv}', 'scratch', PAGE, {}, flags=no_reply)
+        same('afterwards', bus.get('GrantCount'), 0)
+        refused, = daemon.wait_records('deny', verdict='malformed')
+        assert 'no reply' in refused['reason'], refused
+
+
+def lists(channel, address):
+    channel.send([len(Broker(address).grants())])
+    wait_end(channel)
+
+
+def test_list_of_very_many():
+    """A list is not so long that others wait for it, or that the bus throws the daemon out."""
+    need_root('other users')
+    with Daemon() as daemon:
+        with Peer(takes_many, str(daemon.socket), 3200, uid=OTHER) as taker:
+            taker.receive()
+            with Peer(lists, daemon.address, uid=OTHER) as peer:
+                same('listed', peer.receive(), [1024])
+            same('by an administrator', len(daemon.connect_bus().grants()), 3200)
+            taker.kill()
 
 
 if __name__ == '__main__':
