@@ -184,10 +184,8 @@ static void consider(struct broker *broker, const struct identity *identity,
 	const struct heap *heap;
 	int r;
 
-	if (__builtin_add_overflow(request->size, page - 1, &size)) {
-		decision->verdict = VERDICT_BAD_SIZE;
-		return;
-	}
+	/* The policy has refused what cannot be rounded. */
+	size = (request->size + page - 1) & ~(page - 1);
 	r = heaps_get(broker->heaps, decision->heap, &heap);
 	if (r < 0) {
 		decision->verdict = VERDICT_HEAP_UNAVAILABLE;
@@ -195,8 +193,15 @@ static void consider(struct broker *broker, const struct identity *identity,
 			decision->reason, sizeof(decision->reason));
 		return;
 	}
+	if (request->read_only && !heap_can_read_only(heap, decision->exposure)) {
+		decision->verdict = VERDICT_UNSUPPORTED;
+		snprintf(decision->reason, sizeof(decision->reason),
+			"a read-only buffer of heap %s could not be zeroed before it is handed out",
+			decision->heap);
+		return;
+	}
 	decision->verdict = ledger_would_reserve(broker->ledger, identity, decision,
-		policy_settings(broker->policy), size & ~(page - 1), 1, decision->reason);
+		policy_settings(broker->policy), size, 1, decision->reason);
 }
 
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
