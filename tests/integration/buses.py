@@ -9,7 +9,7 @@ import subprocess
 import traceback
 
 from minibus import Bus
-from waiting import Skip, need_program, need_root, wait_process, wait_readable
+from waiting import Skip, die_with_parent, need_program, need_root, wait_process, wait_readable
 
 CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -45,7 +45,7 @@ class DBusDaemon:
             self.process = subprocess.Popen(
                 [program, f'--config-file={self.config}', '--nofork', '--nopidfile',
                  f'--print-address={writing}'], pass_fds=[writing], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
+                stdout=log, stderr=log, preexec_fn=die_with_parent)
         os.close(writing)
         if not wait_readable(reading) or not os.read(reading, 1024):
             raise RuntimeError('dbus-daemon: ' + self.log.read_text())
@@ -79,6 +79,7 @@ class DBusBroker(DBusDaemon):
 
     def _launch(self, program, listening):
         try:
+            die_with_parent()
             log = os.open(self.log, os.O_WRONLY | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)

@@ -19,7 +19,7 @@ import traceback
 import trail
 from broker import Broker
 from buses import make_bus
-from waiting import DEADLINE, Skip, wait_readable, wait_until
+from waiting import DEADLINE, Skip, die_with_parent, wait_readable, wait_until
 from wire import Socket
 
 options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False,
@@ -71,18 +71,19 @@ class Daemon:
         self.socket, self.audit = self.socket_dir / 'socket', self.audit_dir / 'audit.jsonl'
         self.log = self.folder / 'ccbufd.log'
         self.process, self.fds_idle = None, None
-        self.own_bus = bus is True
-        self.bus = make_bus(self.folder, options.dbus_broker) if bus is True else bus
-        self.address = self.bus if isinstance(bus, str) else self.bus.address if self.bus else None
-        self.clients = []
-        if policy is not None:
-            self.write_policy(policy)
-        if start:
-            try:
+        self.clients, self.bus, self.address, self.own_bus = [], None, None, False
+        try:
+            self.bus = make_bus(self.folder, options.dbus_broker) if bus is True else bus
+            self.own_bus = bus is True
+            if bus:
+                self.address = bus if isinstance(bus, str) else self.bus.address
+            if policy is not None:
+                self.write_policy(policy)
+            if start:
                 self.start()
-            except BaseException:
-                self.clean_up()
-                raise
+        except BaseException:
+            self.clean_up()
+            raise
 
     # --- start and stop ---
 
@@ -117,6 +118,7 @@ class Daemon:
             os.setgid(self.user)
             os.setuid(self.user)
         os.umask(0o027)
+        die_with_parent()
 
     def spawn(self):
         """Starts the process without waiting for anything."""
@@ -337,16 +339,22 @@ class Daemon:
             kind, error = type(failure), failure
             raise
         finally:
-            if error is not None and not isinstance(error, Skip):
-                print(f'--- stderr of ccbufd\n{self.stderr() if self.log.exists() else ""}---')
-                if self.audit.exists():
-                    tail = self.audit.read_text(errors='replace').splitlines()[-6:]
-                    print('--- end of the audit trail', *tail, '---', sep='\n')
-                if self.own_bus and self.bus.log.stat().st_size:
-                    print('--- bus', self.bus.log.read_text(errors='replace'), '---', sep='\n')
-            self.clean_up()
+            try:
+                if error is not None and not isinstance(error, (Skip, SystemExit)):
+                    self.describe()
+            finally:
+                self.clean_up()
         assert 'Sanitizer' not in self.last_words, self.last_words
         assert 'runtime error' not in self.last_words, self.last_words
+
+    def describe(self):
+        """What helps to see why a test failed."""
+        for name, path, most in (('stderr of ccbufd', self.log, 100),
+                                 ('end of the audit trail', self.audit, 6),
+                                 ('bus', self.folder / 'bus.log', 20)):
+            if path.exists():
+                lines = path.read_text(errors='replace').splitlines()
+                print(f'--- {name}', *lines[-most:], '---', sep='\n')
 
     def clean_up(self):
         self.close_clients()

@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -50,7 +51,7 @@ def run_one(name, function):
     except Skip as skip:
         result = f'skipped: {skip}'
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         traceback.print_exc(file=sys.stdout)
         result = 'FAILED'
@@ -75,6 +76,7 @@ def main(namespace):
     for path in (options.ccbufd, options.client):
         if not os.access(path, os.X_OK):
             skip_all(f'user {os.geteuid()} may not run {path}')
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
     tests = {name: value for name, value in namespace.items() if name.startswith('test_')

@@ -181,7 +181,8 @@ class Bus:
             if kind == 'h':
                 os.close(value)
 
-    def send(self, destination, path, interface, member, signature='', *body, kind=CALL, flags=0):
+    def send(self, destination, path, interface, member, signature='', *body, kind=CALL,
+             flags=0):
         self.serial += 1
         content = Writer()
         for part, value in zip(split(signature), body):

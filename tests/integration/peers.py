@@ -9,7 +9,7 @@ import socket
 import sys
 import traceback
 
-from waiting import DEADLINE
+from waiting import DEADLINE, die_with_parent
 
 
 class Channel:
@@ -48,7 +48,7 @@ def become(uid, groups=()):
 
 
 class Peer:
-    """with Peer(function, arguments...) as peer: function(channel, arguments...) runs in a child."""
+    """with Peer(function, arguments...) as peer: a child runs function(channel, arguments...)."""
 
     def __init__(self, function, *arguments, uid=None, groups=()):
         ours, theirs = socket.socketpair()
@@ -71,6 +71,7 @@ class Peer:
             os.closerange(keep + 1, 8192)
             if uid is not None:
                 become(uid, groups)
+            die_with_parent()
             function(Channel(theirs), *arguments)
             code = 0
         except BaseException:

@@ -227,7 +227,8 @@ def test_policy_of_others():
 
 
 def test_command_line():
-    for arguments, code, words in ((['--help'], 0, ['Usage: ccbufd']), (['--version'], 0, ['ccbufd']),
+    for arguments, code, words in ((['--help'], 0, ['Usage: ccbufd']),
+                                   (['--version'], 0, ['ccbufd']),
                                    (['--nonsense'], 2, ['--help']), (['more'], 2, ['more'])):
         refused_start(words, Daemon(start=False, bus=False, arguments=arguments), code)
 

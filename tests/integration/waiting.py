@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Waiting for what happens, with a deadline, and saying what a test needs."""
+import ctypes
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 
 DEADLINE = 30
+
+
+def die_with_parent():
+    """For a child: a test that is killed leaves nothing running. After any change of user."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 class Skip(Exception):
