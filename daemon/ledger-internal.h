@@ -33,6 +33,9 @@ struct holder {
 #define LOOK_GRANTS 32
 /* Records of the ledger's under way at a time: the trail's queue is for others, too. */
 #define RECORDS_MAX 512
+/* The same for releases that a peer asks for: they need not wait for those that nobody asked for.
+ */
+#define RELEASES_MAX (4 * RECORDS_MAX)
 
 struct ledger {
 	sd_event *loop;

@@ -61,7 +61,7 @@ def test_end_of_a_process_with_many_grants():
         def all_gone():
             answer = client.request('scratch', PAGE).close()
             same('another', answer.verdict, 'granted')
-            client.release(answer.grants[0])
+            same('its release', client.release(answer.grants[0]).held, False)
             return bus.get('GrantCount') == 0
 
         bus = daemon.connect_bus()
