@@ -17,6 +17,10 @@
 #include "platform.h"
 #include "util.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u /* Linux 6.3, include/uapi/linux/memfd.h */
+#endif
+
 #define QUICK_MAX (1u << 20)
 
 struct heaps {
@@ -161,9 +165,20 @@ bool heap_can_read_only(const struct heap *heap, enum exposure exposure)
 	return heap->fd < 0 || exposure != EXPOSURE_SHARED;
 }
 
+/* Not to be run as a program, where the kernel can say so; where vm.memfd_noexec is 2 no other can
+ * be had. */
+static int make_memfd(void)
+{
+	int fd = memfd_create("ccbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("ccbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd;
+}
+
 static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
 {
-	cleanup(cleanup_fd) int fd = memfd_create("ccbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	cleanup(cleanup_fd) int fd = make_memfd();
 	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 	if (fd < 0)
