@@ -184,6 +184,15 @@ static int alloc(uint64_t size, bool read_only)
 	return fd;
 }
 
+static bool know_noexec(void)
+{
+	int fd = memfd_create("probe", MFD_CLOEXEC | 8u /* MFD_NOEXEC_SEAL */);
+	bool known = fd >= 0;
+
+	close_fd(&fd);
+	return known;
+}
+
 START_TEST(emulated_buffer)
 {
 	int fd = alloc(3 * PAGE, false), other = alloc(PAGE, false);
@@ -197,6 +206,9 @@ START_TEST(emulated_buffer)
 	ck_assert_int_eq(seals & (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
 		F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	ck_assert_int_eq(seals & F_SEAL_WRITE, 0);
+	/* Where the kernel knows of such (6.3) nobody can run what is in it. */
+	if (know_noexec())
+		ck_assert_int_eq(a.st_mode & 0111, 0);
 	/* nobody meets SIGBUS because another made it smaller */
 	ck_assert_int_lt(ftruncate(fd, PAGE), 0);
 	ck_assert_int_lt(ftruncate(fd, 4 * PAGE), 0);
