@@ -191,7 +191,8 @@ class Bus:
                   'destination': destination, 'signature': signature or None,
                   'n_fds': len(content.fds) or None}
         head = Writer()
-        for part, value in zip('yyyyuu', (ord('l'), kind, flags, 1, len(content.data), self.serial)):
+        fixed = (ord('l'), kind, flags, 1, len(content.data), self.serial)
+        for part, value in zip('yyyyuu', fixed):
             head.put(part, value)
         head.put('a(yv)', [(HEADER[name][0], Variant(HEADER[name][1], value))
                            for name, value in fields.items() if value is not None])

@@ -15,7 +15,7 @@ from peers import Peer, become
 from wire import Socket, pack_release, pack_request
 
 PAGE = 4096
-CLIENTS, STEPS = 16, 150
+CLIENTS, STEPS = 16, 100
 SIZES = (0, 1, PAGE, 3 * PAGE, 65536, 1 << 20, 3 << 20, (1 << 64) - 1)
 USES = ('scratch', 'scratch', 'scratch', 'few', 'slow', 'denied', 'nosuch')
 
