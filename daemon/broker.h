@@ -28,6 +28,7 @@ struct broker {
 	gid_t admin_gid; /* of ADMIN_GROUP; (gid_t)-1 where there is none */
 	bool audit_failing;
 	unsigned int n_requests;		   /* under way, in either front end */
+	struct grant_user *users;		   /* who asks; grant.c's */
 	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */
 	void *on_policy_changed_userdata;
 };

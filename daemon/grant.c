@@ -19,6 +19,7 @@ struct grant_op {
 	struct job job; /* first: the workers' handle */
 	struct broker *broker;
 	struct peer *peer;
+	struct grant_user *user;
 	struct policy *policy; /* that decides, whatever is loaded meanwhile */
 	struct request request;
 	struct decision decision;
@@ -33,6 +34,45 @@ struct grant_op {
 	uint64_t inodes[REQUEST_COUNT_MAX];
 };
 
+/* --- one user's share --- */
+
+struct grant_user {
+	struct grant_user *next;
+	uid_t uid;
+	unsigned int n_requests;
+};
+
+/* The user's entry, made when there is none; NULL when out of memory. */
+static struct grant_user *user_get(struct broker *broker, uid_t uid)
+{
+	struct grant_user *user = broker->users;
+
+	while (user && user->uid != uid)
+		user = user->next;
+	if (!user) {
+		user = calloc(1, sizeof(*user));
+		if (!user)
+			return NULL;
+		user->uid = uid;
+		user->next = broker->users;
+		broker->users = user;
+	}
+	user->n_requests++;
+	return user;
+}
+
+static void user_put(struct broker *broker, struct grant_user *user)
+{
+	struct grant_user **at = &broker->users;
+
+	if (--user->n_requests > 0)
+		return;
+	while (*at != user)
+		at = &(*at)->next;
+	*at = user->next;
+	free(user);
+}
+
 static void let_go(struct grant_op *op)
 {
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
@@ -45,6 +85,7 @@ static void op_free(struct grant_op *op)
 {
 	let_go(op);
 	op->broker->n_requests--;
+	user_put(op->broker, op->user);
 	policy_unref(op->policy);
 	peer_unref(op->peer);
 	free(op);
@@ -208,6 +249,17 @@ static bool round_to_pages(uint64_t size, uint64_t *ret_size)
 	return true;
 }
 
+/* Without waiting for the record, or what is too much would wait as well. */
+static void refuse_busy(struct grant_op *op)
+{
+	op->decision.verdict = VERDICT_BUSY;
+	snprintf(op->decision.reason, sizeof(op->decision.reason),
+		"user %u has %d requests under way, over all connections", op->peer->identity.uid,
+		GRANT_USER_MAX);
+	note_failure(op->broker, record(op, AUDIT_DENY, NULL));
+	reply(op);
+}
+
 static void decide(struct grant_op *op)
 {
 	struct decision *decision = &op->decision;
@@ -260,6 +312,11 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 
 	if (!op)
 		return -ENOMEM;
+	op->user = user_get(broker, peer->identity.uid);
+	if (!op->user) {
+		free(op);
+		return -ENOMEM;
+	}
 	op->broker = broker;
 	op->peer = peer_ref(peer);
 	op->policy = policy_ref(broker->policy);
@@ -275,7 +332,10 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 		.done = on_allocated,
 	};
 	broker->n_requests++;
-	decide(op);
+	if (op->user->n_requests > GRANT_USER_MAX)
+		refuse_busy(op);
+	else
+		decide(op);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 from broker import INTERFACE, NAME, PATH, Broker
 from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
 from peers import Peer, become, wait_end
-from wire import Socket
+from wire import IN_FLIGHT_MAX, Socket
 
 PAGE = 4096
 
@@ -98,6 +98,30 @@ def test_list_of_very_many():
                 same('listed', peer.receive(), [1024])
             same('by an administrator', len(daemon.connect_bus().grants()), 3200)
             taker.kill()
+
+
+def asks_much(channel, path):
+    clients = [Socket(path) for _ in range(80)]
+    for client in clients:
+        for _ in range(IN_FLIGHT_MAX):
+            client.ask('scratch', 2 << 20)
+    channel.send('asked')
+    verdicts = [client.receive().close().verdict for client in clients for _ in
+                range(IN_FLIGHT_MAX)]
+    channel.send({verdict: verdicts.count(verdict) for verdict in verdicts})
+
+
+def test_requests_under_way_of_one_user():
+    """However many connections ask, so many of one user are under way; another is served."""
+    need_root('other users')
+    with Daemon(policy(limits={'total': '100%'})) as daemon:
+        with Peer(asks_much, str(daemon.socket), uid=OTHER) as peer:
+            same('asked', peer.receive(), 'asked')
+            client = daemon.connect()
+            same('another', client.request('scratch', PAGE).close().verdict, 'granted')
+            verdicts = peer.receive()
+            assert verdicts['granted'] >= 1024 and verdicts['busy'] >= 1, verdicts
+            same('all', sum(verdicts.values()), 80 * IN_FLIGHT_MAX)
 
 
 if __name__ == '__main__':
