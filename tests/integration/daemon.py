@@ -163,8 +163,14 @@ class Daemon:
     def start(self):
         self.spawn()
         self.wait_message('READY=1')
+        wait_until(self._start_recorded, 'the records of the start')
         self.fds_idle = len(self.fds())
         return self
+
+    def _start_recorded(self):
+        """It is ready before these records are on the disk."""
+        events = [record['event'] for record in self.records()]
+        return 'start' in events and 'policy' in events[len(events) - events[::-1].index('start'):]
 
     def wait_message(self, line, timeout=DEADLINE):
         """Waits for a line on the notification socket; a daemon that ends instead is a failure."""
@@ -258,7 +264,7 @@ class Daemon:
     def records(self, event=None, **more):
         """Records of an event whose fields have these values; _ stands for -."""
         found = []
-        for record in trail.records(str(self.audit)):
+        for record in trail.records(str(self.audit)) if self.audit.exists() else ():
             if event and record['event'] != event:
                 continue
             if all(record.get(key.replace('_', '-')) == value for key, value in more.items()):
