@@ -118,6 +118,9 @@ static void say_result(const struct verify *verify)
 			(uintmax_t)verify->records, last);
 	else
 		say("the chain is whole from record %ju to %ju", first, last);
+	/* The end of a broken chain is nothing to hold on to. */
+	if (verify->n_breaks)
+		return;
 	chain_hash_text(&verify->chain, hash);
 	say("to find a cut end later, note this elsewhere: --expect-last %ju:%s", last, hash);
 }

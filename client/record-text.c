@@ -102,7 +102,7 @@ char *record_text(struct json_object *record)
 
 	if (!out)
 		abort();
-	fprintf(out, "%s %s %-11s", member_text(record, "time"), member_text(record, "seq"),
+	fprintf(out, "%s %6s %-11s", member_text(record, "time"), member_text(record, "seq"),
 		member_text(record, "event"));
 	if (json_object_object_get_ex(record, "peer", &member))
 		put_peer(out, member);
@@ -120,5 +120,7 @@ char *record_text(struct json_object *record)
 		fprintf(out, "  (%s times)", member_text(record, "repeated"));
 	if (fclose(out))
 		abort();
+	while (size > 0 && text[size - 1] == ' ')
+		text[--size] = 0;
 	return text;
 }

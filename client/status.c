@@ -224,7 +224,7 @@ static int run_list(const struct verb *verb, int argc, char *argv[])
 	}
 	if (n)
 		say_table(rows);
-	say("%zu grant%s, %s bytes", n, n == 1 ? "" : "s", size_format(total, size));
+	say("%zu grant%s, %s in total", n, n == 1 ? "" : "s", size_format(total, size));
 	return finish(EXIT_DONE);
 }
 
@@ -269,9 +269,10 @@ static int run_status(const struct verb *verb, int argc, char *argv[])
 	say("platform  %s%s", member_text(all, "Platform"),
 		streq(member_text(all, "Platform"), "none") ? " (not a confidential guest)" : "");
 	say("policy    %s", member_text(all, "PolicyDigest"));
-	say("granted   %ju buffers, %s bytes", (uintmax_t)member_number(all, "GrantCount"),
-		size_format(member_number(all, "GrantedBytes"), size));
-	say("audit     %ju records", (uintmax_t)member_number(all, "AuditSequence"));
+	say("granted   %s in %ju buffer%s", size_format(member_number(all, "GrantedBytes"), size),
+		(uintmax_t)member_number(all, "GrantCount"),
+		member_number(all, "GrantCount") == 1 ? "" : "s");
+	say("audit     record %ju is the last", (uintmax_t)member_number(all, "AuditSequence"));
 	heaps = json_object_object_get(all, "Heaps");
 	if (json_object_is_type(heaps, json_type_array) && json_object_array_length(heaps)) {
 		say("%s", "");

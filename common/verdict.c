@@ -15,7 +15,7 @@ struct verdict_text {
 };
 
 static const struct verdict_text texts[VERDICT_MAX_] = {
-	[VERDICT_GRANTED] = { "granted", "Granted", "The buffer is yours." },
+	[VERDICT_GRANTED] = { "granted", "Granted", "A rule of the policy allows this." },
 	[VERDICT_MALFORMED] = { "malformed", "Malformed",
 		"The request could not be understood; client and daemon may be of different "
 		"versions." },

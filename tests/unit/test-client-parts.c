@@ -72,14 +72,15 @@ START_TEST(records)
 		      "\"label\":\"ring\",\"heap\":\"system_cc_shared\",\"exposure\":\"shared\","
 		      "\"size\":65536,\"count\":2,\"buffers\":[{\"grant\":3},{\"grant\":4}],"
 		      "\"transport\":\"socket\",\"verdict\":\"granted\",\"rule\":\"mpi\"}",
-		"T 7 grant        uid 4294967294 pid 12 x.service (weak identity)  2 x 64K for "
+		"T      7 grant        uid 4294967294 pid 12 x.service (weak identity)  2 x 64K "
+		"for "
 		"rdma (ring) on system_cc_shared, shared, over socket  grants 3 4  rule mpi");
 	expect_record("{\"seq\":8,\"time\":\"T\",\"event\":\"deny\",\"verdict\":\"denied\","
 		      "\"reason\":\"a\\nb\",\"repeated\":5}",
-		"T 8 deny         denied  a; b  (5 times)");
+		"T      8 deny         denied  a; b  (5 times)");
 	/* What is of another type than it should be is shown as it can be. */
 	expect_record("{\"seq\":[],\"event\":{},\"peer\":3,\"buffers\":\"x\",\"size\":\"y\"}",
-		" [ ] { }          uid unknown  0");
+		"    [ ] { }          uid unknown  0");
 }
 END_TEST
 
