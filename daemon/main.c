@@ -107,7 +107,7 @@ static int open_audit(struct daemon *daemon)
 		.fold_after = FOLD_AFTER,
 		.fold_usec = FOLD_USEC,
 	};
-	struct audit_event start = { .kind = AUDIT_START, .reason = "ccbufd " CCBUF_VERSION };
+	struct audit_event start = { .kind = AUDIT_START, .reason = "version " CCBUF_VERSION };
 	int r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
 
 	if (r == -EBUSY)
@@ -188,6 +188,15 @@ static int start(struct daemon *daemon)
 		return r;
 	}
 	look_up_admins(broker);
+	/* The default folders need not be there, one that is named must. */
+	for (size_t i = 0; daemon->options->own_policy && daemon->options->policy_dirs[i]; i++) {
+		if (access(daemon->options->policy_dirs[i], R_OK | X_OK) < 0) {
+			r = -errno;
+			log_error("policy: --policy %s: %s", daemon->options->policy_dirs[i],
+				strerror(errno));
+			return r;
+		}
+	}
 	broker->policy_dirs = daemon->options->policy_dirs;
 	broker->policy_trusted_uid = daemon->options->own_policy ? geteuid() : 0;
 	broker->heaps = heaps_new(daemon->options->heaps);
