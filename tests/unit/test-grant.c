@@ -653,30 +653,71 @@ END_TEST
 
 /* --- memory, and many at a time --- */
 
-START_TEST(no_memory_for_the_request)
+/* Whichever allocation fails: no reply at all, or a refusal, or it did not matter. */
+START_TEST(no_memory)
 {
 	struct request asked = { .use = "plain", .size = PAGE, .count = 1 };
-	unsigned int refs = self->refs;
+	unsigned int refs = self->refs, n_refused = 0, silent = 0;
+	bool failed = true;
 
-	allocations = 0;
-	ck_assert_int_eq(grant_request(&broker, self, &asked, on_reply, &front), -ENOMEM);
-	allocations = UNUSED;
-	fixture_settle();
-	ck_assert_uint_eq(front.replies, 0);
-	ck_assert_uint_eq(broker.n_requests, 0);
-	ck_assert_uint_eq(self->refs, refs);
+	for (int n = 0; failed; n++) {
+		int r;
+
+		front.replies = 0;
+		allocations = n;
+		r = grant_request(&broker, self, &asked, on_reply, &front);
+		failed = allocations < 0;
+		allocations = UNUSED;
+		if (r == 0)
+			fixture_run_until(front.replies);
+		fixture_settle();
+		ck_assert_uint_eq(broker.n_requests, 0);
+		if (r < 0) {
+			ck_assert_int_eq(r, -ENOMEM);
+			ck_assert_uint_eq(front.replies, 0);
+			silent++;
+		} else if (front.verdict != VERDICT_GRANTED) {
+			ck_assert_uint_eq(front.count, 0);
+			n_refused++;
+		}
+		if (r < 0 || front.verdict != VERDICT_GRANTED) {
+			ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
+			ck_assert_uint_eq(self->refs, refs);
+		} else {
+			ck_assert_int_eq(ledger_release(broker.ledger, self, front.ids[0]), 0);
+			fixture_run_until(self->refs == refs);
+		}
+	}
+	ck_assert_uint_ge(silent, 1);
+	ck_assert_uint_ge(n_refused, 3);
 }
 END_TEST
 
-START_TEST(no_memory_for_the_ledger)
+/* One more than a user may have under way; nobody else is refused for it. */
+START_TEST(too_many_of_one_user)
 {
-	struct request asked = { .use = "plain", .size = PAGE, .count = 1 };
+	struct peer other = *self;
 
-	allocations = 1;
-	ck_assert_int_eq(grant_request(&broker, self, &asked, on_reply, &front), 0);
-	allocations = UNUSED;
-	fixture_run_until(front.replies);
-	check_recorded_refusal(VERDICT_INTERNAL, "r", "out of memory");
+	for (int i = 0; i < GRANT_USER_MAX; i++)
+		ask(self, "plain", PAGE, 1, 0);
+	ck_assert_uint_eq(broker.n_requests, GRANT_USER_MAX);
+	ask(self, "plain", PAGE, 1, 0);
+	fixture_run_until(front.replies == GRANT_USER_MAX + 1);
+	ck_assert_uint_eq(n_live(), GRANT_USER_MAX);
+	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"busy\""), 1);
+	ck_assert_uint_eq(broker.n_requests, 0);
+	ck_assert_ptr_null(broker.users);
+	ck_assert_int_eq(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	/* the same again, with another user behind */
+	other.identity.uid++;
+	other.identity.pid = -1;
+	front.replies = 0;
+	for (int i = 0; i < GRANT_USER_MAX; i++)
+		ask(self, "ruleless", PAGE, 1, 0);
+	ask(&other, "secret", PAGE, 1, 0);
+	fixture_run_until(front.replies == GRANT_USER_MAX + 1);
+	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"busy\""), 1);
+	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"denied\""), 1);
 }
 END_TEST
 
@@ -720,8 +761,8 @@ int main(void)
 	tcase_add_test(tcase, peer_is_a_zombie);
 	tcase_add_test(tcase, peer_is_another_program);
 	tcase_add_test(tcase, peer_is_another_user);
-	tcase_add_test(tcase, no_memory_for_the_request);
-	tcase_add_test(tcase, no_memory_for_the_ledger);
+	tcase_add_test(tcase, no_memory);
+	tcase_add_test(tcase, too_many_of_one_user);
 	tcase_add_test(tcase, many_at_a_time);
 	return fixture_run("grant", tcase);
 }
