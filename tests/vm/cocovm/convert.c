@@ -34,11 +34,15 @@ static void count_pages(u64 gpa, u64 bytes, enum side to)
 
 static void convert_page(u64 gpa, enum side to)
 {
-	if (memory_present(SHARED, gpa) == (to == SHARED))
+	bool shared = memory_present(SHARED, gpa);
+
+	if (to == SHARED ? shared && !memory_present(PRIVATE, gpa) : !shared)
 		return;
 	memory_set_present(PRIVATE, gpa, false);
 	memory_set_present(SHARED, gpa, to == SHARED);
-	memset(memory_at(to, gpa), to == SHARED ? PATTERN_SHARED : PATTERN_PRIVATE, PAGE_SIZE);
+	if (guest.reports)
+		memset(memory_at(to, gpa), to == SHARED ? PATTERN_SHARED : PATTERN_PRIVATE,
+			PAGE_SIZE);
 }
 
 enum convert_result convert(struct cpu *cpu, u64 gpa, u64 bytes, enum side to, u64 *ret_done)

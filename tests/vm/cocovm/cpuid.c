@@ -50,8 +50,9 @@ struct cpuid cpuid_seen(u32 leaf, u32 subleaf, u64 cr4)
 		}
 		break;
 	case 0x40000001:
-		/* of KVM's features the one: the guest tells of each conversion */
-		c = (struct cpuid){ .eax = guest.tee == TEE_SEV && guest.strict ? BIT(17) : 0 };
+		/* of KVM's features two, by which the guest tells of each conversion */
+		c = (struct cpuid){ .eax = guest.tee == TEE_SEV && guest.strict ? BIT(16) | BIT(17)
+										: 0 };
 		break;
 	case 0x80000000:
 		if (guest.tee != TEE_TDX && c.eax < LEAF_SEV)

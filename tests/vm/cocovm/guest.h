@@ -16,7 +16,8 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, 
 struct guest {
 	enum tee tee;
 	bool strict;
-	u64 ram; /* bytes, whole 2 MiB */
+	bool reports; /* its conversions: always, but for SEV (see sev.c) */
+	u64 ram;      /* bytes, whole 2 MiB */
 };
 extern struct guest guest;
 
@@ -25,10 +26,12 @@ struct cpu {
 	struct vmcb *vmcb;
 	struct vmcb *wait_vmcb;
 	void *host_save;
-	u64 r[16];     /* RAX and RSP as of the last exit */
-	u64 cr3_shown; /* what the guest wrote, when we had to add the bit to it */
-	u64 ghcb_msr;  /* SNP */
-	u64 vmsa;      /* SNP: a physical address in the private half to start from, or 0 */
+	u64 r[16];	  /* RAX and RSP as of the last exit */
+	u64 cr3_shown;	  /* what the guest wrote, when we had to add the bit to it */
+	u64 ghcb_msr;	  /* SNP */
+	bool in_guest;	  /* may go by the nested tables as they were before a change */
+	bool nmi_is_ours; /* the next NMI is only to make it leave the guest */
+	u64 vmsa;	  /* SNP: a physical address in the private half to start from, or 0 */
 };
 extern struct cpu cpus[MAX_CPUS];
 
@@ -69,6 +72,8 @@ void cr_exit(struct cpu *cpu);
 
 /* sev.c, snp.c, tdx.c: false when the instruction is not one of theirs */
 bool sev_vmmcall(struct cpu *cpu);
+bool sev_reports(u64 value);
+bool sev_fault(u64 gpa); /* true: go on */
 bool snp_vmmcall(struct cpu *cpu);
 bool snp_instruction(struct cpu *cpu, const u8 *code);
 u64 snp_msr_read(struct cpu *cpu);
@@ -83,6 +88,8 @@ void linux_enter(struct cpu *cpu);
 void smp_init(void);
 void smp_start(u32 id, u64 vmsa);
 void smp_flush(struct cpu *cpu);
+void smp_nmi_exit(struct cpu *cpu);
+void smp_load_idt(void);
 
 /* debug.c */
 extern u64 counters[];

@@ -67,6 +67,10 @@ void cpu_init(struct cpu *cpu)
 	vmcb->intercept_1 =
 		INTERCEPT_1_CPUID | INTERCEPT_1_IO | INTERCEPT_1_MSR | INTERCEPT_1_SHUTDOWN;
 	vmcb->intercept_2 = INTERCEPT_2_SVM;
+	if (guest.strict) {
+		vmcb->intercept_1 |= INTERCEPT_1_NMI;
+		smp_load_idt();
+	}
 	if (guest.tee != TEE_SEV)
 		vmcb->intercept_exceptions = BIT(6);
 	vmcb->asid = 1;
@@ -113,6 +117,21 @@ static void vmmcall(struct cpu *cpu)
 	cpu_inject(cpu, INJECT_UD);
 }
 
+static void nested_page_fault(struct cpu *cpu, u64 gpa)
+{
+	u64 address = gpa & ~BIT(SIDE_BIT);
+
+	if (guest.tee == TEE_SEV && sev_fault(gpa))
+		return;
+	if (!memory_at(SHARED, address))
+		stop_guest(cpu, "no such memory: guest physical %x", gpa);
+	if (memory_present(SHARED, address))
+		stop_guest(cpu, "private access to shared memory: guest physical %x", address);
+	if (memory_present(PRIVATE, address))
+		stop_guest(cpu, "shared access to private memory: guest physical %x", address);
+	stop_guest(cpu, "access to memory that was not accepted: guest physical %x", address);
+}
+
 static void handle_exit(struct cpu *cpu)
 {
 	struct vmcb *vmcb = cpu->vmcb;
@@ -126,6 +145,10 @@ static void handle_exit(struct cpu *cpu)
 		break;
 	case EXIT_UD:
 		undefined_instruction(cpu);
+		break;
+	case EXIT_NMI:
+		count(COUNT_EXIT_NMI, 1);
+		smp_nmi_exit(cpu);
 		break;
 	case EXIT_CPUID:
 		count(COUNT_EXIT_CPUID, 1);
@@ -145,7 +168,8 @@ static void handle_exit(struct cpu *cpu)
 	case EXIT_SHUTDOWN:
 		stop_guest(cpu, "the guest shut down (triple fault)");
 	case EXIT_NPF:
-		stop_guest(cpu, "no such memory: guest physical %x", vmcb->exit_info_2);
+		nested_page_fault(cpu, vmcb->exit_info_2);
+		break;
 	default:
 		if (vmcb->exit_code < EXIT_VMRUN || vmcb->exit_code > EXIT_SKINIT)
 			stop_guest(cpu, "unexpected exit");
@@ -161,7 +185,9 @@ void cpu_run(struct cpu *cpu)
 		vmcb->save.efer |= EFER_SVME;
 		vmcb->save.rax = cpu->r[RAX];
 		vmcb->save.rsp = cpu->r[RSP];
+		__atomic_store_n(&cpu->in_guest, true, __ATOMIC_SEQ_CST);
 		switch_to_guest(cpu->r, (u64)vmcb);
+		__atomic_store_n(&cpu->in_guest, false, __ATOMIC_SEQ_CST);
 		cpu->r[RAX] = vmcb->save.rax;
 		cpu->r[RSP] = vmcb->save.rsp;
 		vmcb->event_injection = 0;
@@ -207,6 +233,7 @@ static void parse_options(const char *options)
 		guest.tee = TEE_TDX;
 	else
 		stop("tee= is sev, snp or tdx");
+	guest.reports = guest.tee != TEE_SEV;
 	if (!has_option(options, "ram=", &value))
 		stop("no ram=MEBIBYTES");
 	for (; *value >= '0' && *value <= '9'; value++)

@@ -121,7 +121,7 @@ void *memory_at(enum side side, u64 address)
 
 bool memory_present(enum side side, u64 gpa)
 {
-	return entries[side][gpa / PAGE_SIZE] & 1;
+	return gpa < guest.ram && entries[side][gpa / PAGE_SIZE] & 1;
 }
 
 /* Processors that run notice when they enter the guest next: see smp_flush(). */

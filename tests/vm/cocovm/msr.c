@@ -8,8 +8,9 @@
 #include "guest.h"
 #include "magic.h"
 
-#define MSR_GHCB       0xc0010130
-#define MSR_SEV_STATUS 0xc0010131
+#define MSR_GHCB		  0xc0010130
+#define MSR_KVM_MIGRATION_CONTROL 0x4b564d08
+#define MSR_SEV_STATUS		  0xc0010131
 
 /* Two bits a register, read and write; 2 KiB for each of three ranges of registers. */
 static void intercept(u8 *map, u32 msr, unsigned bits)
@@ -55,8 +56,8 @@ static bool msr_write(struct cpu *cpu, u32 msr, u64 value)
 	case MSR_GHCB:
 		snp_msr_write(cpu, value);
 		return true;
-	case 0x4b564d08: /* KVM's migration control, which goes with the feature in cpuid.c */
-		return guest.tee == TEE_SEV && guest.strict;
+	case MSR_KVM_MIGRATION_CONTROL:
+		return sev_reports(value);
 	default:
 		return magic_write(msr, value);
 	}

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Plain SEV: the guest sets bits in its page tables and tells nobody. In strict mode it is told
- * that KVM's hypercall for page states is there (see cpuid.c), which Linux then uses.
+ * that KVM's hypercall for page states is there (see cpuid.c), which Linux then uses. Early in its
+ * start it also shares pages first and tells later, copying their content from one side to the
+ * other; so all accesses are let be until it has set KVM's migration control and then shares its
+ * bounce buffers, the first 2 MiB at once. From then on a wrong access stops it, and a converted
+ * page loses its content.
  *
  * Documentation/virt/kvm/x86/hypercalls.rst, 8. KVM_HC_MAP_GPA_RANGE; AMD APM vol. 2,
  * section 15.34.
@@ -13,6 +17,8 @@
 #define MAP_ENCRYPTED	 BIT(4)
 #define ERROR_NO_SYSCALL (-1000LL)
 #define ERROR_INVALID	 (-22LL)
+
+static bool ready; /* the guest has set migration control */
 
 bool sev_vmmcall(struct cpu *cpu)
 {
@@ -26,10 +32,31 @@ bool sev_vmmcall(struct cpu *cpu)
 	} else if (convert(cpu, gpa, pages * PAGE_SIZE, to, &done) != CONVERT_OK) {
 		cpu->r[RAX] = ERROR_INVALID;
 	} else {
+		if (ready && to == SHARED && pages >= 512)
+			guest.reports = true;
 		if (to == PRIVATE)
 			convert_validate(cpu, gpa, pages * PAGE_SIZE, true);
 		cpu->r[RAX] = 0;
 	}
 	cpu_skip(cpu, 3);
+	return true;
+}
+
+bool sev_reports(u64 value)
+{
+	if (guest.tee != TEE_SEV || !guest.strict)
+		return false;
+	ready = value & 1;
+	return true;
+}
+
+/* An access to a side where the page is not. */
+bool sev_fault(u64 gpa)
+{
+	u64 address = gpa & ~BIT(SIDE_BIT);
+
+	if (guest.reports || address >= guest.ram)
+		return false;
+	memory_set_present(memory_side(gpa), address, true);
 	return true;
 }

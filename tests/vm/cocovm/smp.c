@@ -5,6 +5,8 @@
  * half. So each such page holds a stub that leads here (entry.S), with the page's number. An SNP
  * guest asks us to start one with a state of its choice; we send the IPIs then.
  *
+ * In strict mode NMIs make processors leave the guest when the nested tables have changed.
+ *
  * Intel SDM vol. 3, sections 9.4 (MP initialization) and 11.6 (interprocessor interrupts); AMD APM
  * vol. 2, table 14-1 (processor state after INIT).
  */
@@ -17,9 +19,10 @@
 #define ICR_BUSY BIT(12)
 #define ICR_INIT 0x4500
 #define ICR_SIPI 0x4600
+#define ICR_NMI	 0x4400
 #define ANY_STUB 0x01
 
-extern const u8 smp_stub[], smp_stub_end[];
+extern const u8 smp_stub[], smp_stub_end[], smp_nmi[];
 
 void smp_init(void)
 {
@@ -50,10 +53,58 @@ void smp_start(u32 id, u64 vmsa)
 	send(id, ICR_SIPI | ANY_STUB);
 }
 
-/* To be written: others go on with what they know of the nested tables until their next exit. */
+/*
+ * After a change of the nested tables: returns when every other processor has left the guest, or is
+ * on its way, since it went by the tables before. An entry flushes what is left of them. One that
+ * waits for INIT never leaves; the number of rounds is for it.
+ */
 void smp_flush(struct cpu *cpu)
 {
-	(void)cpu;
+	static volatile int lock;
+	struct cpu *other;
+	u64 rounds;
+
+	while (__atomic_exchange_n(&lock, 1, __ATOMIC_SEQ_CST))
+		__builtin_ia32_pause();
+	for (other = cpus; other < cpus + MAX_CPUS; other++) {
+		if (other == cpu || !__atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST))
+			continue;
+		if (!__atomic_exchange_n(&other->nmi_is_ours, true, __ATOMIC_SEQ_CST))
+			send(other->id, ICR_NMI);
+		for (rounds = 0; rounds < 100000000; rounds++) {
+			if (!__atomic_load_n(&other->in_guest, __ATOMIC_SEQ_CST) ||
+				!__atomic_load_n(&other->nmi_is_ours, __ATOMIC_SEQ_CST))
+				break;
+			__builtin_ia32_pause();
+		}
+	}
+	__atomic_store_n(&lock, 0, __ATOMIC_SEQ_CST);
+}
+
+/* The NMI is still pending, and taken here. Was it the guest's, then it gets one. */
+void smp_nmi_exit(struct cpu *cpu)
+{
+	__asm__ volatile("stgi\n\tnop\n\tclgi" : : : "memory");
+	if (!__atomic_exchange_n(&cpu->nmi_is_ours, false, __ATOMIC_SEQ_CST))
+		cpu_inject(cpu, INJECT_NMI);
+}
+
+void smp_load_idt(void)
+{
+	static struct {
+		u64 gate, high;
+	} idt[3];
+	struct {
+		u16 limit;
+		u64 base;
+	} __attribute__((packed)) idtr = { sizeof(idt) - 1, (u64)idt };
+	u64 handler = (u64)smp_nmi;
+
+	/* a 64-bit interrupt gate of our code segment, for vector 2 */
+	idt[2].gate =
+		(handler & 0xffff) | 0x08 << 16 | 0x8eULL << 40 | (handler >> 16 & 0xffff) << 48;
+	idt[2].high = handler >> 32;
+	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
 static void enter_real_mode(struct cpu *cpu, u32 page)

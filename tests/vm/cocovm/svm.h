@@ -85,8 +85,9 @@ _Static_assert(offsetof(struct vmcb, event_injection) == 0xa8, "EVENTINJ of the 
 
 #define TLB_FLUSH_ALL 1
 
-#define INJECT_UD (6 | 3ULL << 8 | 1ULL << 31)
-#define INJECT_GP (13 | 3ULL << 8 | 1ULL << 11 | 1ULL << 31)
+#define INJECT_UD  (6 | 3ULL << 8 | 1ULL << 31)
+#define INJECT_NMI (2 | 2ULL << 8 | 1ULL << 31)
+#define INJECT_GP  (13 | 3ULL << 8 | 1ULL << 11 | 1ULL << 31)
 
 #define CR0_PE	    (1ULL << 0)
 #define CR0_PG	    (1ULL << 31)

@@ -63,4 +63,9 @@ wait_for_interrupt:
 	hlt
 	jmp	wait_for_interrupt
 
+/* All that the hypervisor does with an NMI is to take it. */
+	.globl	smp_nmi
+smp_nmi:
+	iretq
+
 	.section .note.GNU-stack, "", @progbits
