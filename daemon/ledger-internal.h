@@ -52,6 +52,7 @@ struct ledger {
 	unsigned int n_records;		   /* with the trail */
 	struct ledger_observer observer;
 	uint64_t last_id;
+	uint64_t keep_max; /* buffers whose fd is kept: so many that fds are left for all else */
 };
 
 /* Microseconds of a clock. */
@@ -110,6 +111,7 @@ struct quota {
 	const struct policy_settings *settings;
 	uint64_t size; /* of each buffer */
 	uint64_t count;
+	uint64_t keep_max; /* the ledger's; UINT64_MAX where no fd is kept */
 };
 
 /* The accounts that a decision for a peer is charged to, with a reference each that the caller puts

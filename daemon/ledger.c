@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <search.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "ledger-internal.h"
@@ -114,6 +115,12 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 	return VERDICT_GRANTED;
 }
 
+/* Of an emulated buffer no fd is kept. */
+static uint64_t keep_max(const struct ledger *ledger, const struct decision *decision)
+{
+	return decision->exposure == EXPOSURE_EMULATED ? UINT64_MAX : ledger->keep_max;
+}
+
 enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const struct request *request,
 	const struct decision *decision, const struct policy_settings *settings, uint64_t size,
 	struct grant **ret_grants, char reason[static LEDGER_REASON_MAX + 1])
@@ -131,6 +138,7 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 			.decision = decision,
 			.settings = settings,
 			.size = size,
+			.keep_max = keep_max(ledger, decision),
 			.count = request->count };
 		verdict = quota_check(&quota, now, &full, reason);
 		/* The timer comes too late for one who gives back and asks again at once. */
@@ -176,6 +184,7 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 			.decision = decision,
 			.settings = settings,
 			.size = size,
+			.keep_max = keep_max(ledger, decision),
 			.count = count };
 
 		verdict = quota_check(&quota, now, &full, reason);
@@ -250,12 +259,20 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+static uint64_t fds_max(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 1024 : limit.rlim_cur;
+}
+
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
 	int r = ledger ? 0 : -ENOMEM;
 
 	if (r >= 0) {
+		ledger->keep_max = fds_max() / 2;
 		ledger->loop = loop;
 		ledger->audit = audit;
 		ledger->accounts = accounts_new();

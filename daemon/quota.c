@@ -74,6 +74,11 @@ static bool bytes_fit(const struct account *account, uint64_t limit, uint64_t by
 	return account->bytes <= limit && bytes <= limit - account->bytes;
 }
 
+static bool buffers_fit(const struct account *account, uint64_t limit, uint64_t count)
+{
+	return account->buffers <= limit && count <= limit - account->buffers;
+}
+
 static enum verdict refuse_bytes(const struct account *account, uint64_t limit, uint64_t bytes,
 	const char *what, const char *per, char reason[static LEDGER_REASON_MAX + 1])
 {
@@ -109,14 +114,25 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		return refuse_bytes(
 			quota->rule, limits->total, bytes, what, per_names[limits->per], reason);
 	}
-	if (limits->buffers < quota->count ||
-		quota->rule->buffers > limits->buffers - quota->count) {
+	if (!buffers_fit(quota->rule, limits->buffers, quota->count)) {
 		*ret_full = (struct account *)quota->rule;
 		snprintf(reason, LEDGER_REASON_MAX + 1,
 			"rule %s allows %ju buffers%s; %ju are granted already and %ju were asked "
 			"for",
 			rule->name, (uintmax_t)limits->buffers, per_names[limits->per],
 			(uintmax_t)quota->rule->buffers, (uintmax_t)quota->count);
+		return VERDICT_BUFFERS_LIMIT;
+	}
+	/* No policy says how many fds the daemon has; one user gets half of what there is. */
+	if (!buffers_fit(quota->user, quota->keep_max / 2, quota->count) ||
+		!buffers_fit(quota->total, quota->keep_max, quota->count)) {
+		*ret_full = (struct account *)quota->user;
+		snprintf(reason, LEDGER_REASON_MAX + 1,
+			"the daemon can keep %ju buffers, and %ju of one user; it has %ju and %ju, "
+			"and %ju were asked for",
+			(uintmax_t)quota->keep_max, (uintmax_t)quota->keep_max / 2,
+			(uintmax_t)quota->total->buffers, (uintmax_t)quota->user->buffers,
+			(uintmax_t)quota->count);
 		return VERDICT_BUFFERS_LIMIT;
 	}
 	if (!bytes_fit(quota->user, settings->per_user, bytes)) {

@@ -14,7 +14,7 @@ static const char policy[] =
 	" \"unit\": { \"heap\": \"emulated\" }, \"process\": { \"heap\": \"emulated\" },"
 	" \"few\": { \"heap\": \"emulated\" }, \"slow\": { \"heap\": \"emulated\" },"
 	" \"hourly\": { \"heap\": \"emulated\" }, \"free\": { \"heap\": \"emulated\" },"
-	" \"other\": { \"heap\": \"emulated\" } },"
+	" \"other\": { \"heap\": \"emulated\" }, \"kept\": { \"heap\": \"system\" } },"
 	" \"limits\": { \"total\": \"64M\", \"per-user\": \"32M\" }, \"rules\": ["
 	" { \"name\": \"a\", \"match\": {}, \"allow\": { \"use\": [\"rule\"], \"total\": \"16K\" "
 	"} },"
@@ -31,6 +31,7 @@ static const char policy[] =
 	" { \"name\": \"g\", \"match\": {}, \"allow\": { \"use\": [\"hourly\"], \"rate\": \"1/h\","
 	" \"per\": \"process\" } },"
 	" { \"name\": \"h\", \"match\": {}, \"allow\": { \"use\": [\"free\"] } },"
+	" { \"name\": \"j\", \"match\": {}, \"allow\": { \"use\": [\"kept\"] } },"
 	" { \"name\": \"i\", \"match\": {}, \"allow\": { \"use\": [\"other\"] } } ] }";
 
 static struct peer *self;
@@ -400,6 +401,27 @@ START_TEST(second_look_is_short)
 }
 END_TEST
 
+/* The daemon keeps an fd of each buffer that can be counted, and one user must not have them all.
+ */
+START_TEST(fds_are_left)
+{
+	struct peer *b = other_peer(2, 1002, NULL), *c = other_peer(3, 1003, NULL);
+	struct grant *grants[6];
+
+	lf.ledger->keep_max = 5;
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 2), VERDICT_BUFFERS_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "2 of one user"));
+	ck_assert_int_eq(reserve(b, "kept", PAGE, 2, grants + 2), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(c, "kept", PAGE, 2, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_int_eq(reserve(c, "kept", PAGE, 1, grants + 4), VERDICT_GRANTED);
+	/* of those that cannot none is kept */
+	ck_assert_int_eq(reserve(self, "free", PAGE, 1, grants + 5), VERDICT_GRANTED);
+	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
+		ledger_cancel(lf.ledger, grants[i]);
+}
+END_TEST
+
 /* Reserved ones, whose allocation is under way, are never looked at. */
 START_TEST(reserved_are_left_alone)
 {
@@ -437,6 +459,7 @@ int main(void)
 	tcase_add_test(tcase, full_total_is_relieved);
 	tcase_add_test(tcase, relieved_in_several_looks);
 	tcase_add_test(tcase, second_look_is_short);
+	tcase_add_test(tcase, fds_are_left);
 	tcase_add_test(tcase, reserved_are_left_alone);
 	return fixture_run("quota", tcase);
 }
