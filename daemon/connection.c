@@ -80,6 +80,7 @@ static void connection_close(struct connection *connection, int result)
 		next = reply->next;
 		reply_done(reply, result);
 	}
+	connections->count--;
 	if (connection->prev)
 		connection->prev->next = connection->next;
 	else
@@ -395,6 +396,7 @@ int connection_new(struct connections *connections, int *fd, struct peer *peer)
 	if (connection->next)
 		connection->next->prev = connection;
 	connections->first = connection;
+	connections->count++;
 	return 0;
 }
 

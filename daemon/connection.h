@@ -19,6 +19,7 @@ struct connection;
 struct connections {
 	struct broker *broker;
 	struct connection *first;
+	unsigned int count;
 	bool stopped;
 };
 

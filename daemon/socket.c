@@ -5,6 +5,7 @@
 #include "socket.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,17 +17,34 @@
 #define ACCEPT_INTERVAL_USEC 100000
 #define ACCEPT_BURST	     500
 
+/* A connection takes three fds: its own and two of its peer. */
+#define FDS_PER_CONNECTION 3
+/* The part of the daemon's fds that they may have altogether; buffers have half of them. */
+#define FDS_PART(all) ((all) / 8 * 3)
+
 struct socket_server {
 	int listen_fd;
+	unsigned int most; /* connections of all users */
 	sd_event_source *source;
 	struct connections connections;
 };
+
+static void turn_away(struct socket_server *server, int fd, const struct ucred *ucred,
+	enum verdict verdict, const char *reason)
+{
+	struct peer bare = { 0 };
+
+	bare.identity =
+		(struct identity){ .pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid };
+	grant_record_refusal(server->connections.broker, &bare, NULL, verdict, reason);
+	connection_turn_away(fd, verdict, reason);
+}
 
 static void admit(struct socket_server *server, int *fd)
 {
 	struct broker *broker = server->connections.broker;
 	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
-	struct peer *peer, bare = { 0 };
+	struct peer *peer;
 	char reason[128];
 	struct ucred ucred;
 	socklen_t size = sizeof(ucred);
@@ -35,21 +53,25 @@ static void admit(struct socket_server *server, int *fd)
 	/* The cheap question first: a flood of connections must not cost a look at /proc each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
-	bare.identity = (struct identity){ .pid = ucred.pid, .uid = ucred.uid, .gid = ucred.gid };
 	if (connections_of(&server->connections, ucred.uid) >= limit) {
 		snprintf(reason, sizeof(reason),
 			"user %u has %u connections, the limit (connections-per-user)", ucred.uid,
 			limit);
-		grant_record_refusal(broker, &bare, NULL, VERDICT_BUSY, reason);
-		connection_turn_away(*fd, VERDICT_BUSY, reason);
+		turn_away(server, *fd, &ucred, VERDICT_BUSY, reason);
+		return;
+	}
+	/* Those who are connected, the trail and the policy need fds, too. */
+	if (server->connections.count >= server->most) {
+		snprintf(reason, sizeof(reason),
+			"the daemon has %u connections, all it can; try again later", server->most);
+		turn_away(server, *fd, &ucred, VERDICT_BUSY, reason);
 		return;
 	}
 	r = peer_from_socket(&broker->host, *fd, &peer);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
-		grant_record_refusal(broker, &bare, NULL, VERDICT_IDENTITY_CHANGED, reason);
-		connection_turn_away(*fd, VERDICT_IDENTITY_CHANGED, reason);
+		turn_away(server, *fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
 		return;
 	}
 	if (connection_new(&server->connections, fd, peer) < 0)
@@ -72,6 +94,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 int socket_server_new(struct broker *broker, int *listen_fd, struct socket_server **ret_server)
 {
 	struct socket_server *server = calloc(1, sizeof(*server));
+	struct rlimit fds;
 	int r;
 
 	if (!server) {
@@ -79,6 +102,9 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 		return -ENOMEM;
 	}
 	server->connections.broker = broker;
+	server->most = getrlimit(RLIMIT_NOFILE, &fds) < 0
+			       ? 1
+			       : (unsigned int)(FDS_PART(fds.rlim_cur) / FDS_PER_CONNECTION);
 	server->listen_fd = steal_fd(listen_fd);
 	r = sd_event_add_io(
 		broker->loop, &server->source, server->listen_fd, EPOLLIN, on_connection, server);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers and circumstances that mean harm, and operators who err."""
+import resource
+
 from broker import INTERFACE, NAME, PATH, Broker
 from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
 from peers import Peer, become, wait_end
@@ -122,6 +124,26 @@ def test_requests_under_way_of_one_user():
             verdicts = peer.receive()
             assert verdicts['granted'] >= 1024 and verdicts['busy'] >= 1, verdicts
             same('all', sum(verdicts.values()), 80 * IN_FLIGHT_MAX)
+
+
+def test_connections_of_many_users():
+    """All of them together leave the daemon fds for those who are connected, and for itself."""
+    def few_fds():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    with Daemon(prepare=few_fds) as daemon:
+        witness = daemon.connect()
+        same('before', witness.request('scratch', PAGE).close().verdict, 'granted')
+        for _ in range(31):
+            daemon.connect()
+        for _ in range(3):
+            turned_away = daemon.connect()
+            answer = turned_away.receive()
+            same('one more', (answer.verdict, answer.id), ('busy', 0))
+            assert 'all it can' in answer.reason, answer
+        same('recorded', len(daemon.wait_records('deny', 3, verdict='busy')), 3)
+        same('witness', witness.request('scratch', PAGE, count=64).close().verdict, 'granted')
+        same('policy', daemon.connect_bus().reload(), None)
 
 
 if __name__ == '__main__':
