@@ -218,30 +218,31 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 {
 	struct bus_peer *bus_peer = userdata;
 	struct broker *broker = bus_peer->bus->broker;
-	struct peer_claim claim = { .pidfd = -1 };
+	struct peer_claim claim = { .uid = (uid_t)-1, .pidfd = -1 };
+	struct peer bare = { 0 };
 	struct bus_call *call;
+	enum verdict verdict;
 	char reason[128];
 	int r;
 
 	(void)error;
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
+	bare.identity = (struct identity){ .uid = claim.uid, .pid = claim.pid };
 	if (r >= 0 && too_many(bus_peer->bus, claim.uid, reason, sizeof(reason))) {
-		struct peer bare = { .identity = { .uid = claim.uid, .pid = claim.pid } };
-
-		grant_record_refusal(broker, &bare, NULL, VERDICT_BUSY, reason);
-		refuse_pending(bus_peer, VERDICT_BUSY, reason);
-		claim_done(&claim);
-		forget(bus_peer);
-		return 1;
+		verdict = VERDICT_BUSY;
+	} else {
+		if (r >= 0)
+			r = peer_new(&broker->host, &claim, &bus_peer->peer);
+		if (r < 0)
+			snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
+				strerror(-r));
+		verdict = r < 0 ? VERDICT_IDENTITY_CHANGED : VERDICT_GRANTED;
 	}
-	if (r >= 0)
-		r = peer_new(&broker->host, &claim, &bus_peer->peer);
 	claim_done(&claim);
-	if (r < 0) {
-		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
-			strerror(-r));
-		refuse_pending(bus_peer, VERDICT_IDENTITY_CHANGED, reason);
+	if (verdict != VERDICT_GRANTED) {
+		grant_record_refusal(broker, &bare, NULL, verdict, reason);
+		refuse_pending(bus_peer, verdict, reason);
 		forget(bus_peer);
 		return 1;
 	}
@@ -291,7 +292,7 @@ static int wait_for_credentials(
 	struct bus_call **at = &bus_peer->pending, *call;
 
 	if (bus_peer->n_pending >= BUS_PENDING_MAX)
-		return bus_reply_refusal(message, VERDICT_BUSY, NULL,
+		return bus_refuse(bus_peer, message, NULL, VERDICT_BUSY,
 			"too many calls before the first was answered");
 	call = calloc(1, sizeof(*call));
 	if (!call)
