@@ -10,12 +10,13 @@ from wire import IN_FLIGHT_MAX
 PAGE = mmap.PAGESIZE
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 F_SEAL_WRITE = 8
+F_SEAL_EXEC = 32  # of memory that cannot be executed, Linux 6.3
 
 
 def check_buffer(fd, size, read_only=False):
     same('size', os.fstat(fd).st_size, size)
     seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-    same('seals', seals, SEALS | (F_SEAL_WRITE if read_only else 0))
+    same('seals', seals & ~F_SEAL_EXEC, SEALS | (F_SEAL_WRITE if read_only else 0))
     assert not any(os.pread(fd, size, 0)), 'not zero'
     for change in (lambda: os.ftruncate(fd, size * 2), lambda: os.ftruncate(fd, 0),
                    lambda: fcntl.fcntl(fd, fcntl.F_ADD_SEALS, F_SEAL_WRITE)):
