@@ -4,7 +4,9 @@
  * absolute figures are those of the machine.
  */
 #include <getopt.h>
+#include <linux/magic.h>
 #include <stdio.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include "bench-policy.h"
@@ -85,15 +87,30 @@ static bool known(const char *name)
 	return false;
 }
 
-/* Where a sync costs nothing, synced says nothing. */
-static void warn_of_tmpfs(const char *folder)
+/* What the figures depend on. Where a sync costs nothing, synced says nothing. */
+static void describe(const char *folder)
 {
+	static const struct {
+		unsigned int magic;
+		const char *name;
+	} types[] = {
+		{ EXT4_SUPER_MAGIC, "ext4" },
+		{ XFS_SUPER_MAGIC, "xfs" },
+		{ BTRFS_SUPER_MAGIC, "btrfs" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" },
+		{ TMPFS_MAGIC, "tmpfs: name a folder on a disk by --folder" },
+	};
+	const char *name = "another file system";
+	struct utsname uname_;
 	struct statfs st;
 
-	if (statfs(folder, &st) >= 0 && st.f_type == 0x01021994 /* TMPFS_MAGIC */)
-		fprintf(stderr,
-			"ccbuf-bench: %s is on a tmpfs; name a folder on a disk by --folder\n",
-			folder);
+	if (statfs(folder, &st) >= 0)
+		for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+			if ((unsigned int)st.f_type == types[i].magic)
+				name = types[i].name;
+	uname(&uname_);
+	fprintf(stderr, "ccbuf-bench: Linux %s, %ld CPUs, audit trail in %s on %s\n",
+		uname_.release, sysconf(_SC_NPROCESSORS_ONLN), folder, name);
 }
 
 static int run(const struct setting *setting, char *const *names)
@@ -161,6 +178,6 @@ int main(int argc, char **argv)
 			stderr);
 		return EXIT_FAILURE;
 	}
-	warn_of_tmpfs(setting.folder);
+	describe(setting.folder);
 	return run(&setting, argv + optind);
 }
