@@ -19,11 +19,22 @@ def command(args):
     append = "console=ttyS0,115200 panic=-1 quiet systemd.show_status=0 systemd.firstboot=no " + args.append
     if args.shell:
         append += " ccbuf.shell"
+    append = append.strip()
     serial = ["-serial", "mon:stdio", "-serial", "null"] if args.shell else [
         "-serial", "file:" + os.path.join(args.log_dir, "console.log"), "-serial", "stdio"]
-    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max",
-            "-m", str(args.memory), "-nodefaults", "-no-reboot", "-display", "none",
-            "-kernel", args.kernel, "-initrd", args.initrd, "-append", append.strip()] + serial
+    machine = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", str(args.cpus),
+               "-nodefaults", "-no-reboot", "-display", "none"] + args.qemu + serial
+    if args.tee == "plain":
+        return machine + ["-cpu", "max", "-m", str(args.memory), "-kernel", args.kernel,
+                          "-initrd", args.initrd, "-append", append]
+    # See cocovm/README.md: 3 GiB for the shared half and the hypervisor, then the private half;
+    # a comma in the kernel's command line is doubled, as one ends the module.
+    vendor = ",vendor=GenuineIntel" if args.tee == "tdx" else ""
+    options = f"tee={args.tee} ram={args.memory}" + (" strict" if args.strict else "")
+    return machine + ["-M", "pc,smm=off", "-cpu", "max,la57=off" + vendor,
+                      "-m", str(3072 + args.memory), "-kernel", args.hypervisor, "-append", options,
+                      "-initrd", f"{args.kernel} {append.replace(',', ',,')},{args.initrd}",
+                      "-debugcon", "file:" + os.path.join(args.log_dir, "cocovm.log")]
 
 
 class Report:
@@ -70,6 +81,11 @@ def main():
     parser.add_argument("--initrd", required=True)
     parser.add_argument("--append", default="")
     parser.add_argument("--memory", type=int, default=2048)
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--tee", choices=["plain", "sev", "snp", "tdx"], default="plain")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--hypervisor")
+    parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")
     parser.add_argument("--log-dir", required=True)
     parser.add_argument("--prefix", default="")
     parser.add_argument("--timeout", type=float, default=900)
@@ -87,6 +103,10 @@ def main():
     finally:
         guest.kill()
         guest.wait()
+    if args.tee != "plain":
+        with open(os.path.join(args.log_dir, "cocovm.log"), encoding="utf-8", errors="replace") as f:
+            for line in f:
+                report.line("# cocovm: " + line)
     if problem:
         report.line(f"not ok boot {problem}; see {args.log_dir}/console.log")
     print(f"{args.prefix}# {report.count} checks, {report.failed} failed, "

@@ -112,6 +112,9 @@ void *memory_at(enum side side, u64 address)
 		/* video memory is a device */
 		if (side == SHARED || (address >= 0xa0000 && address < 0xc0000))
 			return at(address);
+#ifdef BROKEN_ONE_HALF
+		return at(address);
+#endif
 		return at(PRIVATE_BASE + address);
 	}
 	if (address >= firmware && address < LOW_MEM_END)
