@@ -5,7 +5,7 @@ import signal
 
 from broker import (NAME, PATH, SOCKET, active, client, main_pid, records, request, restart, rule,
                     set_policy)
-from harness import check, expect, expect_in, journal, journal_cursor, out, run, wait_for, write
+from harness import check, expect, expect_in, journal, journal_now, out, run, wait_for, write
 
 DROP_IN = "/run/systemd/system/ccbufd.service.d/50-checks.conf"
 
@@ -63,11 +63,11 @@ def activation_introspection():
 
 @check
 def activation_stop_is_clean():
-    cursor = journal_cursor()
+    since = journal_now()
     run("systemctl", "stop", "ccbufd.service")
     expect(out("systemctl", "show", "-p", "Result", "--value", "ccbufd.service") == "success",
            "the stop failed")
-    text = journal("-u", "ccbufd.service", since=cursor)
+    text = journal("-u", "ccbufd.service", since=since)
     for word in ("SIGSYS", "dumped", "failed", "killed"):
         expect(word not in text, text)
     expect(records()[-1]["event"] == "stop", f"the trail ends with {records()[-1]}")

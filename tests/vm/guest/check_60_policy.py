@@ -4,7 +4,7 @@ import os
 
 from broker import (POLICY, POLICY_DIR, active, client, records, refusal, request, rule, set_policy,
                     start, status)
-from harness import check, expect, expect_in, journal, journal_cursor, out, read, run, write
+from harness import check, expect, expect_in, journal, journal_now, out, read, run, write
 
 BROKEN = ('{ "version": 1,\n  "rules": [ { "name": "x", "match": { "usr": "alice" },\n'
           '    "allow": { "use": "real", "bufer": "1M" } } ] }\n')
@@ -28,7 +28,7 @@ def policy_edit_and_reload():
 def policy_broken_keeps_the_old():
     digest = status()["PolicyDigest"]
     good = read(POLICY)
-    cursor = journal_cursor()
+    since = journal_now()
     write(POLICY, BROKEN)
     run("systemctl", "reload", "ccbufd.service", ok=False)
     expect(active(), "the daemon is gone")
@@ -36,7 +36,7 @@ def policy_broken_keeps_the_old():
     # it says so: all mistakes, where they are, and what was meant
     now = status()
     expect(now["PolicyDigest"] == digest, "another policy is in force")
-    text = journal("-u", "ccbufd.service", since=cursor)
+    text = journal("-u", "ccbufd.service", since=since)
     for where, said in (("status", now["PolicyError"]), ("the journal", text)):
         for word in ("50-checks.json", "usr", "bufer", "buffer"):
             expect_in(word, said, where)
@@ -56,11 +56,11 @@ def policy_broken_at_start():
     """Without a valid policy there is no daemon, and its end says why."""
     good = read(POLICY)
     run("systemctl", "stop", "ccbufd.socket", "ccbufd.service")
-    cursor = journal_cursor()
+    since = journal_now()
     write(POLICY, BROKEN)
     run("systemctl", "start", "ccbufd.service", ok=False)
     expect(not active(), "the daemon runs without a policy")
-    expect_in("bufer", journal("-u", "ccbufd.service", since=cursor))
+    expect_in("bufer", journal("-u", "ccbufd.service", since=since))
     run("systemctl", "stop", "ccbufd.socket", "ccbufd.service")
     write(POLICY, good)
     start()

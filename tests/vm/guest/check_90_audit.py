@@ -7,7 +7,7 @@ import subprocess
 
 from broker import (AUDIT, NAME, NODES, REAL, Holder, active, client, records, refusal, request,
                     restart, rule, set_policy, verify, wait_nothing_granted)
-from harness import (check, expect, expect_in, journal, journal_cursor, out, read, run, wait_for)
+from harness import (check, expect, expect_in, journal, journal_now, out, read, run, wait_for)
 
 FOLDER = os.path.dirname(AUDIT)
 GRANT_MESSAGE = "b83569fa24964c41bc5ab8ce2dddafe8"
@@ -24,7 +24,7 @@ def audit_policy():
 def audit_verifies():
     """All that was done to the daemon so far is one unbroken chain."""
     verify()
-    expect(len(records()) > 100, f"{len(records())} records only")
+    expect(len(records()) > 10, f"{len(records())} records only")
 
 
 @check
@@ -55,14 +55,14 @@ def audit_files_closed():
 
 @check
 def audit_journal():
-    cursor = journal_cursor()
+    since = journal_now()
     with Holder("alice") as holder:
         number = holder.grant
     refusal("bob")
     wait_nothing_granted()
 
     def entries(identifier):
-        text = journal("-o", "json", "MESSAGE_ID=" + identifier, since=cursor)
+        text = journal("-o", "json", "MESSAGE_ID=" + identifier, since=since)
         return [json.loads(line) for line in text.splitlines()]
 
     grant = wait_for("a grant in the journal", lambda: entries(GRANT_MESSAGE))[0]
