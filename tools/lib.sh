@@ -29,7 +29,10 @@ try() {
 		result ok "$try_name"
 	else
 		result 'not ok' "$try_name" "exit status $?, in full in ${try_log##*/}"
-		tail -n 40 "$try_log" | sed 's/^/# /'
+		{
+			# what a compiler says may be far from the end
+			grep -m 12 -E '(error|warning): |^ERROR|^FAILED: ' "$try_log" || tail -n 40 "$try_log"
+		} | cut -c 1-300 | sed 's/^/# /'
 		return 1
 	fi
 }
