@@ -11,10 +11,6 @@
 
 #include "util.h"
 
-#define LARGE_JOB                                                                                  \
-	(UINT64_C(1) << 20) /* bytes; above, a request waits in the lane of large ones             \
-			     */
-
 struct grant_op {
 	struct job job; /* first: the workers' handle */
 	struct broker *broker;
@@ -76,7 +72,7 @@ static void user_put(struct broker *broker, struct grant_user *user)
 static void let_go(struct grant_op *op)
 {
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
-		close_fd(&op->fds[i]);
+		workers_close(op->broker->workers, op->job.owner, op->size, &op->fds[i]);
 	while (op->n_grants > 0)
 		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
 }
@@ -194,13 +190,13 @@ static void on_grant_recorded(void *userdata, int result)
 	int r;
 
 	broker_note_audit(op->broker, result);
+	ledger_numbered(
+		op->broker->ledger, op->grants, op->n_grants, result < 0 ? NULL : op->inodes);
 	if (result < 0) {
 		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
 			strerror(-result));
 		return;
 	}
-	for (uint32_t i = 0; i < op->n_grants; i++)
-		op->grants[i]->inode = op->inodes[i];
 	r = peer_check(op->peer);
 	if (r < 0) {
 		refuse_changed(op, r);
@@ -223,6 +219,10 @@ static void on_allocated(struct job *job)
 	if (op->error < 0) {
 		refuse_saying(op, VERDICT_INTERNAL, "heap %s failed: %s", op->decision.heap,
 			strerror(-op->error));
+		return;
+	}
+	if (ledger_number(op->broker->ledger, op->grants, op->n_grants) < 0) {
+		refuse_saying(op, VERDICT_INTERNAL, "out of memory");
 		return;
 	}
 	r = record(op, AUDIT_GRANT, on_grant_recorded);
@@ -327,7 +327,7 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 		op->fds[i] = -1;
 	op->job = (struct job){
 		.owner = peer->identity.uid,
-		.large = request->count > 0 && request->size > LARGE_JOB / request->count,
+		.large = request->count > 0 && request->size > WORKERS_LARGE / request->count,
 		.run = allocate,
 		.done = on_allocated,
 	};

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "ledger.h"
+#include "workers.h"
 
 struct grant_list {
 	struct grant *first, *last;
@@ -40,6 +41,7 @@ struct holder {
 struct ledger {
 	sd_event *loop;
 	struct audit *audit;
+	struct workers *workers; /* to close large buffers; NULL for none */
 	struct accounts *accounts;
 	struct account total;
 	struct grant_list grants;     /* reserved, live and orphaned, longest not looked at first */
@@ -51,7 +53,9 @@ struct ledger {
 	struct holder *looks, *looks_last; /* holders whose look is under way */
 	unsigned int n_records;		   /* with the trail */
 	struct ledger_observer observer;
-	uint64_t last_id;
+	uint64_t last_id;	  /* given out */
+	uint64_t recorded_id;	  /* the highest that is in a record */
+	unsigned int n_numbering; /* grants whose record is under way */
 	uint64_t keep_max; /* buffers whose fd is kept: so many that fds are left for all else */
 };
 

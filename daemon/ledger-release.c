@@ -127,7 +127,7 @@ static void release(struct ledger *ledger, struct grant *grant, const char *reas
 {
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
-	close_fd(&grant->fd);
+	workers_close(ledger->workers, grant->peer->identity.uid, grant->size, &grant->fd);
 	grant->state = GRANT_RELEASED;
 	grant->release_reason = reason;
 	if (ledger->observer.released)

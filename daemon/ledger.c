@@ -44,19 +44,29 @@ uint64_t ledger_now(clockid_t clock)
 
 /* --- reserve, commit, cancel --- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && streq(a, b));
+}
+
 /* A process may have become another user or another program since its first grant. Where it has
  * not, its grants share one description, and so the fds of one. */
 static struct peer *described(struct peer *known, struct peer *peer)
 {
-	bool same = known->identity.uid == peer->identity.uid &&
-		    known->identity.gid == peer->identity.gid &&
-		    known->identity.strong == peer->identity.strong &&
-		    known->exe_dev == peer->exe_dev && known->exe_ino == peer->exe_ino;
+	bool same =
+		known->identity.uid == peer->identity.uid &&
+		known->identity.gid == peer->identity.gid &&
+		known->identity.strong == peer->identity.strong &&
+		known->exe_dev == peer->exe_dev && known->exe_ino == peer->exe_ino &&
+		known->identity.n_groups == peer->identity.n_groups &&
+		(!peer->identity.n_groups || !memcmp(known->identity.groups, peer->identity.groups,
+						     peer->identity.n_groups * sizeof(gid_t))) &&
+		same_text(known->identity.cgroup, peer->identity.cgroup);
 
 	return peer_ref(same ? known : peer);
 }
 
-static struct grant *grant_new(struct ledger *ledger, struct holder *holder, struct peer *peer,
+static struct grant *grant_new(struct holder *holder, struct peer *peer,
 	const struct request *request, const struct decision *decision, uint64_t size)
 {
 	struct grant *grant = calloc(1, sizeof(*grant));
@@ -65,8 +75,7 @@ static struct grant *grant_new(struct ledger *ledger, struct holder *holder, str
 		return NULL;
 	grant->heap = strdup(decision->heap);
 	grant->rule_name = strdup(decision->rule->name);
-	grant->id = ledger->last_id + 1;
-	if (!grant->heap || !grant->rule_name || !tsearch(grant, &ledger->by_id, grant_compare)) {
+	if (!grant->heap || !grant->rule_name) {
 		free(grant->heap);
 		free(grant->rule_name);
 		free(grant);
@@ -79,7 +88,6 @@ static struct grant *grant_new(struct ledger *ledger, struct holder *holder, str
 	grant->read_only = request->read_only;
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
-	ledger->last_id = grant->id;
 	grant->peer = described(holder->peer, peer);
 	holder_add(holder, grant);
 	return grant;
@@ -94,7 +102,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		struct grant *grant = NULL;
 
 		if (holder_get(ledger, peer, &holder) >= 0)
-			grant = grant_new(ledger, holder, peer, request, decision, size);
+			grant = grant_new(holder, peer, request, decision, size);
 		if (!grant) {
 			if (holder)
 				holder_put(holder);
@@ -194,6 +202,42 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 	return verdict;
 }
 
+int ledger_number(struct ledger *ledger, struct grant *const *grants, uint32_t count)
+{
+	ledger->n_numbering += count;
+	for (uint32_t i = 0; i < count; i++) {
+		grants[i]->id = ++ledger->last_id;
+		if (!tsearch(grants[i], &ledger->by_id, grant_compare)) {
+			grants[i]->id = 0;
+			ledger_numbered(ledger, grants, count, NULL);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void ledger_numbered(
+	struct ledger *ledger, struct grant *const *grants, uint32_t count, const uint64_t *inodes)
+{
+	ledger->n_numbering -= count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct grant *grant = grants[i];
+
+		if (inodes) {
+			grant->inode = inodes[i];
+			if (grant->id > ledger->recorded_id)
+				ledger->recorded_id = grant->id;
+		} else if (grant->id) {
+			tdelete(grant, &ledger->by_id, grant_compare);
+			grant->id = 0;
+		}
+	}
+	/* Numbers that are in no record are used again, or a full disk would use up those of the
+	 * next start. */
+	if (ledger->n_numbering == 0)
+		ledger->last_id = ledger->recorded_id;
+}
+
 void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 {
 	struct holder *holder = grant->holder;
@@ -213,9 +257,6 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 void ledger_cancel(struct ledger *ledger, struct grant *grant)
 {
 	assert(grant->state == GRANT_RESERVED);
-	/* Requests that are in no record must not use numbers up. */
-	if (grant->inode == 0 && grant->id == ledger->last_id)
-		ledger->last_id--;
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
 	grant_free(ledger, grant);
@@ -280,6 +321,7 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 		/* A record stands for REQUEST_COUNT_MAX grants at most, so numbers from here on are
 		 * not in the trail yet, whichever daemon wrote it. */
 		ledger->last_id = audit_sequence(audit) * REQUEST_COUNT_MAX;
+		ledger->recorded_id = ledger->last_id;
 	}
 	if (r >= 0)
 		r = sd_event_add_time_relative(loop, &ledger->timer, CLOCK_MONOTONIC, SWEEP_USEC,
@@ -319,6 +361,11 @@ struct ledger *ledger_free(struct ledger *ledger)
 	sd_event_source_disable_unref(ledger->turn);
 	free(ledger);
 	return NULL;
+}
+
+void ledger_set_workers(struct ledger *ledger, struct workers *workers)
+{
+	ledger->workers = workers;
 }
 
 void ledger_set_observer(struct ledger *ledger, const struct ledger_observer *observer)

@@ -36,7 +36,7 @@ struct grant {
 	struct holder *holder;		     /* the process and its grants */
 	struct peer *peer;		     /* the process as it was when it asked */
 	struct account *rule, *user;
-	uint64_t id; /* never used twice in one audit trail */
+	uint64_t id; /* 0 until recorded; no two of one trail have the same */
 	uint64_t size;
 	uint64_t inode;	     /* 0 until the grant is recorded */
 	uint64_t since_usec; /* CLOCK_REALTIME at commit */
@@ -62,6 +62,7 @@ struct grant *grant_snapshot(const struct grant *grant);
 struct grant *grant_snapshot_free(struct grant *grant);
 
 struct ledger;
+struct workers;
 
 /* What the ledger tells when a grant becomes live or is released (for D-Bus signals); reason is
  * static. */
@@ -75,6 +76,8 @@ struct ledger_observer {
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger);
 /* Lets go of every grant without a record (the fds go, the holders keep theirs). Takes NULL. */
 struct ledger *ledger_free(struct ledger *ledger);
+/* Large buffers are closed by workers (borrowed) from now on, or here and now for NULL. */
+void ledger_set_workers(struct ledger *ledger, struct workers *workers);
 void ledger_set_observer(struct ledger *ledger, const struct ledger_observer *observer);
 
 /* What a reservation failed on, for people. */
@@ -95,6 +98,16 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
 	const struct decision *decision, const struct policy_settings *settings, uint64_t size,
 	uint32_t count, char reason[static LEDGER_REASON_MAX + 1]);
+
+/*
+ * Gives reserved grants their numbers, right before their one record is appended. 0 or -ENOMEM, and
+ * then none has one.
+ */
+int ledger_number(struct ledger *ledger, struct grant *const *grants, uint32_t count);
+/* How that record went: inodes of the buffers when it is in the trail, NULL when it is not, and
+ * then the numbers are taken back. */
+void ledger_numbered(
+	struct ledger *ledger, struct grant *const *grants, uint32_t count, const uint64_t *inodes);
 
 /* The reserved grant was handed out: *fd (or -1) is taken over. */
 void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd);

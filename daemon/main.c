@@ -217,6 +217,7 @@ static int start(struct daemon *daemon)
 		log_error("start: %s", strerror(-r));
 		return r;
 	}
+	ledger_set_workers(broker->ledger, broker->workers);
 	r = open_socket(daemon);
 	if (r >= 0)
 		r = open_bus(daemon);
@@ -257,7 +258,9 @@ static void stop(struct daemon *daemon)
 	/* What is still under way now finds its connection gone, and is undone as undelivered. */
 	socket_server_free(daemon->socket);
 	bus_free(daemon->bus);
-	workers_free(broker->workers);
+	if (broker->ledger)
+		ledger_set_workers(broker->ledger, NULL);
+	broker->workers = workers_free(broker->workers);
 	/* Its record comes while the trail still takes any. */
 	drain(daemon);
 	if (broker->audit)

@@ -244,3 +244,35 @@ void workers_submit(struct workers *workers, struct job *job)
 	pthread_cond_signal(&lane->wake);
 	pthread_mutex_unlock(&workers->lock);
 }
+
+struct closing {
+	struct job job; /* first */
+	int fd;
+};
+
+static void run_close(struct job *job)
+{
+	close_fd(&((struct closing *)job)->fd);
+}
+
+static void free_job(struct job *job)
+{
+	free(job);
+}
+
+void workers_close(struct workers *workers, uid_t owner, uint64_t size, int *fd)
+{
+	struct closing *closing = NULL;
+
+	if (workers && *fd >= 0 && size > WORKERS_LARGE)
+		closing = malloc(sizeof(*closing));
+	if (!closing) {
+		close_fd(fd);
+		return;
+	}
+	*closing = (struct closing){
+		.job = { .owner = owner, .large = true, .run = run_close, .done = free_job },
+		.fd = steal_fd(fd),
+	};
+	workers_submit(workers, &closing->job);
+}

@@ -7,7 +7,11 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
+
+/* Bytes; a job with more belongs in the lane of large ones. */
+#define WORKERS_LARGE (UINT64_C(1) << 20)
 
 struct job {
 	struct job *next; /* of the queue it is in; this and round are the workers' */
@@ -24,6 +28,12 @@ struct workers;
 int workers_new(sd_event *loop, struct workers **ret_workers);
 /* Finishes every job that was submitted (calling done), then ends the threads. Takes NULL. */
 struct workers *workers_free(struct workers *workers);
+
+/*
+ * Closes *fd, a buffer of size bytes, and sets it to -1: a large one in a thread, as freeing what
+ * only we held takes as long as making it did. workers may be NULL: here and now.
+ */
+void workers_close(struct workers *workers, uid_t owner, uint64_t size, int *fd);
 
 /* Queues a job; the caller keeps owning its memory until done is called. Never fails. */
 void workers_submit(struct workers *workers, struct job *job);

@@ -146,9 +146,12 @@ static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size
 {
 	struct grant *grant = NULL;
 	enum verdict verdict = reserve(peer, use, size, 1, &grant);
+	const uint64_t inode = 4711;
 
 	ck_assert_msg(verdict == VERDICT_GRANTED, "%s", lf.refusal);
 	ck_assert_int_eq(grant->state, GRANT_RESERVED);
+	ck_assert_int_eq(ledger_number(lf.ledger, &grant, 1), 0);
+	ledger_numbered(lf.ledger, &grant, 1, &inode);
 	ledger_commit(lf.ledger, grant, &fd);
 	ck_assert_int_eq(fd, -1);
 	return grant;

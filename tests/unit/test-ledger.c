@@ -31,14 +31,51 @@ static void wait_for_word(int fd, void *userdata)
 	(void)!read(fd, &word, 1);
 }
 
+START_TEST(numbers_in_no_record_come_again)
+{
+	static const uint64_t inode = 1;
+	struct grant *a, *b, *c;
+	uint64_t first;
+
+	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &a), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &b), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &c), VERDICT_GRANTED);
+	ck_assert_uint_eq(a->id, 0);
+	ck_assert_int_eq(ledger_number(lf.ledger, &a, 1), 0);
+	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1), 0);
+	first = a->id;
+	ck_assert_uint_eq(b->id, first + 1);
+	/* Records fail in the order they were appended. */
+	ledger_numbered(lf.ledger, &a, 1, NULL);
+	ck_assert_uint_eq(a->id, 0);
+	/* b's record may yet be written. */
+	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1), 0);
+	ck_assert_uint_eq(c->id, first + 2);
+	ledger_numbered(lf.ledger, &b, 1, NULL);
+	ledger_numbered(lf.ledger, &c, 1, NULL);
+	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1), 0);
+	ck_assert_uint_eq(b->id, first);
+	ledger_numbered(lf.ledger, &b, 1, &inode);
+	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1), 0);
+	ck_assert_uint_eq(c->id, first + 1);
+	ledger_numbered(lf.ledger, &c, 1, NULL);
+	ledger_cancel(lf.ledger, a);
+	ledger_cancel(lf.ledger, b);
+	ledger_cancel(lf.ledger, c);
+}
+END_TEST
+
 START_TEST(reserve_commit_release)
 {
+	static const uint64_t inodes[3] = { 100, 101, 102 };
 	struct grant *grants[3];
 	uint64_t id;
 	char *line;
 	int fd = -1;
 
 	ck_assert_int_eq(reserve(self, "u", 2 * PAGE, 3, grants), VERDICT_GRANTED);
+	ck_assert_int_eq(ledger_number(lf.ledger, grants, 3), 0);
+	ledger_numbered(lf.ledger, grants, 3, inodes);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 6 * PAGE);
 	ck_assert_uint_eq(ledger_count(lf.ledger), 3);
 	ck_assert_uint_eq(visible(), 0);
@@ -50,7 +87,6 @@ START_TEST(reserve_commit_release)
 		ck_assert_str_eq(grants[i]->heap, "emulated");
 		ck_assert_str_eq(grants[i]->rule_name, "r");
 		ck_assert_ptr_eq(grant_identity(grants[i]), &self->identity);
-		grants[i]->inode = 100 + i;
 		ledger_commit(lf.ledger, grants[i], &fd);
 		ck_assert_uint_gt(grants[i]->since_usec, 0);
 	}
@@ -412,6 +448,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, reserve_commit_release);
+	tcase_add_test(tcase, numbers_in_no_record_come_again);
 	tcase_add_test(tcase, cancel_leaves_nothing);
 	tcase_add_test(tcase, no_memory_leaves_nothing);
 	tcase_add_test(tcase, release_of_a_held_buffer);

@@ -2,6 +2,8 @@
 /*
  * Tests of the threads: turns between owners, what never stands behind what, the end.
  */
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/resource.h>
@@ -218,6 +220,39 @@ START_TEST(large_storm)
 }
 END_TEST
 
+/* Whether the last writer of a pipe is gone, waiting for it up to timeout_ms. */
+static bool closed(int reader, int timeout_ms)
+{
+	struct pollfd hang_up = { .fd = reader };
+
+	return poll(&hang_up, 1, timeout_ms) == 1;
+}
+
+START_TEST(large_buffers_close_in_a_thread)
+{
+	struct workers *const here[] = { workers, NULL };
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	submit(1, true, &gate);
+	wait_started(1);
+	workers_close(workers, 1, WORKERS_LARGE + 1, &ends[1]);
+	ck_assert_int_eq(ends[1], -1);
+	ck_assert(!closed(ends[0], 0)); /* its turn comes after the owner's other job */
+	open_gate(1);
+	ck_assert(closed(ends[0], 10000));
+	close_fd(&ends[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
+		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+		workers_close(here[i], 1, here[i] ? WORKERS_LARGE : UINT64_MAX, &ends[1]);
+		ck_assert_int_eq(ends[1], -1);
+		ck_assert(closed(ends[0], 0));
+		workers_close(here[i], 1, UINT64_MAX, &ends[1]); /* none: nothing to do */
+		close_fd(&ends[0]);
+	}
+}
+END_TEST
+
 START_TEST(free_finishes_all)
 {
 	for (int i = 0; i < 200; i++)
@@ -303,6 +338,7 @@ int main(void)
 	tcase_add_test(tcase, small_never_behind_large);
 	tcase_add_test(tcase, one_large_job_an_owner);
 	tcase_add_test(tcase, large_storm);
+	tcase_add_test(tcase, large_buffers_close_in_a_thread);
 	tcase_add_test(tcase, free_finishes_all);
 	tcase_add_test(tcase, done_may_submit);
 	tcase_add_test(tcase, threads_are_out_of_the_way);
