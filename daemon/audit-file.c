@@ -154,7 +154,7 @@ static int rotate(struct audit_file *file)
 	file->rotate_size = file->rotate_bytes;
 	if (!file->keep)
 		return 0;
-	return audit_rotate_prune(file->folder, file->name, file->keep);
+	return audit_rotate_prune(file->folder, file->name, file->keep, &file->first_left);
 }
 
 /* Sees to it that the file is the one of that name, ends with the last record and has room. */

@@ -22,8 +22,9 @@ struct audit_file {
 	unsigned int keep;
 	bool unclean;	   /* what is beyond size could not be cut off yet */
 	uint64_t unsynced; /* records since the last fdatasync */
-	int maintenance;   /* why a rotation or a deletion last failed; the owner reads and clears
-			      it */
+	/* What the owner reads, and clears: */
+	uint64_t first_left; /* of a deletion: the first record that is still there; 0 for none */
+	int maintenance;     /* why a rotation or a deletion last failed */
 };
 
 /* What the file looked like when it was opened, for the records that say so. */

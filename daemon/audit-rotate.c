@@ -204,7 +204,7 @@ int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size
 	return 0;
 }
 
-int audit_rotate_prune(int folder, const char *name, unsigned int keep)
+int audit_rotate_prune(int folder, const char *name, unsigned int keep, uint64_t *first_left)
 {
 	cleanup(cleanup_free) uint64_t *numbers = NULL;
 	size_t n;
@@ -220,6 +220,7 @@ int audit_rotate_prune(int folder, const char *name, unsigned int keep)
 			return -ENOMEM;
 		if (unlinkat(folder, old, 0) < 0 && errno != ENOENT)
 			return -errno;
+		*first_left = i + 1 < n ? numbers[i + 1] : 0;
 	}
 	return 0;
 }

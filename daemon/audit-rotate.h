@@ -33,8 +33,9 @@ void audit_rotate_repair(int folder, const char *name, uint64_t first, int fd);
 /* The sequence numbers in the names of rotated files, ascending; the caller frees the array. */
 int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size_t *ret_n);
 
-/* Deletes the oldest rotated files beyond keep. */
-int audit_rotate_prune(int folder, const char *name, unsigned int keep);
+/* Deletes the oldest rotated files beyond keep (1 or more). *first_left is set to the number that
+ * the oldest one left begins with, if any was deleted. */
+int audit_rotate_prune(int folder, const char *name, unsigned int keep, uint64_t *first_left);
 
 /* "name.00000000000000000001"; NULL when out of memory. The caller frees it. */
 char *audit_rotate_name(const char *name, uint64_t first);

@@ -193,8 +193,14 @@ static void finish(struct audit *audit, struct audit_list *list)
 
 static void check_maintenance(struct audit *audit)
 {
+	uint64_t first_left = audit->file->first_left;
 	int r = audit->file->maintenance;
 
+	audit->file->first_left = 0;
+	if (first_left)
+		queue_error(audit,
+			"the records before %" PRIu64 " were deleted: only %u older files are kept",
+			first_left, audit->file->keep);
 	if (r >= 0)
 		return;
 	audit->file->maintenance = 0;

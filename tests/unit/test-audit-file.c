@@ -465,11 +465,14 @@ START_TEST(keeps_some)
 {
 	struct chain chain = { 0 };
 	char name[256], *text;
+	uint64_t first_left;
 
 	name_in_folder(name, "audit.jsonl.not-ours");
 	file_write(name, "x", 1);
 	ck_assert_int_eq(open_keep(3000, 4), 0);
+	ck_assert_uint_eq(file->first_left, 0);
 	write_records(200);
+	first_left = file->first_left;
 	shut();
 	ck_assert_uint_eq(folder_count("audit.jsonl.0"), 4);
 	ck_assert_uint_eq(size_of(name), 1);
@@ -482,6 +485,7 @@ START_TEST(keeps_some)
 		ck_assert_int_eq(chain_start(&chain, text, strcspn(text, "\n")), 0);
 		free(text);
 		ck_assert_uint_eq(chain.sequence, first);
+		ck_assert_uint_eq(first, first_left);
 		break;
 	}
 	chain.sequence = 0;

@@ -420,6 +420,23 @@ START_TEST(rotation_in_both_modes)
 }
 END_TEST
 
+START_TEST(deletion_is_recorded)
+{
+	struct audit_event event = sample_grant();
+
+	settings.rotate_bytes = 5000;
+	settings.keep = 2;
+	ck_assert_int_eq(open_trail(), 0);
+	for (size_t i = 0; i < 60; i++) {
+		ck_assert_int_eq(append(&event, i), 0);
+		run_until(i + 1);
+	}
+	close_trail();
+	ck_assert_uint_eq(folder_count("audit.jsonl.0"), 2);
+	ck_assert_uint_gt(file_count(path, "only 2 older files are kept"), 0);
+}
+END_TEST
+
 START_TEST(rotation_fails)
 {
 	struct audit_event event = sample_grant();
@@ -560,6 +577,7 @@ int main(void)
 	tcase_add_test(tcase, open_fails_clean);
 	tcase_add_test(tcase, few_fds);
 	tcase_add_test(tcase, rotation_in_both_modes);
+	tcase_add_test(tcase, deletion_is_recorded);
 	tcase_add_test(tcase, rotation_fails);
 	tcase_add_test(tcase, rotation_fails_at_every_record);
 	tcase_add_test(tcase, reports);
