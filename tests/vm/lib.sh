@@ -42,6 +42,31 @@ kernel_suite() {
 	esac
 }
 
+# apt_elsewhere SUITE FOLDER: makes the apt of this shell work for that suite, with its state in
+# FOLDER, and fetches the lists. For packages that need not be of the suite that this machine runs.
+apt_elsewhere() {
+	mkdir -p "$2"/{lists/partial,archives/partial}
+	cat >"$2/sources.list" <<END
+deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $("$vm_dir/mirror") $1 main
+END
+	touch "$2/status"
+	cat >"$2/apt.conf" <<END
+$(host_apt_options)
+Dir::State "$2";
+Dir::State::lists "$2/lists";
+Dir::State::status "$2/status";
+Dir::Cache "$2";
+Dir::Cache::archives "$2/archives";
+Dir::Etc::sourcelist "$2/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Architecture "amd64";
+APT::Sandbox::User "root";
+END
+	export APT_CONFIG=$2/apt.conf
+	apt-get update
+}
+
 # cache_entry TYPE NAME MAKER [INPUT...]: the path of the entry in $entry, made by
 # `MAKER NAME FOLDER` if it is not there; INPUT are further files that it depends on.
 cache_entry() {
