@@ -28,6 +28,7 @@ struct cpuid cpuid_seen(u32 leaf, u32 subleaf, u64 cr4)
 	case 1:
 		/* CPUID.OSXSAVE is the guest's CR4, but here it was the hypervisor's */
 		c.ecx = (c.ecx & ~BIT(27)) | (cr4 & CR4_OSXSAVE ? BIT(27) : 0);
+		c.ecx &= ~BIT(21); /* x2APIC: smp.c knows the older interface only */
 		break;
 	case 7:
 		/* OSPKE, likewise */

@@ -81,10 +81,18 @@ void smp_flush(struct cpu *cpu)
 	__atomic_store_n(&lock, 0, __ATOMIC_SEQ_CST);
 }
 
-/* The NMI is still pending, and taken here. Was it the guest's, then it gets one. */
+/*
+ * The NMI is still pending, and taken here: the handler sets RAX. Was it the guest's, then it gets
+ * one. (TCG looks for what STGI lets through when it next leaves its own loop, as for PAUSE.)
+ */
 void smp_nmi_exit(struct cpu *cpu)
 {
-	__asm__ volatile("stgi\n\tnop\n\tclgi" : : : "memory");
+	u64 taken = 0;
+
+	__asm__ volatile("stgi\n1:\tpause\n\ttest %0, %0\n\tjz 1b\n\tclgi"
+			 : "+a"(taken)
+			 :
+			 : "memory");
 	if (!__atomic_exchange_n(&cpu->nmi_is_ours, false, __ATOMIC_SEQ_CST))
 		cpu_inject(cpu, INJECT_NMI);
 }

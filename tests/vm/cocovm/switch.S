@@ -63,9 +63,10 @@ wait_for_interrupt:
 	hlt
 	jmp	wait_for_interrupt
 
-/* All that the hypervisor does with an NMI is to take it. */
+/* All that the hypervisor does with an NMI is to take it, where smp_nmi_exit() waits for it. */
 	.globl	smp_nmi
 smp_nmi:
+	mov	$1, %eax
 	iretq
 
 	.section .note.GNU-stack, "", @progbits
