@@ -63,18 +63,14 @@ static void fail(struct broker *broker, int error)
 	record(broker, VERDICT_INTERNAL, broker->policy_error);
 }
 
-int broker_load_policy(struct broker *broker)
+void broker_settle_policy(
+	struct broker *broker, int result, struct policy_errors *errors, struct policy *policy)
 {
-	struct policy_errors errors = { 0 };
-	struct policy *policy;
-	int r;
-
-	r = policy_load(broker->policy_dirs, broker->policy_trusted_uid, &errors, &policy);
-	if (r < 0) {
-		if (errors.count)
-			refuse(broker, &errors);
+	if (result < 0) {
+		if (errors->count)
+			refuse(broker, errors);
 		else
-			fail(broker, r);
+			fail(broker, result);
 	} else {
 		policy_unref(broker->policy);
 		broker->policy = policy;
@@ -82,9 +78,19 @@ int broker_load_policy(struct broker *broker)
 		audit_set_durability(broker->audit, policy_settings(policy)->durability);
 		record(broker, VERDICT_GRANTED, NULL);
 	}
-	policy_errors_done(&errors);
+	policy_errors_done(errors);
 	if (broker->on_policy_changed)
 		broker->on_policy_changed(broker->on_policy_changed_userdata);
+}
+
+int broker_load_policy(struct broker *broker)
+{
+	struct policy_errors errors = { 0 };
+	struct policy *policy = NULL;
+	int r;
+
+	r = policy_load(broker->policy_dirs, broker->policy_trusted_uid, &errors, &policy);
+	broker_settle_policy(broker, r, &errors, policy);
 	return r;
 }
 

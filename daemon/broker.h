@@ -27,6 +27,7 @@ struct broker {
 	uid_t policy_trusted_uid;
 	gid_t admin_gid; /* of ADMIN_GROUP; (gid_t)-1 where there is none */
 	bool audit_failing;
+	struct reload *reload;			   /* under way; NULL for none */
 	unsigned int n_requests;		   /* under way, in either front end */
 	struct grant_user *users;		   /* who asks; grant.c's */
 	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */
@@ -35,10 +36,15 @@ struct broker {
 
 /*
  * Loads the policy folders and puts what they say in force, or keeps the policy in force and sets
- * policy_error. Writes a `policy` record either way. 0, -EINVAL when it does not parse, or another
- * negative errno.
+ * policy_error. Writes a `policy` record either way. Blocks (files, user database): at start only,
+ * see reload.h. 0, -EINVAL when it does not parse, or another negative errno.
  */
 int broker_load_policy(struct broker *broker);
+
+/* The second half of that: puts the result of a policy_load() in force. errors are freed, policy is
+ * taken over. */
+void broker_settle_policy(
+	struct broker *broker, int result, struct policy_errors *errors, struct policy *policy);
 
 /* Whether a peer may administer: root and members of ADMIN_GROUP. */
 bool broker_is_admin(const struct broker *broker, const struct peer *peer);

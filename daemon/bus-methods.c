@@ -6,6 +6,7 @@
 
 #include "bus-internal.h"
 #include "grant.h"
+#include "reload.h"
 #include "util.h"
 
 /* A Request call, until its outcome. */
@@ -219,21 +220,45 @@ static int handle_list(struct bus_peer *bus_peer, sd_bus_message *message)
 	return listing.r;
 }
 
+static void on_reloaded(void *userdata, int result)
+{
+	struct bus_exchange *exchange = userdata;
+	struct bus_peer *bus_peer = exchange->bus_peer;
+
+	/* Only a connection that is not gone still has a bus. */
+	if (!bus_peer->gone && result == -EINVAL && bus_peer->bus->broker->policy_error)
+		sd_bus_reply_method_errorf(exchange->message, BUS_ERROR "PolicyInvalid", "%s",
+			bus_peer->bus->broker->policy_error);
+	else if (!bus_peer->gone && result < 0)
+		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, strerror(-result));
+	else if (!bus_peer->gone)
+		sd_bus_reply_method_return(exchange->message, NULL);
+	sd_bus_message_unref(exchange->message);
+	bus_peer_put(bus_peer);
+	free(exchange);
+}
+
 static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	struct broker *broker = bus_peer->bus->broker;
+	struct bus_exchange *exchange;
 	int r;
 
 	if (!broker_is_admin(broker, bus_peer->peer))
 		return bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may reload the policy");
-	r = broker_load_policy(broker);
-	if (r == -EINVAL && broker->policy_error)
-		return sd_bus_reply_method_errorf(
-			message, BUS_ERROR "PolicyInvalid", "%s", broker->policy_error);
-	if (r < 0)
-		return bus_reply_refusal(message, VERDICT_INTERNAL, NULL, strerror(-r));
-	return sd_bus_reply_method_return(message, NULL);
+	exchange = malloc(sizeof(*exchange));
+	if (!exchange)
+		return -ENOMEM;
+	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
+	bus_peer->refs++;
+	r = reload_policy(broker, on_reloaded, exchange);
+	if (r < 0) {
+		bus_peer->refs--;
+		sd_bus_message_unref(exchange->message);
+		free(exchange);
+	}
+	return r;
 }
 
 #define METHOD(name, handler)                                                                      \

@@ -14,6 +14,7 @@
 #include "config.h"
 #include "log.h"
 #include "options.h"
+#include "reload.h"
 #include "sandbox.h"
 #include "socket.h"
 #include "util.h"
@@ -45,23 +46,24 @@ static void tell_ready(void *userdata)
 					    : "Serving");
 }
 
-static void reload(struct daemon *daemon)
+static void on_reloaded(void *userdata, int result)
 {
-	int r;
-
-	sd_notify(0, "RELOADING=1");
-	r = broker_load_policy(&daemon->broker);
+	(void)userdata;
 	sd_notifyf(0, "READY=1\nSTATUS=%s",
-		r < 0 ? "The policy has mistakes, the former one is kept; see the journal"
-		      : "Serving");
-	if (r >= 0)
+		result < 0 ? "The policy has mistakes, the former one is kept; see the journal"
+			   : "Serving");
+	if (result >= 0)
 		log_info("policy: reloaded");
 }
 
 static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
+	struct daemon *daemon = userdata;
+
 	(void)source, (void)info;
-	reload(userdata);
+	sd_notify(0, "RELOADING=1");
+	if (reload_policy(&daemon->broker, on_reloaded, daemon) < 0)
+		on_reloaded(daemon, -ENOMEM);
 	return 0;
 }
 
