@@ -182,8 +182,15 @@ static void load_file(struct load *load, int dir, const char *name, const char *
 	if (!check_owner(load, path, &st))
 		return;
 	text = read_all(load, path, fd, &size);
-	if (text)
-		add_file(load, name, path, &text, size, size == 0);
+	if (!text)
+		return;
+	/* As an editor leaves it for a moment: rules must not be gone for that. */
+	if (size == 0)
+		mistake(load, path,
+			"is empty; to mask the file of that name in a later folder, make it a link "
+			"to "
+			"/dev/null");
+	add_file(load, name, path, &text, size, size == 0);
 }
 
 static bool is_policy_name(const char *name)

@@ -168,10 +168,14 @@ def test_masks_and_folders():
         for client in daemon.doors():
             answer = client.request('scratch', PAGE)
             same('of the later folder', (answer.verdict, answer.rule), ('denied', 'late-05'))
-        daemon.write_policy('', '05-first.json')
+        (daemon.policy_dir / '05-first.json').symlink_to('/dev/null')
         same('reload', reload(daemon), None)
         same('masked', rule_in_force(daemon), 'all')
         daemon.write_policy('', '10-test.json')
+        assert 'is empty' in reload(daemon).reason, 'an empty file'
+        same('kept', rule_in_force(daemon), 'all')
+        (daemon.policy_dir / '10-test.json').unlink()
+        (daemon.policy_dir / '10-test.json').symlink_to('/dev/null')
         same('reload', reload(daemon), None)
         for client in daemon.doors():
             same('nothing left', client.request('scratch', PAGE).verdict, 'unknown-use')

@@ -136,10 +136,15 @@ START_TEST(masks)
 	put_rule(lib, "e.json", "e-lib");
 	expect("a-run b-run c-lib d-lib e-lib ");
 	put_rule(etc, "a.json", "a-etc");
-	put(etc, "c.json", "");
+	ck_assert_int_eq(symlink("/dev/null", path_of(etc, "c.json")), 0);
 	ck_assert_int_eq(symlink("/dev/null", path_of(run, "d.json")), 0);
-	put(lib, "z.json", "");
+	ck_assert_int_eq(symlink("/dev/null", path_of(lib, "z.json")), 0);
 	expect("a-etc b-run e-lib ");
+	/* what an editor has just truncated must not take rules away */
+	put(etc, "e.json", "");
+	expect_mistake(
+		"/etc/e.json: is empty; to mask the file of that name in a later folder, make "
+		"it a link to /dev/null");
 }
 END_TEST
 
