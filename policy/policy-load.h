@@ -14,11 +14,12 @@ extern const char *const policy_default_dirs[];
 /*
  * Reads *.json of the folders in name order (byte order of the file names); a file in an earlier
  * folder masks one of the same name in a later one; a symlink to /dev/null masks without
- * adding anything (an empty file is a mistake: it may be one that is just being written). A folder that does not exist is skipped. Each file must be a regular
- * file of at most POLICY_FILE_MAX bytes that belongs to root (or to trusted_uid; pass 0 for root
- * only) and is not writable by group or others, else it is a mistake that is reported with the
- * rest; the same holds for the folders, whose writers could take files away. A symlink to anything
- * but /dev/null is a mistake too. Users and groups are resolved by getpwnam and getgrnam.
+ * adding anything (an empty file is a mistake: it may be one that is just being written). A folder
+ * that does not exist is skipped. Each file must be a regular file of at most POLICY_FILE_MAX bytes
+ * that belongs to root (or to trusted_uid; pass 0 for root only) and is not writable by group or
+ * others, else it is a mistake that is reported with the rest; the same holds for the folders,
+ * whose writers could take files away. A symlink to anything but /dev/null is a mistake too. Users
+ * and groups are resolved by getpwnam and getgrnam.
  *
  * Returns as policy_new(); also -EIO and the like only through ret_errors as -EINVAL: a file that
  * cannot be read is a mistake with its path and reason.
