@@ -27,6 +27,12 @@ class Problem(Exception):
     pass
 
 
+class Again(Exception):
+    """The kernel died of an INT3 that is not there (any more). Rare, on a busy machine, with two
+    processors or more; most likely TCG's, which before QEMU 8.1 could keep a translation of code
+    that another processor patched meanwhile. Not proven, so it is never passed over in silence."""
+
+
 def expect(condition, why):
     if not condition:
         raise Problem(why)
@@ -109,6 +115,8 @@ def judge(args, host, lines, log):
     console = "\n".join(lines)
     why = re.search(r"^stop: .*\n(.*)", log, re.MULTILINE)
     expect(not why or args.test, f"the hypervisor stopped the guest: {why[1] if why else ''}")
+    if "Oops: int3" in console:
+        raise Again("the kernel died of a stale INT3")
     expect(f"Memory Encryption Features active: {FEATURES[args.tee]}\n" in console + "\n",
            "the kernel does not say that its memory is encrypted so")
     expect(re.search(rf"Brought up 1 node, {args.cpus} CPU", console),
@@ -116,7 +124,7 @@ def judge(args, host, lines, log):
     bad = re.search(r"probe: not ok (\S+)", console)
     expect(not bad, f"the guest says: not ok {bad[1] if bad else ''}")
     if args.test == "wrong" and args.strict:
-        expect(f"private access to shared memory: guest physical {host.at['shared']:x}" in log,
+        expect(f"private access to shared memory: guest physical {host.at.get('shared', 0):x}" in log,
                "the access to the wrong half did not stop the guest")
         return
     if args.test == "fatal":
@@ -164,15 +172,23 @@ def main():
     parser.add_argument("--timeout", type=float, default=180)
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
-    args.lines = []
     start = time.monotonic()
-    problem = None
     shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="cocovm.", dir=shm) as folder:
-        try:
-            run(args, folder)
-        except Problem as e:
-            problem = str(e)
+    for _ in range(3):
+        args.lines = []
+        problem = None
+        with tempfile.TemporaryDirectory(prefix="cocovm.", dir=shm) as folder:
+            try:
+                run(args, folder)
+            except Problem as e:
+                problem = str(e)
+            except Again as e:
+                problem = str(e)
+                print(f"# {args.name}: once more, as {e}", flush=True)
+                continue
+        break
+    else:
+        args.must_fail = False
     if args.verbose or (problem and not args.must_fail):
         for line in args.lines[-60:]:
             print("# " + line)
