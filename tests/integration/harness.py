@@ -4,8 +4,10 @@ import argparse
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 
@@ -31,10 +33,23 @@ def run_as_user():
     """Begins anew as an ordinary user: exec, as a process that changed its user is not one like
     others to the kernel (nobody of that user may look into its /proc folder)."""
     os.environ['HOME'] = '/'
-    os.setgroups([])
-    os.setresgid(USER, USER, USER)
-    os.setresuid(USER, USER, USER)
-    os.execv(sys.executable, [sys.executable, *(a for a in sys.argv if a != '--as-user')])
+    arguments = [a for a in sys.argv if a != '--as-user']
+    # The checkout may be where only root can look, such as /root.
+    with tempfile.TemporaryDirectory(prefix='ccbuf-tests.') as folder:
+        os.chmod(folder, 0o755)
+        for source in pathlib.Path(__file__).parent.glob('*.py'):
+            shutil.copy(source, folder)
+            os.chmod(os.path.join(folder, source.name), 0o644)
+        arguments[0] = os.path.join(folder, os.path.basename(arguments[0]))
+        pid = os.fork()
+        if pid == 0:
+            os.setgroups([])
+            os.setresgid(USER, USER, USER)
+            os.setresuid(USER, USER, USER)
+            os.execv(sys.executable, [sys.executable, '-B', *arguments])
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+        status = os.waitpid(pid, 0)[1]
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def skip_all(why):

@@ -229,7 +229,7 @@ START_TEST(limits)
 			"a.json: /limits/total: is -1, but must be 0 to 9007199254740991\n"
 			"a.json: /limits/per-user: is 9007199254740992, but must be 0 to "
 			"9007199254740991\n" },
-		{ LIMITS("'total':99999999999999999999999999"),
+		{ LIMITS("'total':18446744073709551615"),
 			"a.json: /limits/total: is 18446744073709551615, but must be 0 to "
 			"9007199254740991\n" },
 		{ LIMITS("'total':1.5,'per-user':[]"),
