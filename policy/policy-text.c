@@ -117,12 +117,44 @@ static const char *syntax_reason(
 	return json_tokener_error_desc(error);
 }
 
+#define PARSE_FLAGS (JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS)
+
+/*
+ * json_tokener_parse_ex() of a whole text; *ret_end is where it stopped. Strictly, json-c 0.18
+ * takes each byte above 0x7f for a control character, so runs of those are handed over without
+ * strictness: outside of a string they are a mistake all the same.
+ */
+static struct json_object *parse(
+	struct json_tokener *tokener, const char *text, size_t size, size_t *ret_end)
+{
+	struct json_object *json = NULL;
+	size_t from = 0;
+
+	*ret_end = 0;
+	while (from < size) {
+		bool ascii = !(text[from] & 0x80);
+		size_t to = from + 1;
+
+		while (to < size && ascii == !(text[to] & 0x80))
+			to++;
+		json_tokener_set_flags(tokener, PARSE_FLAGS | (ascii ? JSON_TOKENER_STRICT : 0));
+		json = json_tokener_parse_ex(tokener, text + from, (int)(to - from));
+		*ret_end = from + json_tokener_get_parse_end(tokener);
+		if (json_tokener_get_error(tokener) != json_tokener_continue)
+			break;
+		from = to;
+	}
+	return json;
+}
+
 /* Decodes the string that begins at text[start] (a quote) and ends before text[end]. */
 static struct json_object *decode(
 	struct json_tokener *tokener, const char *text, size_t start, size_t end)
 {
+	size_t stopped;
+
 	json_tokener_reset(tokener);
-	return json_tokener_parse_ex(tokener, text + start, (int)(end - start));
+	return parse(tokener, text + start, end - start, &stopped);
 }
 
 /* Where a scan is: kept up to date, as counting from the start for each key takes for ever. */
@@ -250,11 +282,8 @@ struct json_object *policy_text_parse(
 	text[size] = 0;
 	if (policy_text_blank(text, size, &offset, &reason)) {
 		/* trailing text is refused below, in better words */
-		json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-							JSON_TOKENER_ALLOW_TRAILING_CHARS);
-		json = json_tokener_parse_ex(tokener, text, (int)size + 1);
+		json = parse(tokener, text, size + 1, &offset);
 		error = json_tokener_get_error(tokener);
-		offset = json_tokener_get_parse_end(tokener);
 		if (error != json_tokener_success)
 			reason = syntax_reason(error, text, size, offset);
 		for (size_t i = offset; !reason && i < size; i++)

@@ -243,8 +243,7 @@ static void check_hostile(const struct audit_event *event)
 	line[0] = '{';
 	memcpy(line + 1, body, length + 1);
 	tokener = json_tokener_new();
-	/* json-c 0.18 takes some valid UTF-8 for invalid: the C library judges that. */
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	/* Strictly, json-c 0.18 takes a byte above 0x7f for a control character. */
 	ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
 	ck_assert_uint_ne(mbstowcs(NULL, line, 0), (size_t)-1);
 	object = json_tokener_parse_ex(tokener, line, (int)length);
