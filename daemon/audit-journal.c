@@ -7,10 +7,10 @@
 #include "audit-journal.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "audit-message.h"
+#include "thread.h"
 #include "util.h"
 
 /* Bytes of the thread's stack: libsystemd puts the headers of a message there. */
@@ -116,27 +116,6 @@ static void *run(void *userdata)
 	return NULL;
 }
 
-static int start(struct audit_journal *journal)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
-	r = pthread_attr_init(&attr);
-	if (r)
-		return -r;
-	pthread_attr_setstacksize(&attr, STACK);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&journal->thread, &attr, run, journal);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (r)
-		return -r;
-	pthread_setname_np(journal->thread, "audit-journal");
-	return 0;
-}
-
 int audit_journal_new(struct audit_journal **ret_journal)
 {
 	struct audit_journal *journal;
@@ -152,7 +131,7 @@ int audit_journal_new(struct audit_journal **ret_journal)
 	pthread_cond_init(&journal->wake, &attr);
 	pthread_cond_init(&journal->finished, &attr);
 	pthread_condattr_destroy(&attr);
-	r = start(journal);
+	r = thread_start(&journal->thread, "audit-journal", STACK, run, journal);
 	if (r < 0) {
 		destroy(journal);
 		return r;

@@ -8,9 +8,9 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
+#include "thread.h"
 #include "util.h"
 
 /* Enough for a writev() of a segment many times over, and little to map. */
@@ -51,27 +51,6 @@ static void *run(void *userdata)
 	return NULL;
 }
 
-static int start(struct audit_writer *writer)
-{
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int r;
-
-	r = pthread_attr_init(&attr);
-	if (r)
-		return -r;
-	pthread_attr_setstacksize(&attr, STACK);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&writer->thread, &attr, run, writer);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (r)
-		return -r;
-	pthread_setname_np(writer->thread, "audit");
-	return 0;
-}
-
 int audit_writer_new(struct audit_writer **ret_writer)
 {
 	struct audit_writer *writer;
@@ -84,7 +63,7 @@ int audit_writer_new(struct audit_writer **ret_writer)
 	pthread_cond_init(&writer->handed, NULL);
 	pthread_cond_init(&writer->done, NULL);
 	writer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = writer->fd < 0 ? -errno : start(writer);
+	r = writer->fd < 0 ? -errno : thread_start(&writer->thread, "audit", STACK, run, writer);
 	if (r < 0) {
 		close_fd(&writer->fd);
 		free(writer);
