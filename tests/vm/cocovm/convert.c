@@ -60,6 +60,8 @@ enum convert_result convert(struct cpu *cpu, u64 gpa, u64 bytes, enum side to, u
 	case FAULT_RETRY:
 		return CONVERT_RETRY;
 	case FAULT_PART:
+		if (bytes <= PAGE_SIZE)
+			return CONVERT_RETRY;
 		result = CONVERT_RETRY;
 		bytes = PAGE_SIZE;
 		break;

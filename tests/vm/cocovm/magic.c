@@ -3,17 +3,30 @@
 #include "magic.h"
 #include "count.h"
 
-static u64 armed; /* as written to MAGIC_FAULT */
+static u64 armed; /* as written to MAGIC_FAULT, less what happened since */
+
+static u64 hits_left(u64 word)
+{
+	return word >> 16 & 0xffff;
+}
+
+static u64 passes_left(u64 word)
+{
+	return (word & 0xff) == FAULT_STALL ? 0 : word >> 32;
+}
 
 bool magic_read(u32 msr, u64 *ret_value)
 {
+	u64 armed_now;
+
 	switch (msr) {
 	case MAGIC_IDENTITY:
 		memcpy((u8 *)ret_value + 1, "ccbench", 7);
 		memset(ret_value, (int)guest.tee | (guest.strict ? 0x80 : 0), 1);
 		return true;
 	case MAGIC_FAULT:
-		*ret_value = __atomic_load_n(&armed, __ATOMIC_RELAXED) >> 16 & 0xffff;
+		armed_now = __atomic_load_n(&armed, __ATOMIC_RELAXED);
+		*ret_value = hits_left(armed_now) | passes_left(armed_now) << 32;
 		return true;
 	default:
 		if (msr < MAGIC_COUNT || msr >= MAGIC_COUNT + COUNT_END)
@@ -33,13 +46,16 @@ bool magic_write(u32 msr, u64 value)
 
 enum fault magic_fault(enum side to, u64 *ret_millions)
 {
-	u64 now = __atomic_load_n(&armed, __ATOMIC_RELAXED);
+	u64 now = __atomic_load_n(&armed, __ATOMIC_RELAXED), step;
 
 	do {
-		if (!(now >> 16 & 0xffff) || !(now >> (to == SHARED ? 8 : 9) & 1))
+		if (!hits_left(now) || !(now >> (to == SHARED ? 8 : 9) & 1))
 			return FAULT_NONE;
+		step = passes_left(now) > 0 ? BIT(32) : BIT(16);
 	} while (!__atomic_compare_exchange_n(
-		&armed, &now, now - 0x10000, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		&armed, &now, now - step, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (step == BIT(32))
+		return FAULT_NONE;
 	count(COUNT_FAULT, 1);
 	*ret_millions = now >> 32;
 	return now & 0xff;

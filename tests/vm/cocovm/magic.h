@@ -5,12 +5,21 @@
  *
  *	MAGIC_IDENTITY	read: "ccbench" in the upper 7 bytes, in the lowest the technology
  *			(0 SEV, 1 SNP, 2 TDX) and bit 7 for strict mode
- *	MAGIC_FAULT	write: arms a fault for the next conversions; read: how many are left
+ *	MAGIC_FAULT	write: arms a fault for conversions to come; 0 disarms
  *			bits 0-7	enum fault
  *			bits 8-9	to shared (1), to private (2), or either (3)
- *			bits 16-31	how many conversions
- *			bits 32-63	FAULT_STALL: for how long, in millions of TSC ticks
+ *			bits 16-31	how many conversions in that direction it hits
+ *			bits 32-63	how many in that direction pass first; but for
+ *					FAULT_STALL, which begins at once: for how long, in
+ *					millions of TSC ticks
+ *			read: what is left of it
+ *			bits 0-31	how many conversions it will still hit
+ *			bits 32-63	how many will pass before
  *	MAGIC_COUNT + n	read: counter n of count.h
+ *
+ * A conversion is one request for one range, asked for again or not: a call of TDX's MapGPA, one
+ * entry of an SNP guest's list of page states (or a request by its MSR), a hypercall of SEV. What
+ * Linux splits into chunks is as many conversions: to fail each in turn, let 0, 1, 2... pass first.
  */
 #ifndef COCOVM_MAGIC_H
 #define COCOVM_MAGIC_H
@@ -25,7 +34,7 @@ enum fault {
 	FAULT_NONE,
 	FAULT_FAIL,  /* refused */
 	FAULT_RETRY, /* to be asked for again, with nothing done */
-	FAULT_PART,  /* to be asked for again, with the first page done */
+	FAULT_PART,  /* to be asked for again, with the first page done (if there are more) */
 	FAULT_STALL, /* done, after a while */
 };
 
