@@ -20,6 +20,12 @@ die() {
 	exit 1
 }
 
+need_root() {
+	if [ "$(id -u)" != 0 ]; then
+		die "making root file systems takes root: run this with sudo"
+	fi
+}
+
 # apt's settings for getting out of this machine, for an apt elsewhere
 host_apt_options() {
 	apt-config dump | grep -E '^Acquire::(https?|ftp)::Proxy |^Acquire::Check-Valid-Until ' || true
@@ -67,21 +73,54 @@ END
 	apt-get update
 }
 
+# The suite whose root has the compiler that a series was built with.
+compiler_suite() {
+	case $1 in
+	6.1) echo bookworm ;;
+	*) echo trixie ;;
+	esac
+}
+
+# One at a time fills the cache and builds in its roots. A script that another one runs, which has
+# locked the cache already, neither waits nor unlocks.
+lock_cache() {
+	if [ -n "${CCBUF_VM_LOCKED:-}" ]; then
+		return 0
+	fi
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	if ! flock -n 9; then
+		say "waiting for another run to fill $cache"
+		flock 9
+	fi
+	export CCBUF_VM_LOCKED=$$
+}
+
+unlock_cache() {
+	if [ "${CCBUF_VM_LOCKED:-}" = $$ ]; then
+		exec 9>&-
+		unset CCBUF_VM_LOCKED
+	fi
+}
+
 # cache_entry TYPE NAME MAKER [INPUT...]: the path of the entry in $entry, made by
-# `MAKER NAME FOLDER` if it is not there; INPUT are further files that it depends on.
+# `MAKER NAME FOLDER` if it is not there; INPUT are further files that it depends on. Under
+# lock_cache.
 cache_entry() {
 	local type=$1 name=$2 maker=$3 key old tmp log
 	shift 3
 	key=$(cat "$maker" "$@" | sha256sum | cut -c1-12)
 	entry=$cache/$type-$name-$key
 	if [ -d "$entry" ]; then
+		touch "$entry"
 		return 0
 	fi
-	for old in "$cache/$type-$name"-????????????{,.tmp}; do
-		if [ -e "$old" ]; then
+	# Not what another checkout may be using.
+	find "$cache" -mindepth 1 -maxdepth 1 \( -name "$type-$name-????????????" -mtime +0 \
+		-o -name "$type-$name-????????????.tmp" \) -print0 |
+		while IFS= read -r -d '' old; do
 			remove_tree "$old"
-		fi
-	done
+		done
 	tmp=$entry.tmp
 	log=$cache/$type-$name.log
 	say "making $type $name (log: $log)"
@@ -92,6 +131,23 @@ cache_entry() {
 		die "making $type $name failed"
 	fi
 	mv "$tmp" "$entry"
+}
+
+# These set $root, $kernel_dir and $hypervisor, under lock_cache.
+get_root() {
+	cache_entry root "$1" "$vm_dir/make-root" "$vm_dir/pack-root"
+	root=$entry
+}
+
+get_kernel() {
+	cache_entry kernel "$1" "$vm_dir/make-kernel"
+	kernel_dir=$entry
+}
+
+get_hypervisor() {
+	cache_entry cocovm "$1" "$vm_dir/cocovm/build" "$vm_dir"/cocovm/*.[chS] \
+		"$vm_dir/cocovm/link.ld"
+	hypervisor=$entry/cocovm.elf
 }
 
 # Removes a tree that was a root, never anything mounted below it.
