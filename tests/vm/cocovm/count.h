@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What is counted, and under which name it is reported when the machine is switched off. */
+/* What is counted, and under which name that is reported (see control.h for where). */
 #ifndef COCOVM_COUNT_H
 #define COCOVM_COUNT_H
 
@@ -24,13 +24,14 @@
 	X(AP_START, "processor-starts")
 
 #define COUNT_ENUM(name, text) COUNT_##name,
-#define COUNT_NAME(name, text) text,
 enum { COUNTERS(COUNT_ENUM) COUNT_END };
 
-static inline void count(int counter, u64 n)
-{
-	extern u64 counters[];
-	__atomic_fetch_add(&counters[counter], n, __ATOMIC_RELAXED);
-}
+struct counter {
+	char name[24]; /* padded with zeros */
+	u64 value;
+};
+
+void count(int counter, u64 n);
+u64 count_read(int counter);
 
 #endif

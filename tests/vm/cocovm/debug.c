@@ -4,11 +4,9 @@
  * the guest switches the machine off, or does what it must not.
  */
 #include "guest.h"
-#include "count.h"
+#include "control.h"
 
 #include <stdarg.h>
-
-u64 counters[COUNT_END];
 
 static void put(char c)
 {
@@ -69,17 +67,17 @@ void say(const char *format, ...)
 
 void say_counters(void)
 {
-	static const char *const names[] = { COUNTERS(COUNT_NAME) };
 	int i;
 
 	for (i = 0; i < COUNT_END; i++) {
-		if (counters[i] > 0)
-			say("count %s %u", names[i], counters[i]);
+		if (count_read(i) > 0)
+			say("count %s %u", control.counter[i].name, count_read(i));
 	}
 }
 
 static _Noreturn void power_off(void)
 {
+	control.state = CONTROL_STOPPED;
 	say_counters();
 	/* SLP_EN with the type S5 in PM1a_CNT of a pc, where SeaBIOS puts it; with no ACPI, sleep
 	 */

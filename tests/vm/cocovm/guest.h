@@ -92,7 +92,6 @@ void smp_nmi_exit(struct cpu *cpu);
 void smp_load_idt(void);
 
 /* debug.c */
-extern u64 counters[];
 void say(const char *format, ...);
 _Noreturn void stop(const char *format, ...);
 _Noreturn void stop_guest(struct cpu *cpu, const char *format, ...);

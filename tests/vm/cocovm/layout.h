@@ -14,6 +14,7 @@
 #define COCOVM_LAYOUT_H
 
 #define HV_BASE	     0xa0000000
+#define CONTROL_PAGE 0xa0001000
 #define LOW_MEM_END  0xc0000000
 #define PRIVATE_BASE 0x100000000
 #define SIDE_BIT     39

@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Faults on demand, and the registers that arm them. Invented here; no specification knows them. */
+/*
+ * Faults on demand, counters, and the two ways to them: registers for the guest, a page of memory
+ * for the host. Invented here; no specification knows them.
+ */
 #include "magic.h"
-#include "count.h"
+#include "control.h"
 
-static u64 armed; /* as written to MAGIC_FAULT, less what happened since */
+#define COUNTER(name, text) { text, 0 },
+struct control control __attribute__((section(".control"), aligned(4096))) = {
+	.magic = CONTROL_MAGIC,
+	.version = CONTROL_VERSION,
+	.counters = COUNT_END,
+	.counter = { COUNTERS(COUNTER) },
+};
+
+void count(int counter, u64 n)
+{
+	__atomic_fetch_add(&control.counter[counter].value, n, __ATOMIC_RELAXED);
+}
+
+u64 count_read(int counter)
+{
+	return __atomic_load_n(&control.counter[counter].value, __ATOMIC_RELAXED);
+}
 
 static u64 hits_left(u64 word)
 {
@@ -17,7 +36,7 @@ static u64 passes_left(u64 word)
 
 bool magic_read(u32 msr, u64 *ret_value)
 {
-	u64 armed_now;
+	u64 armed;
 
 	switch (msr) {
 	case MAGIC_IDENTITY:
@@ -25,13 +44,13 @@ bool magic_read(u32 msr, u64 *ret_value)
 		memset(ret_value, (int)guest.tee | (guest.strict ? 0x80 : 0), 1);
 		return true;
 	case MAGIC_FAULT:
-		armed_now = __atomic_load_n(&armed, __ATOMIC_RELAXED);
-		*ret_value = hits_left(armed_now) | passes_left(armed_now) << 32;
+		armed = __atomic_load_n(&control.fault, __ATOMIC_RELAXED);
+		*ret_value = hits_left(armed) | passes_left(armed) << 32;
 		return true;
 	default:
 		if (msr < MAGIC_COUNT || msr >= MAGIC_COUNT + COUNT_END)
 			return false;
-		*ret_value = __atomic_load_n(&counters[msr - MAGIC_COUNT], __ATOMIC_RELAXED);
+		*ret_value = count_read(msr - MAGIC_COUNT);
 		return true;
 	}
 }
@@ -40,20 +59,20 @@ bool magic_write(u32 msr, u64 value)
 {
 	if (msr != MAGIC_FAULT || (value & 0xff) > FAULT_STALL)
 		return false;
-	__atomic_store_n(&armed, value, __ATOMIC_RELAXED);
+	__atomic_store_n(&control.fault, value, __ATOMIC_RELAXED);
 	return true;
 }
 
 enum fault magic_fault(enum side to, u64 *ret_millions)
 {
-	u64 now = __atomic_load_n(&armed, __ATOMIC_RELAXED), step;
+	u64 now = __atomic_load_n(&control.fault, __ATOMIC_RELAXED), step;
 
 	do {
 		if (!hits_left(now) || !(now >> (to == SHARED ? 8 : 9) & 1))
 			return FAULT_NONE;
 		step = passes_left(now) > 0 ? BIT(32) : BIT(16);
 	} while (!__atomic_compare_exchange_n(
-		&armed, &now, now - step, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+		&control.fault, &now, now - step, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (step == BIT(32))
 		return FAULT_NONE;
 	count(COUNT_FAULT, 1);

@@ -7,7 +7,7 @@
  * AMD APM vol. 2, chapter 15 (Secure Virtual Machine).
  */
 #include "guest.h"
-#include "count.h"
+#include "control.h"
 #include "multiboot.h"
 
 struct guest guest;
@@ -273,6 +273,8 @@ void main(u32 mb_address, u32 id)
 	const struct multiboot *mb = at(mb_address);
 	struct cpu *cpu = &cpus[id];
 
+	if ((u64)&control != CONTROL_PAGE)
+		stop("link.ld puts the control page elsewhere");
 	parse_options(at(mb->cmdline));
 	if (!(cpuid(0x80000001, 0).ecx & BIT(2)) || (cpuid(0x80000008, 0).eax & 0xff) <= SIDE_BIT)
 		stop("this processor lacks SVM or 40 bits of physical address: use -cpu max");
@@ -283,5 +285,7 @@ void main(u32 mb_address, u32 id)
 	linux_enter(cpu);
 	cr_init(cpu);
 	say("tee %s", guest.tee == TEE_SEV ? "sev" : guest.tee == TEE_SNP ? "snp" : "tdx");
+	say("control page at %x", (u64)&control);
+	control.state = CONTROL_RUNS;
 	cpu_run(cpu);
 }
