@@ -47,7 +47,7 @@ struct ccbuf_heap_stats {
 /*
  * CCBUF_HEAP_WATCH: be told when the buffer of a dma-buf fd is released. A buffer has one watcher.
  * Errors: EBADF (not an fd), EINVAL (not a buffer of this heap; flags), EBUSY (is watched already),
- * EFAULT.
+ * ENODEV (was revoked, and its memory is gone), ENOMEM, EFAULT.
  */
 struct ccbuf_heap_watch {
 	__s32 fd;		/* in: the dma-buf */
@@ -91,7 +91,7 @@ struct ccbuf_heap_event {
 
 enum ccbuf_heap_event_type {
 	CCBUF_HEAP_RELEASED = 1,
-	CCBUF_HEAP_LEAKED = 2,	/* told to every open file that has read, or watched a buffer */
+	CCBUF_HEAP_LEAKED = 2,	/* told to every open file */
 };
 
 #define CCBUF_HEAP_STATS	_IOR(CCBUF_HEAP_IOC_MAGIC, 0x40, struct ccbuf_heap_stats)

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that is shared with the host: regions are taken from the kernel, converted as one, handed
+ * out in runs, and made private again before the kernel gets them back. A region that can not be
+ * made private is never given back, nor used again: whoever got it from the kernel would keep
+ * secrets where the host can read them.
+ *
+ * Three times zeroed: before a region is shared, so that no platform shows the host what was there;
+ * after, through the shared mapping, because what a page holds then is up to the platform and the
+ * host; and when a buffer is given back.
+ *
+ * pool.lock guards the lists, the bitmaps and the sums. It is never held while memory is allocated,
+ * converted or zeroed, so the shrinker may take it.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/set_memory.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+#include "heap.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/**
+ * struct region - contiguous pages that are shared with the host
+ * @list: in pool.partial or pool.empty; in none when it has no free page
+ * @page: the first one
+ * @order: 2^order pages
+ * @used: how many of them are in runs
+ * @own: belongs to one buffer, whose task's cgroup is charged for it; never in the pool
+ * @map: which of them are in runs
+ */
+struct region {
+	struct list_head list;
+	struct page *page;
+	unsigned int order;
+	unsigned int used;
+	bool own;
+	unsigned long map[];
+};
+
+static struct {
+	struct mutex lock;
+	struct list_head partial; /* some pages in runs, some free */
+	struct list_head empty;	  /* all pages free */
+	unsigned long free;	  /* pages, in both lists */
+	unsigned long in_empty;	  /* of them in the list of that name */
+	struct workqueue_struct *queue;
+	struct work_struct balance;
+	struct shrinker *shrinker;
+} pool = {
+	.lock = __MUTEX_INITIALIZER(pool.lock),
+	.partial = LIST_HEAD_INIT(pool.partial),
+	.empty = LIST_HEAD_INIT(pool.empty),
+};
+
+struct counters counters;
+DECLARE_WAIT_QUEUE_HEAD(heap_events);
+
+/* --- parameters --- */
+
+/* A change of the pool's size takes effect at once. */
+static int set_pool(const char *text, const struct kernel_param *param)
+{
+	int ret = param_set_uint(text, param);
+
+	if (!ret && READ_ONCE(pool.queue))
+		queue_work(pool.queue, &pool.balance);
+	return ret;
+}
+
+static const struct kernel_param_ops pool_ops = {
+	.set = set_pool,
+	.get = param_get_uint,
+};
+
+static unsigned int pool_mib;
+module_param_cb(pool, &pool_ops, &pool_mib, 0644);
+MODULE_PARM_DESC(pool, "MiB of free shared memory to fill the pool to (default 0)");
+
+static unsigned int pool_low_mib;
+module_param_cb(pool_low, &pool_ops, &pool_low_mib, 0644);
+MODULE_PARM_DESC(pool_low, "MiB of free shared memory below which the pool is filled again (default 0: half of pool)");
+
+static unsigned int pool_high_mib = 16;
+module_param_cb(pool_high, &pool_ops, &pool_high_mib, 0644);
+MODULE_PARM_DESC(pool_high, "MiB of free shared memory above which it is made private, at least pool (default 16)");
+
+static bool account;
+module_param(account, bool, 0644);
+MODULE_PARM_DESC(account, "Charge buffers to the cgroup of who allocates them, without the pool (default N)");
+
+static unsigned int leak_limit_mib = 64;
+module_param_named(leak_limit, leak_limit_mib, uint, 0644);
+MODULE_PARM_DESC(leak_limit, "MiB that may leak before the heap gives out no more memory (default 64)");
+
+static unsigned long mib_to_pages(unsigned int mib)
+{
+	return (unsigned long)mib << (20 - PAGE_SHIFT);
+}
+
+static unsigned long pool_target(void)
+{
+	return mib_to_pages(READ_ONCE(pool_mib));
+}
+
+static unsigned long pool_low(void)
+{
+	unsigned int low = READ_ONCE(pool_low_mib);
+
+	return low ? min(mib_to_pages(low), pool_target()) : pool_target() / 2;
+}
+
+static unsigned long pool_high(void)
+{
+	return max(mib_to_pages(READ_ONCE(pool_high_mib)), pool_target());
+}
+
+bool pages_stopped(void)
+{
+	return atomic64_read(&counters.leaked_bytes) > (u64)READ_ONCE(leak_limit_mib) << 20;
+}
+
+/* --- regions --- */
+
+static unsigned int region_pages(const struct region *region)
+{
+	return 1U << region->order;
+}
+
+static int convert(struct page *page, unsigned int order, bool shared)
+{
+	unsigned long address = (unsigned long)page_address(page);
+	int ret;
+
+	ret = shared ? set_memory_decrypted(address, 1 << order) :
+		       set_memory_encrypted(address, 1 << order);
+	trace_convert(page_to_pfn(page), order, shared, ret);
+	if (ret)
+		atomic64_inc(&counters.failed);
+	else
+		atomic64_inc(shared ? &counters.to_shared : &counters.to_private);
+	return ret;
+}
+
+static void leak(struct page *page, unsigned int order)
+{
+	atomic64_add(PAGE_SIZE << order, &counters.leaked_bytes);
+	trace_leak(page_to_pfn(page), order);
+	pr_warn_once("memory could not be made private again and is lost until the next boot; see leaked_bytes\n");
+	if (pages_stopped())
+		pr_err_once("more memory leaked than leak_limit: no more is given out\n");
+	wake_up_interruptible(&heap_events);
+}
+
+/* Takes pages from the kernel and shares them, zeroed. None is ERR_PTR(-ENOMEM). */
+static struct region *region_new(unsigned int order, gfp_t gfp)
+{
+	struct region *region;
+	int ret;
+
+	region = kzalloc(sizeof(*region) + sizeof(long) * BITS_TO_LONGS(1U << order), GFP_KERNEL);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->order = order;
+	region->page = alloc_pages(gfp | __GFP_ZERO | __GFP_NOWARN | (order ? __GFP_COMP : 0), order);
+	if (!region->page) {
+		kfree(region);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	ret = convert(region->page, order, true);
+	if (ret) {
+		/*
+		 * Some of it may be shared. EBUSY is the one failure that comes before anything is
+		 * done: the kernel is about to be replaced by kexec.
+		 */
+		if (ret != -EBUSY && convert(region->page, order, false))
+			leak(region->page, order);
+		else
+			__free_pages(region->page, order);
+		kfree(region);
+		return ERR_PTR(ret);
+	}
+	memset(page_address(region->page), 0, PAGE_SIZE << order);
+	return region;
+}
+
+/* The region is in no list, and no page of it in a run. */
+static void region_free(struct region *region)
+{
+	if (convert(region->page, region->order, false)) {
+		leak(region->page, region->order);
+	} else {
+		/* what it holds now is up to the platform and the host */
+		memset(page_address(region->page), 0, PAGE_SIZE << region->order);
+		__free_pages(region->page, region->order);
+	}
+	kfree(region);
+}
+
+/* Puts the region where its free pages are found. */
+static void region_list(struct region *region)
+{
+	lockdep_assert_held(&pool.lock);
+	if (region->used == region_pages(region))
+		list_del_init(&region->list);
+	else if (region->used)
+		list_move(&region->list, &pool.partial);
+	else
+		list_move(&region->list, &pool.empty);
+}
+
+/* Counts free pages in and out; a negative @pages is out. */
+static void count_free(long pages)
+{
+	lockdep_assert_held(&pool.lock);
+	pool.free += pages;
+	atomic64_add(pages * (long)PAGE_SIZE, &counters.pool_bytes);
+}
+
+/* Marks pages of a region of the pool as used. */
+static void region_take(struct region *region, unsigned int first, unsigned int count)
+{
+	lockdep_assert_held(&pool.lock);
+	if (!region->used)
+		pool.in_empty -= region_pages(region);
+	bitmap_set(region->map, first, count);
+	region->used += count;
+	count_free(-(long)count);
+	region_list(region);
+}
+
+static void region_give(struct region *region, unsigned int first, unsigned int count)
+{
+	lockdep_assert_held(&pool.lock);
+	bitmap_clear(region->map, first, count);
+	region->used -= count;
+	if (!region->used)
+		pool.in_empty += region_pages(region);
+	count_free(count);
+	region_list(region);
+}
+
+/* A new region, in the pool, all of it free. */
+static void region_add(struct region *region)
+{
+	lockdep_assert_held(&pool.lock);
+	list_add(&region->list, &pool.empty);
+	pool.in_empty += region_pages(region);
+	count_free(region_pages(region));
+}
+
+/* Takes an empty region out of the pool, to be freed; NULL when there is none. */
+static struct region *region_detach(void)
+{
+	struct region *region;
+
+	lockdep_assert_held(&pool.lock);
+	region = list_first_entry_or_null(&pool.empty, struct region, list);
+	if (region) {
+		list_del(&region->list);
+		pool.in_empty -= region_pages(region);
+		count_free(-(long)region_pages(region));
+	}
+	return region;
+}
+
+/* --- the pool --- */
+
+/* Makes private what is more than @keep free pages, as far as whole regions are free. */
+static void pool_trim(unsigned long keep)
+{
+	struct region *region;
+
+	do {
+		mutex_lock(&pool.lock);
+		region = pool.free > keep ? region_detach() : NULL;
+		mutex_unlock(&pool.lock);
+		if (region)
+			region_free(region);
+	} while (region);
+}
+
+static void pool_fill(void)
+{
+	struct region *region;
+
+	while (READ_ONCE(pool.free) < pool_target() && !pages_stopped()) {
+		region = region_new(REGION_ORDER, GFP_KERNEL | __GFP_NORETRY);
+		if (IS_ERR(region))
+			return; /* the next allocation will ask again */
+		mutex_lock(&pool.lock);
+		region_add(region);
+		mutex_unlock(&pool.lock);
+		cond_resched();
+	}
+}
+
+static void pool_balance(struct work_struct *work)
+{
+	pool_trim(pool_high());
+	pool_fill();
+}
+
+static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	return READ_ONCE(pool.in_empty) ?: SHRINK_EMPTY;
+}
+
+static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	unsigned long freed = 0;
+	struct region *region;
+
+	while (freed < sc->nr_to_scan) {
+		mutex_lock(&pool.lock);
+		region = region_detach();
+		mutex_unlock(&pool.lock);
+		if (!region)
+			break;
+		freed += region_pages(region);
+		region_free(region);
+	}
+	return freed ?: SHRINK_STOP;
+}
+
+/* Takes @count free pages in a row out of a list of regions. */
+static bool list_take(struct list_head *list, unsigned int count, struct run *ret_run)
+{
+	/* a run is aligned as it would be if it were a block of the kernel's, up to 64 KiB */
+	unsigned long mask = min(rounddown_pow_of_two(count), 16UL) - 1;
+	struct region *region;
+	unsigned long first;
+
+	lockdep_assert_held(&pool.lock);
+	list_for_each_entry(region, list, list) {
+		if (region_pages(region) - region->used < count)
+			continue;
+		first = bitmap_find_next_zero_area(region->map, region_pages(region), 0, count,
+						   mask);
+		if (first >= region_pages(region))
+			continue;
+		region_take(region, first, count);
+		*ret_run = (struct run){ .region = region, .first = first, .count = count };
+		return true;
+	}
+	return false;
+}
+
+static bool pool_take(unsigned int count, struct run *ret_run)
+{
+	bool taken;
+
+	mutex_lock(&pool.lock);
+	taken = list_take(&pool.partial, count, ret_run) ||
+		list_take(&pool.empty, count, ret_run);
+	mutex_unlock(&pool.lock);
+	return taken;
+}
+
+/* The orders of pages that are asked for, and how hard the kernel tries for each. */
+static const struct {
+	unsigned int order;
+	gfp_t gfp;
+} blocks[] = {
+	{ REGION_ORDER, (GFP_USER | __GFP_NORETRY) & ~__GFP_RECLAIM },
+	{ 4, (GFP_USER | __GFP_NORETRY) & ~__GFP_RECLAIM },
+	{ 0, GFP_USER | __GFP_RETRY_MAYFAIL },
+};
+
+/* At most @pages pages: what is free, or in a new region. Of fragments the largest. */
+static int take_pooled(unsigned long pages, struct run *ret_run)
+{
+	unsigned int count = min_t(unsigned long, pages, REGION_PAGES);
+	struct region *region;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		unsigned int size = 1U << blocks[i].order;
+		unsigned int want = min(count, size);
+
+		/* a smaller block is asked for only when no fragment is as large */
+		if (pool_take(want, ret_run))
+			return 0;
+		region = region_new(blocks[i].order, blocks[i].gfp);
+		if (!IS_ERR(region)) {
+			*ret_run = (struct run){ .region = region, .count = want };
+			mutex_lock(&pool.lock);
+			region_add(region);
+			region_take(region, 0, want);
+			mutex_unlock(&pool.lock);
+			return 0;
+		}
+		if (PTR_ERR(region) != -ENOMEM)
+			return PTR_ERR(region);
+	}
+	return -ENOMEM;
+}
+
+/* At most @pages pages in a region of their own, which the caller's cgroup is charged for. */
+static int take_own(unsigned long pages, struct run *ret_run)
+{
+	struct region *region;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		if (pages < 1UL << blocks[i].order)
+			continue;
+		region = region_new(blocks[i].order, blocks[i].gfp | __GFP_ACCOUNT);
+		if (!IS_ERR(region)) {
+			region->own = true;
+			INIT_LIST_HEAD(&region->list);
+			*ret_run = (struct run){
+				.region = region,
+				.count = region_pages(region),
+			};
+			return 0;
+		}
+		if (PTR_ERR(region) != -ENOMEM)
+			return PTR_ERR(region);
+	}
+	return -ENOMEM;
+}
+
+/* --- runs --- */
+
+struct page *run_page(const struct run *run)
+{
+	return run->region->page + run->first;
+}
+
+const struct run *pages_find(const struct runs *runs, unsigned long at)
+{
+	unsigned int low = 0, high = runs->nr;
+
+	/* run[low] begins at or before @at, run[high] after */
+	while (high - low > 1) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (runs->run[middle].at <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &runs->run[low];
+}
+
+static int runs_add(struct runs *runs, const struct run *run)
+{
+	if (runs->nr == runs->room) {
+		unsigned int room = runs->room ? runs->room * 2 : 1;
+		struct run *more = kvmalloc_array(room, sizeof(*more), GFP_KERNEL);
+
+		if (!more)
+			return -ENOMEM;
+		if (runs->nr)
+			memcpy(more, runs->run, runs->nr * sizeof(*more));
+		kvfree(runs->run);
+		runs->run = more;
+		runs->room = room;
+	}
+	runs->run[runs->nr] = *run;
+	runs->run[runs->nr++].at = runs->pages;
+	runs->pages += run->count;
+	return 0;
+}
+
+static void run_put(const struct run *run)
+{
+	struct region *region = run->region;
+
+	if (region->own) {
+		region_free(region);
+		return;
+	}
+	memset(page_address(run_page(run)), 0, (size_t)run->count << PAGE_SHIFT);
+	mutex_lock(&pool.lock);
+	region_give(region, run->first, run->count);
+	mutex_unlock(&pool.lock);
+}
+
+/* Gives back what is not, or no longer, counted as a buffer. */
+static void runs_put(struct runs *runs, bool at_once)
+{
+	unsigned int i;
+
+	for (i = 0; i < runs->nr; i++)
+		run_put(&runs->run[i]);
+	kvfree(runs->run);
+	*runs = (struct runs){};
+	pool_trim(at_once ? pool_target() : pool_high());
+}
+
+static void count_live(unsigned long pages)
+{
+	s64 live = atomic64_add_return((s64)pages << PAGE_SHIFT, &counters.live_bytes);
+	s64 peak = atomic64_read(&counters.peak_bytes);
+
+	while (live > peak && !atomic64_try_cmpxchg(&counters.peak_bytes, &peak, live))
+		;
+	atomic64_inc(&counters.live_buffers);
+}
+
+int pages_get(unsigned long pages, struct runs *ret_runs)
+{
+	bool own = READ_ONCE(account);
+	struct runs runs = {};
+	struct run run;
+	int ret = 0;
+
+	if (pages > totalram_pages())
+		return -ENOMEM;
+	if (pages_stopped())
+		return -EIO;
+
+	while (!ret && runs.pages < pages) {
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = own ? take_own(pages - runs.pages, &run) :
+			    take_pooled(pages - runs.pages, &run);
+		if (ret)
+			break;
+		ret = runs_add(&runs, &run);
+		if (ret)
+			run_put(&run);
+		cond_resched();
+	}
+	if (ret) {
+		runs_put(&runs, false);
+		return ret;
+	}
+	count_live(pages);
+	if (READ_ONCE(pool.free) < pool_low())
+		queue_work(pool.queue, &pool.balance);
+	*ret_runs = runs;
+	return 0;
+}
+
+void pages_put(struct runs *runs, bool at_once)
+{
+	atomic64_sub((s64)runs->pages << PAGE_SHIFT, &counters.live_bytes);
+	atomic64_dec(&counters.live_buffers);
+	runs_put(runs, at_once);
+}
+
+int pages_init(void)
+{
+	int ret;
+
+	INIT_WORK(&pool.balance, pool_balance);
+	pool.queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 1);
+	if (!pool.queue)
+		return -ENOMEM;
+	ret = ccbuf_shrinker_add(&pool.shrinker, KBUILD_MODNAME, pool_count, pool_scan);
+	if (ret) {
+		destroy_workqueue(pool.queue);
+		return ret;
+	}
+	queue_work(pool.queue, &pool.balance);
+	return 0;
+}
+
+void pages_exit(void)
+{
+	struct workqueue_struct *queue = pool.queue;
+
+	kernel_param_lock(THIS_MODULE); /* parameters can be set until the module is gone */
+	WRITE_ONCE(pool.queue, NULL);
+	kernel_param_unlock(THIS_MODULE);
+	destroy_workqueue(queue);
+	ccbuf_shrinker_remove(pool.shrinker);
+	pool_trim(0);
+	WARN_ON(pool.free || !list_empty(&pool.partial));
+}
