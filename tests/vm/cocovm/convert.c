@@ -10,9 +10,6 @@
 #include "count.h"
 #include "magic.h"
 
-#define PATTERN_SHARED	0x5a
-#define PATTERN_PRIVATE 0xa5
-
 static void stall(u64 million_ticks)
 {
 	u64 end = rdtsc() + million_ticks * 1000000;

@@ -10,6 +10,10 @@
 enum tee { TEE_SEV, TEE_SNP, TEE_TDX };
 enum side { SHARED, PRIVATE };
 
+/* The bytes of memory that the guest has nothing in, by side. */
+#define PATTERN_SHARED	0x5a
+#define PATTERN_PRIVATE 0xa5
+
 /* Registers in the order of the instruction encoding. */
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
@@ -46,6 +50,7 @@ void cpu_wait(struct cpu *cpu);
 void *memory_alloc(u64 bytes); /* zeroed pages; stops when there are none left */
 void memory_reserve(u64 end);  /* what is below, from HV_BASE on, is in use */
 void memory_init(u64 firmware);
+void memory_poison(void); /* the shared half, before anything is there */
 u64 memory_root(bool paging);
 void *memory_at(enum side side, u64 address); /* NULL: not RAM or firmware's */
 void *memory_guest(u64 gpa);		      /* by the side bit in it */

@@ -279,6 +279,8 @@ void main(u32 mb_address, u32 id)
 	if (!(cpuid(0x80000001, 0).ecx & BIT(2)) || (cpuid(0x80000008, 0).eax & 0xff) <= SIDE_BIT)
 		stop("this processor lacks SVM or 40 bits of physical address: use -cpu max");
 	memory_init(survey(mb));
+	if (!has_option(at(mb->cmdline), "poison=no", NULL))
+		memory_poison();
 	smp_init();
 	linux_load(mb);
 	cpu_init(cpu);

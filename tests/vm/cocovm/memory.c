@@ -101,6 +101,12 @@ void memory_init(u64 firmware_start)
 	root_no_paging[0] = (u64) private | PRESENT;
 }
 
+/* Not the first MiB, which is the firmware's, and has our stubs. */
+void memory_poison(void)
+{
+	memset(at(MiB), PATTERN_SHARED, guest.ram - MiB);
+}
+
 u64 memory_root(bool paging)
 {
 	return (u64)(paging ? root_paging : root_no_paging);
