@@ -12,7 +12,7 @@
  *	revoked		the memory goes as soon as no device and no kernel mapping is left
  *	gone		it has gone; the dma-buf may live on, empty
  *
- * Locks, outermost first: mmap_lock or dma_resv of the buffer; buffer->revoking (a whole revoke);
+ * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the buffer;
  * buffer->lock (state, mappings); heap.lock (list of buffers, watches, events).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -471,7 +471,7 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	struct buffer *buffer = dmabuf->priv;
 
 	/* a private mapping would copy shared memory into private memory, silently */
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (READ_ONCE(buffer->state) != LIVE)
 		return -ENODEV;
