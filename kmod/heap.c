@@ -8,12 +8,13 @@
  * order in which that is done follows that nobody can reach memory that is private again:
  *
  *	live		mappings, faults, importers: all is given
- *	revoking	nothing new is given; mappings of processes are zapped, importers told
+ *	revoking	nothing new is given; mappings of processes are zapped, importers told, and
+ *			waited for the end of what their devices do
  *	revoked		the memory goes as soon as no device and no kernel mapping is left
  *	gone		it has gone; the dma-buf may live on, empty
  *
  * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the buffer;
- * buffer->lock (state, mappings); heap.lock (list of buffers, watches, events).
+ * buffer->lock (state, mappings); heap.lock (list of buffers, watches, events) or that of the pool.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -248,7 +249,10 @@ static int map_table(struct device *dev, struct sg_table *table, enum dma_data_d
 	return 0;
 }
 #else
-/* before 7.1 the kernel would bounce it: the addresses are made here */
+/*
+ * Before 7.1 the kernel would bounce it, so the addresses are made here. A kernel built with
+ * CONFIG_DMA_API_DEBUG, as none of Debian is, will note that it did not make them.
+ */
 static void unmap_table(struct device *dev, struct sg_table *table, enum dma_data_direction dir)
 {
 	dma_sync_sgtable_for_cpu(dev, table, dir);
@@ -663,16 +667,12 @@ static long ioctl_watch(struct session *session, void __user *arg)
 	return ret;
 }
 
-/* Takes a buffer's memory back; the caller holds buffer->revoking. */
-static void buffer_revoke(struct buffer *buffer)
+/* Lets nobody have any more of the buffer than they have. */
+static void buffer_close(struct buffer *buffer)
 {
 	struct dma_resv *resv = buffer->dmabuf->resv;
 
 	mutex_lock(&buffer->lock);
-	if (buffer->state != LIVE) {
-		mutex_unlock(&buffer->lock);
-		return;
-	}
 	WRITE_ONCE(buffer->state, REVOKING);
 	mutex_unlock(&buffer->lock);
 	atomic64_inc(&counters.revoked_buffers);
@@ -681,11 +681,27 @@ static void buffer_revoke(struct buffer *buffer)
 	dma_resv_lock(resv, NULL);
 	dma_buf_invalidate_mappings(buffer->dmabuf);
 	dma_resv_unlock(resv);
+}
+
+/*
+ * Takes a buffer's memory back; the caller holds buffer->revoking, under which alone the state comes
+ * to be REVOKING or REVOKED. False when a device is still at work after a second: importers may
+ * unmap before its fences have signalled.
+ */
+static bool buffer_revoke(struct buffer *buffer)
+{
+	if (READ_ONCE(buffer->state) == LIVE)
+		buffer_close(buffer);
+	if (READ_ONCE(buffer->state) != REVOKING)
+		return true;
+	if (dma_resv_wait_timeout(buffer->dmabuf->resv, DMA_RESV_USAGE_BOOKKEEP, true, HZ) <= 0)
+		return false;
 
 	mutex_lock(&buffer->lock);
 	WRITE_ONCE(buffer->state, REVOKED);
 	buffer_let_go(buffer);
 	mutex_unlock(&buffer->lock);
+	return true;
 }
 
 static void buffer_holders(struct buffer *buffer, struct ccbuf_heap_revoke *ret_data)
@@ -726,7 +742,7 @@ static long ioctl_revoke(struct session *session, void __user *arg)
 
 	mutex_lock(&buffer->revoking);
 	if (buffer->dmabuf) {
-		buffer_revoke(buffer);
+		ret_data.busy = !buffer_revoke(buffer);
 		buffer_holders(buffer, &ret_data);
 		ret = 0;
 	}
@@ -793,11 +809,11 @@ static void session_next(struct session *session, const struct ccbuf_heap_event 
 	kfree(watch);
 }
 
+/* To be asked while waiting, so without a lock. */
 static bool session_has_event(struct session *session)
 {
-	struct ccbuf_heap_event event;
-
-	return session_event(session, &event);
+	return !list_empty_careful(&session->events) ||
+	       atomic64_read(&counters.leaked_bytes) > READ_ONCE(session->leaked);
 }
 
 static ssize_t heap_read(struct file *file, char __user *data, size_t size, loff_t *pos)
@@ -977,7 +993,7 @@ static int __init heap_check(void)
 	}
 	if (IS_ENABLED(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED)) {
 		pr_err("this kernel has the heap system_cc_shared itself: the module is not needed\n");
-		return -EEXIST;
+		return -EBUSY; /* EEXIST would be "loaded already" to modprobe, and no error */
 	}
 	return 0;
 }
@@ -1014,4 +1030,5 @@ module_exit(heap_exit);
 
 MODULE_DESCRIPTION("Memory of a confidential guest that its host can read, as dma-bufs");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(CCBUF_MODULE_VERSION);
 CCBUF_IMPORT_DMA_BUF;

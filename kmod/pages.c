@@ -37,6 +37,7 @@
  * @order: 2^order pages
  * @used: how many of them are in runs
  * @own: belongs to one buffer, whose task's cgroup is charged for it; never in the pool
+ * @doomed: to be made private when it is empty, and not to be taken from until then
  * @map: which of them are in runs
  */
 struct region {
@@ -45,6 +46,7 @@ struct region {
 	unsigned int order;
 	unsigned int used;
 	bool own;
+	bool doomed;
 	unsigned long map[];
 };
 
@@ -147,8 +149,6 @@ static int convert(struct page *page, unsigned int order, bool shared)
 	trace_convert(page_to_pfn(page), order, shared, ret);
 	if (ret)
 		atomic64_inc(&counters.failed);
-	else
-		atomic64_inc(shared ? &counters.to_shared : &counters.to_private);
 	return ret;
 }
 
@@ -182,7 +182,8 @@ static struct region *region_new(unsigned int order, gfp_t gfp)
 	if (ret) {
 		/*
 		 * Some of it may be shared. EBUSY is the one failure that comes before anything is
-		 * done: the kernel is about to be replaced by kexec.
+		 * done: the kernel is about to be replaced by kexec. What is undone here was never
+		 * counted as shared, so it is not counted as made private.
 		 */
 		if (ret != -EBUSY && convert(region->page, order, false))
 			leak(region->page, order);
@@ -191,6 +192,7 @@ static struct region *region_new(unsigned int order, gfp_t gfp)
 		kfree(region);
 		return ERR_PTR(ret);
 	}
+	atomic64_inc(&counters.to_shared);
 	memset(page_address(region->page), 0, PAGE_SIZE << order);
 	return region;
 }
@@ -201,6 +203,7 @@ static void region_free(struct region *region)
 	if (convert(region->page, region->order, false)) {
 		leak(region->page, region->order);
 	} else {
+		atomic64_inc(&counters.to_private);
 		/* what it holds now is up to the platform and the host */
 		memset(page_address(region->page), 0, PAGE_SIZE << region->order);
 		__free_pages(region->page, region->order);
@@ -260,35 +263,41 @@ static void region_add(struct region *region)
 	count_free(region_pages(region));
 }
 
-/* Takes an empty region out of the pool, to be freed; NULL when there is none. */
-static struct region *region_detach(void)
+/* Takes an empty region out of the pool, to be freed. */
+static void region_detach(struct region *region)
 {
-	struct region *region;
-
 	lockdep_assert_held(&pool.lock);
-	region = list_first_entry_or_null(&pool.empty, struct region, list);
-	if (region) {
-		list_del(&region->list);
-		pool.in_empty -= region_pages(region);
-		count_free(-(long)region_pages(region));
-	}
-	return region;
+	list_del(&region->list);
+	pool.in_empty -= region_pages(region);
+	count_free(-(long)region_pages(region));
 }
 
 /* --- the pool --- */
+
+/* Takes out an empty region, unless less than @keep free pages would remain; else NULL. */
+static struct region *pool_detach(unsigned long keep)
+{
+	struct region *region;
+
+	mutex_lock(&pool.lock);
+	region = list_first_entry_or_null(&pool.empty, struct region, list);
+	if (region && pool.free >= keep + region_pages(region))
+		region_detach(region);
+	else
+		region = NULL;
+	mutex_unlock(&pool.lock);
+	return region;
+}
 
 /* Makes private what is more than @keep free pages, as far as whole regions are free. */
 static void pool_trim(unsigned long keep)
 {
 	struct region *region;
 
-	do {
-		mutex_lock(&pool.lock);
-		region = pool.free > keep ? region_detach() : NULL;
-		mutex_unlock(&pool.lock);
-		if (region)
-			region_free(region);
-	} while (region);
+	while ((region = pool_detach(keep))) {
+		region_free(region);
+		cond_resched();
+	}
 }
 
 static void pool_fill(void)
@@ -322,15 +331,11 @@ static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control 
 	unsigned long freed = 0;
 	struct region *region;
 
-	while (freed < sc->nr_to_scan) {
-		mutex_lock(&pool.lock);
-		region = region_detach();
-		mutex_unlock(&pool.lock);
-		if (!region)
-			break;
+	while (freed < sc->nr_to_scan && (region = pool_detach(0))) {
 		freed += region_pages(region);
 		region_free(region);
 	}
+	sc->nr_scanned = freed; /* by whole regions: more than was asked for */
 	return freed ?: SHRINK_STOP;
 }
 
@@ -344,7 +349,7 @@ static bool list_take(struct list_head *list, unsigned int count, struct run *re
 
 	lockdep_assert_held(&pool.lock);
 	list_for_each_entry(region, list, list) {
-		if (region_pages(region) - region->used < count)
+		if (region->doomed || region_pages(region) - region->used < count)
 			continue;
 		first = bitmap_find_next_zero_area(region->map, region_pages(region), 0, count,
 						   mask);
@@ -475,18 +480,23 @@ static int runs_add(struct runs *runs, const struct run *run)
 	return 0;
 }
 
-static void run_put(const struct run *run)
+static void run_put(const struct run *run, bool at_once)
 {
 	struct region *region = run->region;
+	bool empty = true;
 
-	if (region->own) {
-		region_free(region);
-		return;
-	}
 	memset(page_address(run_page(run)), 0, (size_t)run->count << PAGE_SHIFT);
-	mutex_lock(&pool.lock);
-	region_give(region, run->first, run->count);
-	mutex_unlock(&pool.lock);
+	if (!region->own) {
+		mutex_lock(&pool.lock);
+		region->doomed |= at_once;
+		region_give(region, run->first, run->count);
+		empty = region->doomed && !region->used;
+		if (empty)
+			region_detach(region);
+		mutex_unlock(&pool.lock);
+	}
+	if (empty)
+		region_free(region);
 }
 
 /* Gives back what is not, or no longer, counted as a buffer. */
@@ -494,11 +504,13 @@ static void runs_put(struct runs *runs, bool at_once)
 {
 	unsigned int i;
 
-	for (i = 0; i < runs->nr; i++)
-		run_put(&runs->run[i]);
+	for (i = 0; i < runs->nr; i++) {
+		run_put(&runs->run[i], at_once);
+		cond_resched();
+	}
 	kvfree(runs->run);
 	*runs = (struct runs){};
-	pool_trim(at_once ? pool_target() : pool_high());
+	pool_trim(pool_high());
 }
 
 static void count_live(unsigned long pages)
@@ -534,7 +546,7 @@ int pages_get(unsigned long pages, struct runs *ret_runs)
 			break;
 		ret = runs_add(&runs, &run);
 		if (ret)
-			run_put(&run);
+			run_put(&run, false);
 		cond_resched();
 	}
 	if (ret) {
@@ -555,6 +567,16 @@ void pages_put(struct runs *runs, bool at_once)
 	runs_put(runs, at_once);
 }
 
+static void queue_stop(void)
+{
+	struct workqueue_struct *queue = pool.queue;
+
+	kernel_param_lock(THIS_MODULE); /* parameters can be set until the module is gone */
+	WRITE_ONCE(pool.queue, NULL);
+	kernel_param_unlock(THIS_MODULE);
+	destroy_workqueue(queue);
+}
+
 int pages_init(void)
 {
 	int ret;
@@ -565,7 +587,7 @@ int pages_init(void)
 		return -ENOMEM;
 	ret = ccbuf_shrinker_add(&pool.shrinker, KBUILD_MODNAME, pool_count, pool_scan);
 	if (ret) {
-		destroy_workqueue(pool.queue);
+		queue_stop();
 		return ret;
 	}
 	queue_work(pool.queue, &pool.balance);
@@ -574,12 +596,7 @@ int pages_init(void)
 
 void pages_exit(void)
 {
-	struct workqueue_struct *queue = pool.queue;
-
-	kernel_param_lock(THIS_MODULE); /* parameters can be set until the module is gone */
-	WRITE_ONCE(pool.queue, NULL);
-	kernel_param_unlock(THIS_MODULE);
-	destroy_workqueue(queue);
+	queue_stop();
 	ccbuf_shrinker_remove(pool.shrinker);
 	pool_trim(0);
 	WARN_ON(pool.free || !list_empty(&pool.partial));
