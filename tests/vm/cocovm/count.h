@@ -20,6 +20,8 @@
 	X(EXIT_UD, "exits-ud")                                                                     \
 	X(EXIT_VMMCALL, "exits-vmmcall")                                                           \
 	X(EXIT_NMI, "exits-nmi")                                                                   \
+	X(EXIT_INT3, "exits-int3")                                                                 \
+	X(STALE_INT3, "int3-not-there")                                                            \
 	X(HALT, "halts")                                                                           \
 	X(AP_START, "processor-starts")
 

@@ -86,6 +86,9 @@ void snp_msr_write(struct cpu *cpu, u64 value);
 void snp_boot_data(u8 *boot_params);
 bool tdx_instruction(struct cpu *cpu, const u8 *code);
 
+/* int3.c */
+void int3_exit(struct cpu *cpu);
+
 /* linux.c, smp.c */
 struct multiboot;
 void linux_load(const struct multiboot *mb);

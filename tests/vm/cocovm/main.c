@@ -64,15 +64,14 @@ void cpu_init(struct cpu *cpu)
 	wrmsr(MSR_VM_HSAVE_PA, (u64)cpu->host_save);
 
 	vmcb = memset(cpu->vmcb, 0, sizeof(*vmcb));
-	vmcb->intercept_1 =
-		INTERCEPT_1_CPUID | INTERCEPT_1_IO | INTERCEPT_1_MSR | INTERCEPT_1_SHUTDOWN;
+	vmcb->intercept_1 = INTERCEPT_1_CPUID | INTERCEPT_1_INTN | INTERCEPT_1_IO |
+			    INTERCEPT_1_MSR | INTERCEPT_1_SHUTDOWN;
 	vmcb->intercept_2 = INTERCEPT_2_SVM;
 	if (guest.strict) {
 		vmcb->intercept_1 |= INTERCEPT_1_NMI;
 		smp_load_idt();
 	}
-	if (guest.tee != TEE_SEV)
-		vmcb->intercept_exceptions = BIT(6);
+	vmcb->intercept_exceptions = BIT(3) | (guest.tee != TEE_SEV ? BIT(6) : 0);
 	vmcb->asid = 1;
 	vmcb->tlb_control = TLB_FLUSH_ALL;
 	vmcb->nested_paging = 1;
@@ -142,6 +141,11 @@ static void handle_exit(struct cpu *cpu)
 	case EXIT_WRITE_CR3:
 		count(COUNT_EXIT_CR, 1);
 		cr_exit(cpu);
+		break;
+	case EXIT_BP:
+	case EXIT_INTN:
+		count(COUNT_EXIT_INT3, 1);
+		int3_exit(cpu);
 		break;
 	case EXIT_UD:
 		undefined_instruction(cpu);

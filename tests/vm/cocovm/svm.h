@@ -62,6 +62,7 @@ _Static_assert(offsetof(struct vmcb, event_injection) == 0xa8, "EVENTINJ of the 
 
 #define INTERCEPT_1_INTR     (1U << 0)
 #define INTERCEPT_1_NMI	     (1U << 1)
+#define INTERCEPT_1_INTN     (1U << 21)
 #define INTERCEPT_1_CPUID    (1U << 18)
 #define INTERCEPT_1_IO	     (1U << 27)
 #define INTERCEPT_1_MSR	     (1U << 28)
@@ -71,10 +72,12 @@ _Static_assert(offsetof(struct vmcb, event_injection) == 0xa8, "EVENTINJ of the 
 #define EXIT_READ_CR3  0x03
 #define EXIT_WRITE_CR0 0x10
 #define EXIT_WRITE_CR3 0x13
+#define EXIT_BP	       0x43
 #define EXIT_UD	       0x46
 #define EXIT_INTR      0x60
 #define EXIT_NMI       0x61
 #define EXIT_CPUID     0x72
+#define EXIT_INTN      0x75
 #define EXIT_IO	       0x7b
 #define EXIT_MSR       0x7c
 #define EXIT_SHUTDOWN  0x7f
