@@ -993,7 +993,7 @@ static int __init heap_check(void)
 	}
 	if (IS_ENABLED(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED)) {
 		pr_err("this kernel has the heap system_cc_shared itself: the module is not needed\n");
-		return -EBUSY; /* EEXIST would be "loaded already" to modprobe, and no error */
+		return -ENODEV; /* the one error that systemd-modules-load takes for no failure */
 	}
 	return 0;
 }
