@@ -5,36 +5,78 @@
 The guest's console goes to a file; its second serial port carries the report, one line a check:
 `ok NAME`, `not ok NAME why`, `skip NAME why`, `# remark`, and `done` at the very end. A guest that
 ends without `done`, or not in time, is a failed check named `boot`.
+
+A line `host: echo WORD` is answered by WORD. Any other `host: TEXT` is for the host that a test
+plays: --host names a Python file whose class Host is made with the machine's memory (a mmap), the
+guest's memory in bytes and the kind of guest; its line(TEXT) is called for each, and end() when the
+guest is gone. What they raise is a failed check named `host`.
 """
 import argparse
+import importlib.util
+import mmap
 import os
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 
-def command(args):
+def machine(args, append, memory_file=None, log="/dev/null"):
+    """The command for a guest, less its serial ports; log is for the hypervisor's messages."""
+    plain = args.tee == "plain"
+    # See cocovm/README.md: 3 GiB for the shared half and the hypervisor, then the private half.
+    size = args.memory + (0 if plain else 3072)
+    argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", str(args.cpus),
+            "-nodefaults", "-no-reboot", "-display", "none", "-m", str(size),
+            "-machine", "pc,smm=off" + (",memory-backend=ram" if memory_file else "")]
+    if memory_file:
+        argv += ["-object",
+                 f"memory-backend-file,id=ram,size={size}M,mem-path={memory_file},share=on"]
+    if plain:
+        return argv + ["-cpu", "max", "-kernel", args.kernel, "-initrd", args.initrd,
+                       "-append", append]
+    vendor = ",vendor=GenuineIntel" if args.tee == "tdx" else ""
+    options = f"tee={args.tee} ram={args.memory}" + (" strict" if args.strict else "")
+    # a comma in the kernel's command line is doubled, as one ends the module
+    return argv + ["-cpu", "max,la57=off" + vendor, "-kernel", args.hypervisor, "-append", options,
+                   "-initrd", f"{args.kernel} {append.replace(',', ',,')},{args.initrd}",
+                   "-debugcon", "file:" + log]
+
+
+def map_memory(args, path):
+    """Makes the file that is the machine's memory."""
+    size = (args.memory + (0 if args.tee == "plain" else 3072)) << 20
+    with open(path, "wb+") as f:
+        f.truncate(size)
+        return mmap.mmap(f.fileno(), size)
+
+
+def folder_for_memory():
+    """A temporary folder, in memory if that may be."""
+    shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="ccbuf-vm.", dir=shm)
+
+
+def devices(args):
+    """What else the guest has: disk, network card (to nowhere but QEMU itself), random numbers."""
+    modern = ",disable-legacy=on,iommu_platform=on"
+    disk = ["-drive", f"file={args.disk},if=none,id=disk,format=raw",
+            "-device", "virtio-blk-pci,drive=disk" + modern] if args.disk else []
+    return disk + ["-netdev", "user,id=net,restrict=on",
+                   "-device", "virtio-net-pci,netdev=net,romfile=" + modern,
+                   "-device", "virtio-rng-pci" + modern]
+
+
+def command(args, memory_file=None):
     append = "console=ttyS0,115200 panic=-1 quiet systemd.show_status=0 systemd.firstboot=no " + args.append
     if args.shell:
         append += " ccbuf.shell"
-    append = append.strip()
     serial = ["-serial", "mon:stdio", "-serial", "null"] if args.shell else [
         "-serial", "file:" + os.path.join(args.log_dir, "console.log"), "-serial", "stdio"]
-    machine = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", str(args.cpus),
-               "-nodefaults", "-no-reboot", "-display", "none"] + args.qemu + serial
-    if args.tee == "plain":
-        return machine + ["-cpu", "max", "-m", str(args.memory), "-kernel", args.kernel,
-                          "-initrd", args.initrd, "-append", append]
-    # See cocovm/README.md: 3 GiB for the shared half and the hypervisor, then the private half;
-    # a comma in the kernel's command line is doubled, as one ends the module.
-    vendor = ",vendor=GenuineIntel" if args.tee == "tdx" else ""
-    options = f"tee={args.tee} ram={args.memory}" + (" strict" if args.strict else "")
-    return machine + ["-M", "pc,smm=off", "-cpu", "max,la57=off" + vendor,
-                      "-m", str(3072 + args.memory), "-kernel", args.hypervisor, "-append", options,
-                      "-initrd", f"{args.kernel} {append.replace(',', ',,')},{args.initrd}",
-                      "-debugcon", "file:" + os.path.join(args.log_dir, "cocovm.log")]
+    return machine(args, append.strip(), memory_file, os.path.join(args.log_dir, "cocovm.log")) + \
+        devices(args) + args.qemu + serial
 
 
 class Report:
@@ -57,7 +99,33 @@ class Report:
         self.failed += text.startswith("not ok ")
 
 
-def follow(guest, report, deadline):
+class NoHost:
+    def line(self, text):
+        raise RuntimeError(f"the guest asks its host for {text!r}, and there is no --host")
+
+    def end(self):
+        pass
+
+
+def load_host(path):
+    spec = importlib.util.spec_from_file_location("host", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Host
+
+
+def tell(host, guest, report, text):
+    try:
+        if text.startswith("echo "):
+            guest.stdin.write(text[5:].encode() + b"\n")
+            guest.stdin.flush()
+        else:
+            host.line(text)
+    except Exception as e:  # pylint: disable=broad-except
+        report.line(f"not ok host {e}")
+
+
+def follow(guest, report, host, deadline):
     """Reads the report until the guest is gone or out of time; returns what went wrong."""
     fd = guest.stdout.fileno()
     pending = b""
@@ -70,7 +138,11 @@ def follow(guest, report, deadline):
         data = os.read(fd, 65536)
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
-            report.line(line.decode("utf-8", "replace"))
+            line = line.decode("utf-8", "replace")
+            if line.startswith("host: "):
+                tell(host, guest, report, line[6:].rstrip("\r"))
+            else:
+                report.line(line)
         if not data:
             return None if report.done else "the guest ended before its checks did"
 
@@ -86,6 +158,8 @@ def main():
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--hypervisor")
     parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")
+    parser.add_argument("--disk", help="file of the virtio disk")
+    parser.add_argument("--host", help="Python file with a class Host")
     parser.add_argument("--log-dir", required=True)
     parser.add_argument("--prefix", default="")
     parser.add_argument("--timeout", type=float, default=900)
@@ -97,12 +171,22 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report(os.path.join(args.log_dir, "report"), args.prefix)
     start = time.monotonic()
-    guest = subprocess.Popen(command(args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    try:
-        problem = follow(guest, report, start + args.timeout)
-    finally:
-        guest.kill()
-        guest.wait()
+    with folder_for_memory() as folder:
+        memory, host = None, NoHost()
+        if args.host:
+            memory = os.path.join(folder, "memory")
+            host = load_host(args.host)(map_memory(args, memory), args.memory << 20, args.tee)
+        guest = subprocess.Popen(command(args, memory), stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        try:
+            problem = follow(guest, report, host, start + args.timeout)
+        finally:
+            guest.kill()
+            guest.wait()
+        try:
+            host.end()
+        except Exception as e:  # pylint: disable=broad-except
+            report.line(f"not ok host {e}")
     if args.tee != "plain":
         with open(os.path.join(args.log_dir, "cocovm.log"), encoding="utf-8", errors="replace") as f:
             for line in f:
@@ -114,4 +198,5 @@ def main():
     return 1 if report.failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

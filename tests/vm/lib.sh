@@ -150,6 +150,13 @@ get_hypervisor() {
 	hypervisor=$entry/cocovm.elf
 }
 
+# Sets $probe_dir, after get_kernel.
+get_probe() {
+	cache_entry probe "$1" "$vm_dir/cocovm/make-probe" "$vm_dir/make-module" \
+		"$kernel_dir/release" "$vm_dir"/cocovm/probe/*
+	probe_dir=$entry
+}
+
 # Removes a tree that was a root, never anything mounted below it.
 remove_tree() {
 	rm -rf --one-file-system "$1"

@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 
-from harness import Failure, out, run, wait_for, write
+from harness import Failure, out, read_optional, run, wait_for, write
 
 POLICY_DIR = "/etc/ccbufd/policy.d"
 POLICY = POLICY_DIR + "/50-checks.json"
@@ -16,6 +16,10 @@ NAME = "org.ccbuf.Broker1"
 PATH = "/org/ccbuf/Broker1"
 NODES = "/dev/dma_heap"
 DMA_BUF_MAGIC = 0x444d4142
+
+# What the guest is: plain, sev, snp or tdx.
+TEE = read_optional(os.path.join(os.path.dirname(os.path.abspath(__file__)), "tee"))
+CONFIDENTIAL = TEE != "plain"
 
 # The kernel's heap where it has one; what cannot be had here is tried with the emulated one.
 REAL = os.path.exists(NODES + "/system")

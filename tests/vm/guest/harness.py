@@ -8,10 +8,12 @@ deadline, where there is no event to wait for.
 """
 import fnmatch
 import os
+import select
 import signal
 import subprocess
 import time
 import traceback
+import tty
 
 CHECK_SECONDS = 120
 CHECKS = []
@@ -34,9 +36,15 @@ def check(function):
     return function
 
 
+# for checks that speak with the host
+the_report = None
+
+
 class Report:
     def __init__(self, path):
-        self.file = open(path, "wb", buffering=0)
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(fd)
+        self.file = open(fd, "r+b", buffering=0)
         self.results = []
 
     def line(self, text):
@@ -46,6 +54,19 @@ class Report:
         self.results.append(kind)
         # one line, whatever it is made of
         self.line(" ".join(f"{kind} {name} {why}".split()))
+
+    def host(self, text):
+        """Asks the host that boots this guest for something, see boot.py."""
+        self.line("host: " + text)
+
+    def answer(self, seconds=30):
+        """A line from the host."""
+        text = b""
+        while not text.endswith(b"\n"):
+            if not select.select([self.file], [], [], seconds)[0]:
+                raise Failure(f"no answer of the host in {seconds} s, but {text!r}")
+            text += self.file.read(1)
+        return text.decode().strip()
 
     def remark(self, text):
         for line in text.splitlines():
@@ -152,6 +173,8 @@ def _run_one(report, name, function):
 
 
 def run_all(report, pattern):
+    global the_report  # pylint: disable=global-statement
+    the_report = report
     signal.signal(signal.SIGALRM, _alarm)
     for name, function in CHECKS:
         if fnmatch.fnmatch(name, pattern):

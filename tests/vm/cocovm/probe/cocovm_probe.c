@@ -8,8 +8,10 @@
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/set_memory.h>
 #include <linux/vmalloc.h>
 
@@ -23,9 +25,13 @@
 #define TO_PRIVATE     2
 #define TEE_TDX	       2
 
-/* "wrong": go to a shared page by its private address; "fatal": fail the next conversion */
+/*
+ * "wrong": go to a shared page by its private address; "fatal": fail the next conversion; "plain":
+ * this is no confidential guest, all is one memory.
+ */
 static char *test = "";
 module_param(test, charp, 0);
+static bool plain;
 
 static u64 magic_read(u32 msr)
 {
@@ -70,6 +76,28 @@ static bool wait_for(const char *p, char c)
 	return READ_ONCE(*p) == c;
 }
 
+/* The host rewrites shared memory at will: what was read once is not what is read next. */
+static void test_race(struct page *page)
+{
+	u64 *shared = page_address(page), first, changes = 0;
+	unsigned long end;
+
+	report(set_memory_decrypted((unsigned long)shared, 1) == 0, "race-to-shared");
+	WRITE_ONCE(*shared, 0);
+	pr_alert("probe: at race %llx\n", (u64)page_to_phys(page));
+	pr_alert("probe: now race\n");
+	end = jiffies + 30 * HZ;
+	while (changes < 100 && time_before(jiffies, end)) {
+		first = READ_ONCE(*shared);
+		udelay(200);
+		changes += READ_ONCE(*shared) != first;
+		cond_resched();
+	}
+	pr_alert("probe: now still\n");
+	report(changes >= 100, "race-host-rewrites");
+	report(set_memory_encrypted((unsigned long)shared, 1) == 0, "race-to-private");
+}
+
 static void test_wrong_side(struct page *page)
 {
 	char *alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
@@ -107,33 +135,59 @@ static void test_faults(char *page, bool tdx)
 	report(set_memory_encrypted(address, 1) == 0, "private-after-stall");
 }
 
+/* A fault that the host armed. */
+static void test_armed(char *page, bool tdx)
+{
+	unsigned long address = (unsigned long)page;
+	u64 start;
+	int i, r;
+
+	pr_alert("probe: now arm\n");
+	for (i = 0; i < 3000 && !armed(); i++)
+		msleep(10);
+	report(armed() == 1, "host-arms");
+	start = rdtsc();
+	r = set_memory_decrypted(address, 1);
+	if (tdx)
+		report(r < 0 && !armed(), "host-armed-fail");
+	else
+		report(r == 0 && (armed() || rdtsc() - start >= 500000000), "host-armed-stall");
+	arm(0, 0, 0, 0);
+	if (tdx) /* it is private yet */
+		report(set_memory_decrypted(address, 1) == 0, "shared-after-host");
+	report(set_memory_encrypted(address, 1) == 0, "private-after-host");
+}
+
 static int __init probe_init(void)
 {
 	struct page *secret = alloc_page(GFP_KERNEL), *pair = alloc_pages(GFP_KERNEL, 1);
-	u64 identity = magic_read(MAGIC_IDENTITY);
+	u64 identity;
 	char *p, *s;
 
 	if (!secret || !pair)
 		return -ENOMEM;
+	plain = !strcmp(test, "plain");
 	p = page_address(secret);
 	s = page_address(pair);
-	report(identity >> 8 == 0x68636e65626363, "bench");
+	/* registers that no other machine has */
+	identity = plain ? 0 : magic_read(MAGIC_IDENTITY);
+	report(plain || identity >> 8 == 0x68636e65626363, "bench");
 	fill(p, "PRIVATE");
 	pr_alert("probe: at private %llx\n", (u64)page_to_phys(secret));
 	pr_alert("probe: at shared %llx\n", (u64)page_to_phys(pair));
 	fill(s, "BEFORE");
 	report(set_memory_decrypted((unsigned long)s, 1) == 0, "to-shared");
-	report(memcmp(s, "BEFORE", 6) != 0, "shared-lost-content");
+	report((memcmp(s, "BEFORE", 6) == 0) == plain, "shared-lost-content");
 	if (!strcmp(test, "wrong"))
 		test_wrong_side(pair);
 	fill(s, "SHARED");
 	pr_alert("probe: now look\n");
-	/* the host looks around, then writes to the shared page; and to the private one's address
+	/* the host looks around, then writes to the private page's address and to the shared one's
 	 */
 	report(wait_for(s, 'H'), "host-writes-shared");
-	report(*p == 'P', "host-cannot-write-private");
+	report(*p == (plain ? 'H' : 'P'), "host-cannot-write-private");
 	report(set_memory_encrypted((unsigned long)s, 1) == 0, "to-private");
-	report(*s != 'H' && *s != 'S', "private-lost-content");
+	report((*s == 'H') == plain, "private-lost-content");
 	fill(s, "AGAIN");
 	pr_alert("probe: now again\n");
 	msleep(300);
@@ -142,7 +196,11 @@ static int __init probe_init(void)
 		arm(FAULT_FAIL, TO_SHARED, 1, 0);
 		report(set_memory_decrypted((unsigned long)s, 1) < 0, "fatal");
 	}
-	test_faults(s, (identity & 0x7f) == TEE_TDX);
+	test_race(pair);
+	if (!plain) {
+		test_faults(s, (identity & 0x7f) == TEE_TDX);
+		test_armed(s, (identity & 0x7f) == TEE_TDX);
+	}
 	pr_alert("probe: done\n");
 	return -ECANCELED; /* nothing is left behind to unload */
 }

@@ -20,7 +20,8 @@ static void print_log(void)
 	log_text[n > 0 ? n : 0] = 0;
 	while ((line = strsep(&rest, "\n"))) {
 		if (strstr(line, "Memory Encryption Features") || strstr(line, "Brought up") ||
-			strstr(line, "WARNING") || strstr(line, "BUG:"))
+			strstr(line, "WARNING") || strstr(line, "CPA VMM fail") ||
+			strstr(line, "BUG:"))
 			printf("log: %s\n", line);
 	}
 }
