@@ -16,10 +16,11 @@
 
 enum control_state {
 	CONTROL_LOADED,	   /* the guest has not begun to run */
-	CONTROL_RUNS,	   /* or crashed by itself, and waits */
+	CONTROL_RUNS,	   /* or crashed by itself, and is idle */
 	CONTROL_POWER_OFF, /* the guest switched the machine off */
-	CONTROL_RESET,	   /* the guest reset it, or died of a triple fault */
-	CONTROL_STOPPED,   /* the hypervisor stopped the guest; the debug console has the reason */
+	CONTROL_RESET,	   /* the guest reset it */
+	CONTROL_STOPPED,   /* the guest died of a triple fault, or the hypervisor stopped it: the
+			      debug console has the reason */
 };
 
 struct control {

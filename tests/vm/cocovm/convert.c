@@ -29,6 +29,17 @@ static void count_pages(u64 gpa, u64 bytes, enum side to)
 		(bytes - big * 2 * MiB) / PAGE_SIZE);
 }
 
+static void count_request(u64 bytes, enum side to)
+{
+	count(COUNT_REQUEST, 1);
+	if (bytes == PAGE_SIZE)
+		count(to == SHARED ? COUNT_CALL_SHARED_4K : COUNT_CALL_PRIVATE_4K, 1);
+	else if (bytes == 2 * MiB)
+		count(to == SHARED ? COUNT_CALL_SHARED_2M : COUNT_CALL_PRIVATE_2M, 1);
+	else
+		count(to == SHARED ? COUNT_CALL_SHARED_ANY : COUNT_CALL_PRIVATE_ANY, 1);
+}
+
 static void convert_page(u64 gpa, enum side to)
 {
 	bool shared = memory_present(SHARED, gpa);
@@ -47,7 +58,7 @@ enum convert_result convert(struct cpu *cpu, u64 gpa, u64 bytes, enum side to, u
 	enum convert_result result = CONVERT_OK;
 	u64 a, millions;
 
-	count(COUNT_REQUEST, 1);
+	count_request(bytes, to);
 	*ret_done = 0;
 	if (gpa >= guest.ram || bytes > guest.ram - gpa)
 		return CONVERT_FAIL;

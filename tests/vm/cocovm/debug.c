@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the hypervisor has to say, on QEMU's debug console (port 0xe9), and the two ways it ends:
- * the guest switches the machine off, or does what it must not.
+ * What the hypervisor has to say, on QEMU's debug console (port 0xe9), and its end when the
+ * guest does what it must not, or dies.
  */
 #include "guest.h"
 #include "control.h"
@@ -75,15 +75,25 @@ void say_counters(void)
 	}
 }
 
-static _Noreturn void power_off(void)
+static _Noreturn void end(void (*how)(void))
 {
 	control.state = CONTROL_STOPPED;
 	say_counters();
-	/* SLP_EN with the type S5 in PM1a_CNT of a pc, where SeaBIOS puts it; with no ACPI, sleep
-	 */
-	out16(0x604, 0x2000);
+	how();
 	for (;;)
 		__asm__ volatile("hlt");
+}
+
+/* SLP_EN with the type S5 in PM1a_CNT of a pc, where SeaBIOS puts it; with no ACPI, sleep. */
+static void power_off(void)
+{
+	out16(0x604, 0x2000);
+}
+
+/* As a triple fault does on hardware; see io.c. */
+static void reset(void)
+{
+	out8(0xcf9, 6);
 }
 
 void stop(const char *format, ...)
@@ -95,20 +105,17 @@ void stop(const char *format, ...)
 	say_v(format, args);
 	va_end(args);
 	put('\n');
-	power_off();
+	end(power_off);
 }
 
-void stop_guest(struct cpu *cpu, const char *format, ...)
+static void describe(struct cpu *cpu, const char *format, va_list args)
 {
 	const struct vmcb_save *s = &cpu->vmcb->save;
 	u8 code[16];
 	size_t i, n;
-	va_list args;
 
-	va_start(args, format);
 	say("stop: cpu %u at %x: ", (u64)cpu->id, s->cs.base + s->rip);
 	say_v(format, args);
-	va_end(args);
 	put('\n');
 	say("exit %x info %x %x", cpu->vmcb->exit_code, cpu->vmcb->exit_info_1,
 		cpu->vmcb->exit_info_2);
@@ -120,5 +127,24 @@ void stop_guest(struct cpu *cpu, const char *format, ...)
 	for (i = 0; i < n; i++)
 		put_number(code[i], 16), put(' ');
 	put('\n');
-	power_off();
+}
+
+void stop_guest(struct cpu *cpu, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	describe(cpu, format, args);
+	va_end(args);
+	end(power_off);
+}
+
+void reset_guest(struct cpu *cpu, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	describe(cpu, format, args);
+	va_end(args);
+	end(reset);
 }

@@ -103,6 +103,7 @@ void smp_load_idt(void);
 void say(const char *format, ...);
 _Noreturn void stop(const char *format, ...);
 _Noreturn void stop_guest(struct cpu *cpu, const char *format, ...);
+_Noreturn void reset_guest(struct cpu *cpu, const char *format, ...); /* likewise, then a reset */
 void say_counters(void);
 
 #endif

@@ -82,37 +82,73 @@ void cpu_init(struct cpu *cpu)
 	msr_init(vmcb);
 }
 
+static void count_exit(const struct vmcb *vmcb)
+{
+	static const struct {
+		u16 code, counter;
+	} exits[] = {
+		{ EXIT_READ_CR3, COUNT_EXIT_CR3_READ },
+		{ EXIT_WRITE_CR0, COUNT_EXIT_CR0_WRITE },
+		{ EXIT_WRITE_CR3, COUNT_EXIT_CR3_WRITE },
+		{ EXIT_BP, COUNT_EXIT_INT3 },
+		{ EXIT_INTN, COUNT_EXIT_INT3 },
+		{ EXIT_UD, COUNT_EXIT_UD },
+		{ EXIT_INTR, COUNT_EXIT_INTR },
+		{ EXIT_NMI, COUNT_EXIT_NMI },
+		{ EXIT_CPUID, COUNT_EXIT_CPUID },
+		{ EXIT_IO, COUNT_EXIT_IO },
+		{ EXIT_VMMCALL, COUNT_EXIT_VMMCALL },
+		{ EXIT_SHUTDOWN, COUNT_EXIT_SHUTDOWN },
+		{ EXIT_NPF, COUNT_EXIT_NPF },
+	};
+	size_t i;
+
+	if (vmcb->exit_code == EXIT_MSR) {
+		count(vmcb->exit_info_1 & 1 ? COUNT_EXIT_MSR_WRITE : COUNT_EXIT_MSR_READ, 1);
+		return;
+	}
+	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		if (exits[i].code == vmcb->exit_code) {
+			count(exits[i].counter, 1);
+			return;
+		}
+	}
+	count(vmcb->exit_code >= EXIT_VMRUN && vmcb->exit_code <= EXIT_SKINIT ? COUNT_EXIT_SVM
+									      : COUNT_EXIT_OTHER,
+		1);
+}
+
 /* Until an interrupt is there for the guest. It is not taken here, but on the way back. */
 void cpu_wait(struct cpu *cpu)
 {
 	u64 unused[16] = { 0 };
 
-	count(COUNT_HALT, 1);
 	cpu->wait_vmcb->save.rip = (u64)wait_for_interrupt;
 	cpu->wait_vmcb->save.rflags = 0x202;
 	switch_to_guest(unused, (u64)cpu->wait_vmcb);
+	count_exit(cpu->wait_vmcb);
 }
 
 static void undefined_instruction(struct cpu *cpu)
 {
 	u8 code[16];
 
-	count(COUNT_EXIT_UD, 1);
 	walk_code(cpu, code, sizeof(code));
 	if (guest.tee == TEE_SNP && snp_instruction(cpu, code))
 		return;
 	if (guest.tee == TEE_TDX && tdx_instruction(cpu, code))
 		return;
+	count(COUNT_UD_GUESTS, 1);
 	cpu_inject(cpu, INJECT_UD);
 }
 
 static void vmmcall(struct cpu *cpu)
 {
-	count(COUNT_EXIT_VMMCALL, 1);
 	if (guest.tee == TEE_SNP && snp_vmmcall(cpu))
 		return;
 	if (guest.tee == TEE_SEV && sev_vmmcall(cpu))
 		return;
+	count(COUNT_VMMCALL_GUESTS, 1);
 	cpu_inject(cpu, INJECT_UD);
 }
 
@@ -135,42 +171,37 @@ static void handle_exit(struct cpu *cpu)
 {
 	struct vmcb *vmcb = cpu->vmcb;
 
+	count_exit(vmcb);
 	switch (vmcb->exit_code) {
 	case EXIT_READ_CR3:
 	case EXIT_WRITE_CR0:
 	case EXIT_WRITE_CR3:
-		count(COUNT_EXIT_CR, 1);
 		cr_exit(cpu);
 		break;
 	case EXIT_BP:
 	case EXIT_INTN:
-		count(COUNT_EXIT_INT3, 1);
 		int3_exit(cpu);
 		break;
 	case EXIT_UD:
 		undefined_instruction(cpu);
 		break;
 	case EXIT_NMI:
-		count(COUNT_EXIT_NMI, 1);
 		smp_nmi_exit(cpu);
 		break;
 	case EXIT_CPUID:
-		count(COUNT_EXIT_CPUID, 1);
 		cpuid_exit(cpu);
 		break;
 	case EXIT_IO:
-		count(COUNT_EXIT_IO, 1);
 		io_exit(cpu);
 		break;
 	case EXIT_MSR:
-		count(COUNT_EXIT_MSR, 1);
 		msr_exit(cpu);
 		break;
 	case EXIT_VMMCALL:
 		vmmcall(cpu);
 		break;
 	case EXIT_SHUTDOWN:
-		stop_guest(cpu, "the guest shut down (triple fault)");
+		reset_guest(cpu, "the guest shut down (triple fault)");
 	case EXIT_NPF:
 		nested_page_fault(cpu, vmcb->exit_info_2);
 		break;

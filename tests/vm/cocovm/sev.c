@@ -12,6 +12,7 @@
  */
 #include "guest.h"
 #include "convert.h"
+#include "count.h"
 
 #define HC_MAP_GPA_RANGE 12
 #define MAP_ENCRYPTED	 BIT(4)
@@ -27,6 +28,7 @@ bool sev_vmmcall(struct cpu *cpu)
 
 	if (!guest.strict)
 		return false;
+	count(cpu->r[RAX] == HC_MAP_GPA_RANGE ? COUNT_MAP_GPA_RANGE : COUNT_SEV_OTHER, 1);
 	if (cpu->r[RAX] != HC_MAP_GPA_RANGE) {
 		cpu->r[RAX] = ERROR_NO_SYSCALL;
 	} else if (convert(cpu, gpa, pages * PAGE_SIZE, to, &done) != CONVERT_OK) {
@@ -57,6 +59,7 @@ bool sev_fault(u64 gpa)
 
 	if (guest.reports || address >= guest.ram)
 		return false;
+	count(COUNT_NPF_EARLY, 1);
 	memory_set_present(memory_side(gpa), address, true);
 	return true;
 }

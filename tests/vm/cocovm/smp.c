@@ -93,8 +93,12 @@ void smp_nmi_exit(struct cpu *cpu)
 			 : "+a"(taken)
 			 :
 			 : "memory");
-	if (!__atomic_exchange_n(&cpu->nmi_is_ours, false, __ATOMIC_SEQ_CST))
-		cpu_inject(cpu, INJECT_NMI);
+	if (__atomic_exchange_n(&cpu->nmi_is_ours, false, __ATOMIC_SEQ_CST)) {
+		count(COUNT_NMI_OURS, 1);
+		return;
+	}
+	count(COUNT_NMI_GUESTS, 1);
+	cpu_inject(cpu, INJECT_NMI);
 }
 
 void smp_load_idt(void)

@@ -11,6 +11,7 @@
  */
 #include "guest.h"
 #include "convert.h"
+#include "count.h"
 
 #define MSR_SEV_INFO_RESPONSE 0x001
 #define MSR_SEV_INFO	      0x002
@@ -150,24 +151,31 @@ static u64 msr_request(struct cpu *cpu, u64 request)
 
 	switch (request & 0xfff) {
 	case MSR_SEV_INFO:
+		count(COUNT_MSR_INFO, 1);
 		return 2ULL << 48 | 1ULL << 32 | (u64)SIDE_BIT << 24 | MSR_SEV_INFO_RESPONSE;
 	case MSR_CPUID:
+		count(COUNT_MSR_CPUID, 1);
 		c = cpuid_seen(request >> 32, 0, cpu->vmcb->save.cr4);
 		memcpy(regs, &c, sizeof(regs));
 		return (u64)regs[request >> 30 & 3] << 32 | (request & 3ULL << 30) |
 		       MSR_CPUID_RESPONSE;
 	case MSR_PREFERRED_GPA:
+		count(COUNT_MSR_PREFERRED, 1);
 		return ~0xfffULL | MSR_PREFERRED_GPA_RSP; /* none */
 	case MSR_REGISTER_GPA:
+		count(COUNT_MSR_REGISTER, 1);
 		return (request & ~0xfffULL) | MSR_REGISTER_GPA_RSP;
 	case MSR_PAGE_STATE:
+		count(COUNT_MSR_PAGE_STATE, 1);
 		if (convert(cpu, gpa, PAGE_SIZE, page_state_side(cpu, request >> 52 & 15), &done) !=
 			CONVERT_OK)
 			return 1ULL << 32 | MSR_PAGE_STATE_RSP;
 		return MSR_PAGE_STATE_RSP;
 	case MSR_FEATURES:
+		count(COUNT_MSR_FEATURES, 1);
 		return (FEATURE_SNP | FEATURE_CREATE_CPU) << 12 | MSR_FEATURES_RSP;
 	case MSR_TERMINATE:
+		count(COUNT_MSR_TERMINATE, 1);
 		stop_guest(cpu, "the guest terminates itself: reason set %u, code %u",
 			request >> 12 & 15, request >> 16 & 255);
 	default:
@@ -219,26 +227,33 @@ static void ghcb_request(struct cpu *cpu)
 	switch (ghcb->exit_code) {
 	case EVENT_NMI_COMPLETE:
 	case EVENT_RESET_HOLD:
+		count(ghcb->exit_code == EVENT_RESET_HOLD ? COUNT_GHCB_HOLD : COUNT_GHCB_NMI, 1);
 		ghcb->exit_info_2 = 0;
 		break;
 	case EVENT_JUMP_TABLE:
+		count(COUNT_GHCB_JUMP_TABLE, 1);
 		ghcb->exit_info_2 = 0; /* there is none */
 		break;
 	case EVENT_PAGE_STATE:
+		count(COUNT_GHCB_PAGE_STATE, 1);
 		ghcb->exit_info_2 = page_states(cpu, ghcb->scratch);
 		break;
 	case EVENT_REQUEST:
 	case EVENT_REQUEST_EXT:
+		count(COUNT_GHCB_REQUEST, 1);
 		ghcb->exit_info_2 = 0xffffffffULL << 32; /* there is no firmware to ask */
 		break;
 	case EVENT_CREATE_CPU:
+		count(COUNT_GHCB_CREATE_CPU, 1);
 		create_cpu(cpu, ghcb->exit_info_1, ghcb->exit_info_2);
 		ghcb->exit_info_2 = 0;
 		break;
 	case EVENT_FEATURES:
+		count(COUNT_GHCB_FEATURES, 1);
 		ghcb->exit_info_2 = FEATURE_SNP | FEATURE_CREATE_CPU;
 		break;
 	default:
+		count(COUNT_GHCB_OTHER, 1);
 		say("GHCB event %x, which is not emulated", ghcb->exit_code);
 		ghcb->exit_info_1 = 2;
 		ghcb->exit_info_2 = ERROR_INVALID_EVENT;
@@ -281,12 +296,15 @@ static void pvalidate(struct cpu *cpu)
 
 bool snp_instruction(struct cpu *cpu, const u8 *code)
 {
-	if (memcmp(code, "\xf2\x0f\x01\xff", 4) == 0)
+	if (memcmp(code, "\xf2\x0f\x01\xff", 4) == 0) {
+		count(COUNT_PVALIDATE, 1);
 		pvalidate(cpu);
-	else if (memcmp(code, "\xf3\x0f\x01\xfe", 4) == 0)
-		cpu->r[RAX] = 0; /* RMPADJUST: there is but one privilege level to give to */
-	else
+	} else if (memcmp(code, "\xf3\x0f\x01\xfe", 4) == 0) {
+		count(COUNT_RMPADJUST, 1);
+		cpu->r[RAX] = 0; /* there is but one privilege level to give to */
+	} else {
 		return false;
+	}
 	cpu_skip(cpu, 4);
 	return true;
 }

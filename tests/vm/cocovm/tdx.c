@@ -118,10 +118,13 @@ static u64 vmcall(struct cpu *cpu)
 {
 	struct cpuid c;
 
-	if (cpu->r[R10] != 0)
+	if (cpu->r[R10] != 0) {
+		count(COUNT_TDV_OTHER, 1);
 		return CALL_BAD_OPERAND; /* not a standard call */
+	}
 	switch (cpu->r[R11]) {
 	case CALL_CPUID:
+		count(COUNT_TDV_CPUID, 1);
 		c = cpuid_seen(cpu->r[R12], cpu->r[R13], cpu->vmcb->save.cr4);
 		cpu->r[R12] = c.eax;
 		cpu->r[R13] = c.ebx;
@@ -129,20 +132,26 @@ static u64 vmcall(struct cpu *cpu)
 		cpu->r[R15] = c.edx;
 		return CALL_OK;
 	case CALL_HLT:
+		count(COUNT_TDV_HLT, 1);
 		cpu_wait(cpu);
 		return CALL_OK;
 	case CALL_IO:
+		count(COUNT_TDV_IO, 1);
 		return port(cpu);
 	case CALL_MMIO:
+		count(COUNT_TDV_MMIO, 1);
 		return device_memory(cpu);
 	case CALL_INFO:
+		count(COUNT_TDV_INFO, 1);
 		cpu->r[R11] = cpu->r[R12] = cpu->r[R13] = cpu->r[R14] = 0;
 		return CALL_OK;
 	case CALL_MAP_GPA:
+		count(COUNT_TDV_MAP_GPA, 1);
 		return map_gpa(cpu);
 	case CALL_FATAL_ERROR:
 		fatal_error(cpu);
 	default:
+		count(COUNT_TDV_OTHER, 1);
 		/* RDMSR and WRMSR too, which nothing asks for as they do not trap */
 		say("TDVMCALL %x, which is not emulated", cpu->r[R11]);
 		return CALL_BAD_OPERAND;
@@ -163,9 +172,11 @@ static u64 tdcall(struct cpu *cpu)
 {
 	switch (cpu->r[RAX]) {
 	case VP_VMCALL:
+		count(COUNT_TD_VMCALL, 1);
 		cpu->r[R10] = vmcall(cpu);
 		return SUCCESS;
 	case VP_INFO:
+		count(COUNT_TD_INFO, 1);
 		cpu->r[RCX] =
 			SIDE_BIT + 1; /* the width of an address: its highest bit is the side */
 		cpu->r[RDX] = SEPT_VE_DISABLE;
@@ -174,15 +185,21 @@ static u64 tdcall(struct cpu *cpu)
 		cpu->r[R10] = cpu->r[R11] = 0;
 		return SUCCESS;
 	case MEM_PAGE_ACCEPT:
+		count(COUNT_TD_ACCEPT, 1);
 		return accept(cpu);
 	case MR_RTMR_EXTEND:
+		count(COUNT_TD_RTMR, 1);
+		return SUCCESS;
 	case VP_CPUIDVE_SET:
+		count(COUNT_TD_CPUIDVE, 1);
 		return SUCCESS;
 	case VM_RD:
 	case VM_WR:
+		count(cpu->r[RAX] == VM_RD ? COUNT_TD_RD : COUNT_TD_WR, 1);
 		cpu->r[R8] = 0;
 		return SUCCESS;
 	default:
+		count(COUNT_TD_OTHER, 1);
 		return OPERAND_INVALID;
 	}
 }
