@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -55,9 +56,10 @@ class Host:
                 self.memory[at:at + size] = (pattern * (size // len(pattern) + 1))[:size]
             return {}
         if what == "find":
-            return {"at": self.memory.find(bytes.fromhex(ask["pattern"]), 0, self.ram)}
-        if what == "find-private":
-            return {"at": self.memory.find(bytes.fromhex(ask["pattern"]), LOW, LOW + self.ram)}
+            mask = bytes.fromhex(ask["mask"])
+            word = bytes(a ^ b for a, b in zip(bytes.fromhex(ask["masked"]), mask))
+            first = LOW if ask["private"] else 0
+            return {"at": self.memory.find(word, first, first + self.ram)}
         raise ValueError(f"what is {what}?")
 
     def handle(self, ask):
@@ -105,6 +107,7 @@ def main():
     parser.add_argument("--log-dir", required=True)
     parser.add_argument("run", nargs="+", help="tests/vm/run and its arguments")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     command = args.run[:1] + ["--memory", str(args.memory), "--log-dir", args.log_dir]
     shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="ccbuf-heap.", dir=shm) as folder:

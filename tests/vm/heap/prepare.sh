@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 #
 # What check and bench share, after lib.sh: modules and the guest's files, and a boot with both.
 # Whoever uses it sets $work, a folder of its own.
 
 heap_dir=$vm_dir/heap
 memory=2048 # the guest's, MiB
+# what finds mistakes with memory, and costs time
+hardening='page_poison=1 slub_debug=FZPU init_on_free=1'
 
 # Sets $modules_dir for a kernel series, under lock_cache.
 get_modules() {
@@ -34,7 +36,7 @@ make_overlay() {
 boot() {
 	local kernel=$1 flavour=$2 options=() plain=() append status=0 log_dir
 	shift 2
-	append='page_poison=1 slub_debug=FZPU init_on_free=1 panic_on_warn=0'
+	append=$hardening
 	case $flavour in
 	plain)
 		plain=(--plain)

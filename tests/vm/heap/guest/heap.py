@@ -106,9 +106,11 @@ def kernel_log():
 # --- the node ---
 
 class Heap:
-    """An open file of the node."""
+    """An open file of the node; the module is loaded for it if need be."""
 
     def __init__(self, flags=os.O_RDWR, path=NODE):
+        if path == NODE and not loaded():
+            load()
         self.fd = os.open(path, flags | os.O_CLOEXEC)
 
     def close(self):

@@ -50,11 +50,7 @@ def write(ranges, pattern):
     ask("write", ranges=ranges, pattern=pattern.hex())
 
 
-def find(pattern):
-    """Where the host sees this in all that it can see of the guest, or -1."""
-    return ask("find", pattern=pattern.hex())["at"]
-
-
-def find_private(pattern):
-    """Whether it is in the private half, where no real host could look."""
-    return ask("find-private", pattern=pattern.hex())["at"]
+def find(masked, mask, private=False):
+    """Where the host sees the word whose exclusive or with `mask` is `masked`, in all of the guest's
+    memory that it can see, or -1. In the private half, where no real host could look, on demand."""
+    return ask("find", masked=masked.hex(), mask=mask.hex(), private=private)["at"]

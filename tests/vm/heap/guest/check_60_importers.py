@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Importers in the kernel: devices see the same bytes, or are refused; never anything else."""
+import fcntl
+import os
+import struct
+
+import heap
+import kernel
+from harness import Skip, check, expect, out, wait_for
+from heap import MIB, PAGE, Heap, error
+from kernel import BOUNDARY, DEVICE, DIRECT, DYNAMIC, IOMMU, NAMES, NARROW, OPS, VMAP, WIDE, Importer
+
+SIZE = 2 * MIB + 3 * PAGE
+
+
+def text(word, size=SIZE):
+    return b"".join(b"%-8s%08x" % (word, at) for at in range(0, size, 16))
+
+
+def kernel_says(function):
+    """Lines of the kernel's log meanwhile."""
+    mark = "ccbuf-heap-check: " + os.urandom(8).hex()
+    with open("/dev/kmsg", "w", encoding="ascii") as f:
+        f.write(mark + "\n")
+    function()
+    return out("dmesg", "--notime").split(mark)[-1]
+
+
+def try_map(buffer, device, flags=0):
+    """The errno of attaching and mapping, or None, and the importer."""
+    importer = Importer()
+    got = error(importer.attach, buffer, device, flags) or error(importer.map)
+    return got, importer
+
+
+@check
+def heap_import_same_bytes():
+    """Device, kernel, process and the kernel's direct map: all look at the same memory."""
+    heap.reload(pool_high=0)
+    with Heap() as node, node.alloc(SIZE) as buffer, buffer.map() as mapping:
+        for flags in (0, DYNAMIC):
+            with Importer(buffer, WIDE, flags) as importer:
+                importer.map()
+                segments = importer.segments()
+                expect(sum(size for _, _, size in segments) == SIZE, f"not all of it: {segments}")
+                for dma, phys, size in segments:
+                    expect(dma == phys, f"the device gets {dma:x} for shared memory at {phys:x}")
+                    expect(not dma % PAGE and not size % PAGE, f"not whole pages: {dma:x}, {size}")
+                mapping.write(text(b"process"))
+                expect(importer.read(DEVICE, 0, SIZE) == text(b"process"),
+                       "the device does not see what a process writes")
+                importer.write(DEVICE, 0, text(b"device"))
+                expect(mapping.read() == text(b"device"),
+                       "a process does not see what the device writes")
+                importer.vmap()
+                expect(importer.read(VMAP, 0, SIZE) == text(b"device"),
+                       "the kernel does not see what the device writes")
+                importer.write(VMAP, 0, text(b"kernel"))
+                expect(mapping.read() == text(b"kernel"),
+                       "a process does not see what the kernel writes")
+                got = b"".join(importer.read(DIRECT, phys, size) for _, phys, size in segments)
+                expect(got == text(b"kernel"), "the direct map is another memory")
+                importer.vunmap()
+                importer.unmap()
+        expect(node.stats().live_bytes == SIZE, f"an importer costs memory: {node.stats()}")
+
+
+@check
+def heap_import_from_the_pool():
+    """Runs of several buffers in one region."""
+    heap.reload(pool=4, pool_high=8)
+    with Heap() as node:
+        buffers = [node.alloc(size * PAGE) for size in (1, 3, 16, 5, 17, 1, 100, 2)]
+        for buffer in buffers[::2]:
+            buffer.close()
+        wait_for("the ends", lambda: node.stats().live_buffers == 4)
+        buffers += [node.alloc(size * PAGE) for size in (64, 2, 7, 300)]
+        everything = []
+        for number, buffer in enumerate(buffers):
+            if buffer.fd < 0:
+                continue
+            everything += kernel.ranges(buffer)
+            with buffer.map() as mapping, Importer(buffer) as importer:
+                importer.map()
+                mapping.write(text(b"no %d" % number, buffer.bytes))
+                expect(importer.read(DEVICE, 0, buffer.bytes) == text(b"no %d" % number, buffer.bytes),
+                       f"buffer {number} is not what it is")
+        everything.sort()
+        for (one, size), (two, _) in zip(everything, everything[1:]):
+            expect(one + size <= two, f"two buffers share {two:x}")
+        for number, buffer in enumerate(buffers):
+            if buffer.fd >= 0:
+                with buffer.map() as mapping:
+                    expect(mapping.read() == text(b"no %d" % number, buffer.bytes),
+                           f"buffer {number} was overwritten")
+
+
+@check
+def heap_import_narrow_mask():
+    """A device that does not reach that high is refused, and not given a bounce buffer."""
+    with Heap() as node, node.alloc(SIZE) as buffer:
+        highest = max(phys + size for phys, size in kernel.ranges(buffer))
+        expect(highest > 1 << 24, "the buffer is so low that the test is none")
+        for flags in (0, DYNAMIC):
+            got = []
+            said = kernel_says(lambda f=flags: got.append(try_map(buffer, NARROW, f)))
+            expect(got[0][0] == "EOPNOTSUPP", f"{got[0][0]} instead of EOPNOTSUPP")
+            expect(f"{NAMES[NARROW]}:" in said, f"the log does not name the device: {said}")
+
+
+@check
+def heap_import_boundary():
+    """A segment that the device cannot take whole is split for it, or it is refused."""
+    with Heap() as node, node.alloc(SIZE) as buffer:
+        got, importer = try_map(buffer, BOUNDARY)
+        if got:
+            expect(got == "EOPNOTSUPP", f"{got} instead of EOPNOTSUPP")
+        else:
+            for dma, _, size in importer.segments():
+                expect(dma >> 16 == (dma + size - 1) >> 16, f"{dma:x}, {size} bytes: across")
+                expect(size <= 1 << 16, f"{size} bytes: more than the device takes")
+    with Heap() as node, node.alloc(64 << 10) as buffer, buffer.map() as mapping:
+        got, importer = try_map(buffer, BOUNDARY)
+        expect(got is None, f"64 KiB that are aligned: {got}")
+        mapping.write(text(b"small", 64 << 10))
+        expect(importer.read(DEVICE, 0, 64 << 10) == text(b"small", 64 << 10), "not the same bytes")
+
+
+@check
+def heap_import_not_direct():
+    """Whoever translates addresses would map the memory as private."""
+    with Heap() as node, node.alloc(SIZE) as buffer:
+        for device in (OPS, IOMMU):
+            got = []
+            said = kernel_says(lambda d=device: got.append(try_map(buffer, d)))
+            if got[0][0] == "ENODEV":
+                continue  # 6.1 can only tell of the former
+            expect(got[0][0] == "EOPNOTSUPP", f"{NAMES[device]}: {got[0][0]} instead of EOPNOTSUPP")
+            expect(f"{NAMES[device]}:" in said, f"the log does not name the device: {said}")
+            expect(got[0][1].state().ops_used == 0, f"{NAMES[device]} was asked to map it")
+        with Importer(buffer) as importer:
+            importer.map()  # a refusal harms nobody else
+
+
+@check
+def heap_import_outlives_the_fd():
+    before = heap.stats()
+    with Heap() as node:
+        buffer = node.alloc(SIZE)
+        with buffer.map() as mapping:
+            mapping.write(text(b"kept"))
+        with Importer(buffer) as importer:
+            importer.map()
+            importer.vmap()
+            buffer.close()
+            node.close()
+            expect(importer.read(DEVICE, 0, SIZE) == text(b"kept"), "the device has lost it")
+            expect(importer.read(VMAP, 0, SIZE) == text(b"kept"), "the kernel has lost it")
+            expect(heap.stats().live_buffers - before.live_buffers == 1, "it does not count")
+    wait_for("its end", lambda: heap.stats().live_bytes == before.live_bytes)
+
+
+@check
+def heap_import_many():
+    """Several importers and kernel mappings of one buffer, which go in any order."""
+    with Heap() as node, node.alloc(MIB) as buffer, buffer.map() as mapping:
+        importers = [Importer(buffer, WIDE, DYNAMIC if i % 2 else 0) for i in range(6)]
+        for importer in importers:
+            importer.map()
+            importer.vmap()
+        mapping.write(text(b"many", MIB))
+        while importers:
+            expect(all(i.read(DEVICE, 0, MIB) == i.read(VMAP, 0, MIB) == text(b"many", MIB)
+                       for i in importers), "not all see the same")
+            importers.pop(len(importers) // 2).close()
+        buffer.sync(heap.SYNC_READ | heap.SYNC_START)
+        buffer.sync(heap.SYNC_READ | heap.SYNC_END)
+
+
+# --- the kernel's own importers ---
+
+DRM_VERSION, DRM_CLOSE, DRM_EXPORT, DRM_IMPORT = 0xc0406400, 0x40086409, 0xc00c642d, 0xc00c642e
+
+
+def open_drm(name):
+    """The card of a driver."""
+    out("modprobe", "-a", name)
+
+    def find():
+        for card in sorted(os.listdir("/dev/dri")) if os.path.isdir("/dev/dri") else ():
+            if not card.startswith("card"):
+                continue
+            fd = os.open("/dev/dri/" + card, os.O_RDWR | os.O_CLOEXEC)
+            if drm_name(fd) == name.replace("-", "_"):
+                return fd
+            os.close(fd)
+        return None
+
+    return wait_for(f"a card of {name}", find, 20)
+
+
+def drm_name(fd):
+    text_of = heap.ctypes.create_string_buffer(32)
+    request = struct.pack("<iii4xQQQQQQ", 0, 0, 0, 31, heap.ctypes.addressof(text_of), 0, 0, 0, 0)
+    fcntl.ioctl(fd, DRM_VERSION, request)
+    return text_of.value.decode()
+
+
+def drm_import(card, buffer):
+    reply = fcntl.ioctl(card, DRM_IMPORT, struct.pack("<IIi", 0, 0, buffer.fd))
+    return struct.unpack("<IIi", reply)[0]
+
+
+def check_drm(name, refusals):
+    card = open_drm(name)
+    with Heap() as node:
+        buffer = node.alloc(SIZE)
+        inode = os.fstat(buffer.fd).st_ino
+        got = error(lambda: drm_import(card, buffer))
+        if got:
+            expect(got in refusals, f"{got}")
+            buffer.close()
+            wait_for("its end", lambda: node.stats().live_buffers == 0)
+            os.close(card)
+            raise Skip(f"{name} of this kernel imports no buffers of others: {got}")
+        handle = drm_import(card, buffer)
+        with buffer.map() as mapping:
+            mapping.write(text(b"before"))
+        buffer.close()
+        expect(node.stats().live_buffers == 1, "the import does not hold the buffer")
+        reply = fcntl.ioctl(card, DRM_EXPORT, struct.pack("<IIi", handle, os.O_RDWR, -1))
+        again = heap.Buffer(struct.unpack("<IIi", reply)[2])
+        expect(os.fstat(again.fd).st_ino == inode, "what comes back is another buffer")
+        with again.map() as mapping, Importer(again) as importer:
+            expect(mapping.read() == text(b"before"), "it does not have the same bytes")
+            importer.map()
+            expect(importer.read(DEVICE, 0, SIZE) == text(b"before"), "nor for another device")
+        again.close()
+        fcntl.ioctl(card, DRM_CLOSE, struct.pack("<II", handle, 0))
+        os.close(card)
+        wait_for("its end", lambda: node.stats().live_buffers == 0)
+
+
+@check
+def heap_import_vgem():
+    check_drm("vgem", ())
+
+
+@check
+def heap_import_virtio_gpu():
+    """Its driver takes buffers of others from 6.14 on, if the device has blobs, which takes more than
+    the plain one of QEMU; before and without it refuses."""
+    check_drm("virtio-gpu", ("ENODEV", "EINVAL", "EOPNOTSUPP"))
