@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is not the same in all kernels from 6.1 to 7.3; the Kbuild asks the headers for the rest. */
+/* What is not the same in all kernels from 6.1 to 7.3: the Kbuild asks their headers. */
 #ifndef CCBUF_COMPAT_H
 #define CCBUF_COMPAT_H
 
@@ -8,9 +8,8 @@
 #include <linux/dma-map-ops.h>
 #include <linux/mm.h>
 #include <linux/shrinker.h>
-#include <linux/version.h>
 
-#if __has_include(<linux/iommu-dma.h>)
+#ifdef CCBUF_HAVE_USE_DMA_IOMMU
 #include <linux/iommu-dma.h>
 #else
 /* before 6.12 a device behind an IOMMU has dma_map_ops that say so */
@@ -64,10 +63,10 @@ static inline int ccbuf_shrinker_add(struct shrinker **shrinker, const char *nam
 #define ccbuf_shrinker_remove(s) unregister_shrinker(s)
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define CCBUF_IMPORT_DMA_BUF	MODULE_IMPORT_NS(DMA_BUF)
-#else
+#ifdef CCBUF_HAVE_IMPORT_NS_STRING
 #define CCBUF_IMPORT_DMA_BUF	MODULE_IMPORT_NS("DMA_BUF")
+#else
+#define CCBUF_IMPORT_DMA_BUF	MODULE_IMPORT_NS(DMA_BUF)
 #endif
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The node /dev/dma_heap/system_cc_shared and its buffers. The node is a miscdevice and not a heap
- * of the kernel's dma-heap framework, because such a heap can never be removed, and no kernel before
- * 7.2 lets a module add one. Its ioctl is the same.
+ * of the kernel's dma-heap framework, because such a heap can never be removed, and no kernel
+ * before 7.2 lets a module add one. Its ioctl is the same.
  *
  * A buffer lives as long as its dma-buf; its memory may be taken back before (revoke). From the
  * order in which that is done follows that nobody can reach memory that is private again:
@@ -13,8 +13,9 @@
  *	revoked		the memory goes as soon as no device and no kernel mapping is left
  *	gone		it has gone; the dma-buf may live on, empty
  *
- * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the buffer;
- * buffer->lock (state, mappings); heap.lock (list of buffers, watches, events) or that of the pool.
+ * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the
+ * buffer; buffer->lock (state, mappings); heap.lock (list of buffers, watches, events) or that of
+ * the pool.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -68,9 +69,9 @@ struct buffer {
 	u64 id;
 	size_t bytes;
 	struct inode *inode;
-	struct mutex revoking;
+	struct mutex revoking; /* a whole revoke */
 	struct dma_buf *dmabuf;
-	struct mutex lock;
+	struct mutex lock; /* all below */
 	enum state state;
 	struct runs runs;
 	struct list_head mappings;
@@ -103,7 +104,7 @@ struct watch {
 };
 
 static struct {
-	struct mutex lock;
+	struct mutex lock; /* the list, and all sessions but their reading */
 	struct list_head buffers;
 	struct dentry *debugfs;
 } heap = {
@@ -684,9 +685,9 @@ static void buffer_close(struct buffer *buffer)
 }
 
 /*
- * Takes a buffer's memory back; the caller holds buffer->revoking, under which alone the state comes
- * to be REVOKING or REVOKED. False when a device is still at work after a second: importers may
- * unmap before its fences have signalled.
+ * Takes a buffer's memory back; the caller holds buffer->revoking, under which alone the state
+ * comes to be REVOKING or REVOKED. False when a device is still at work after a second: importers
+ * may unmap before its fences have signalled.
  */
 static bool buffer_revoke(struct buffer *buffer)
 {

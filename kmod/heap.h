@@ -45,8 +45,8 @@ struct page *run_page(const struct run *run);
  * @ret_runs: the memory, every byte of it zeroed after it was shared
  *
  * Context: process; sleeps, may reclaim.
- * Return: 0; -ENOMEM; -EINTR when the task is being killed; -EIO when more than the limit has leaked;
- * or what set_memory_decrypted() failed with. On failure all that was taken is given back.
+ * Return: 0; -ENOMEM; -EINTR when the task is being killed; -EIO when more than the limit has
+ * leaked; or what set_memory_decrypted() failed with. On failure all that was taken is given back.
  */
 int pages_get(unsigned long pages, struct runs *ret_runs);
 

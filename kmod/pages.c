@@ -51,7 +51,7 @@ struct region {
 };
 
 static struct {
-	struct mutex lock;
+	struct mutex lock; /* all of this, and the regions in the lists */
 	struct list_head partial; /* some pages in runs, some free */
 	struct list_head empty;	  /* all pages free */
 	unsigned long free;	  /* pages, in both lists */
@@ -172,7 +172,8 @@ static struct region *region_new(unsigned int order, gfp_t gfp)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 	region->order = order;
-	region->page = alloc_pages(gfp | __GFP_ZERO | __GFP_NOWARN | (order ? __GFP_COMP : 0), order);
+	gfp |= __GFP_ZERO | __GFP_NOWARN | (order ? __GFP_COMP : 0);
+	region->page = alloc_pages(gfp, order);
 	if (!region->page) {
 		kfree(region);
 		return ERR_PTR(-ENOMEM);

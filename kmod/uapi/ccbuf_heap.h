@@ -34,8 +34,8 @@ struct ccbuf_heap_stats {
 	__u64 peak_bytes;	/* the most that live_bytes ever was */
 	__u64 pool_bytes;	/* shared with the host, in no buffer */
 	__u64 leaked_bytes;	/* lost for good: could not be made private again */
-	__u64 to_shared;	/* regions that were shared, and made private again; the difference */
-	__u64 to_private;	/* is what is shared now, with what was and leaked */
+	__u64 to_shared;	/* regions that were shared, and made private again; what is */
+	__u64 to_private;	/* between is shared now, or was and leaked */
 	__u64 failed;		/* conversions that failed, either way */
 	__u64 revoked_buffers;
 	__u64 reserved[6];
@@ -59,13 +59,13 @@ struct ccbuf_heap_watch {
 
 /*
  * CCBUF_HEAP_REVOKE: take the memory of a buffer back from all who have it. Mappings of processes
- * are gone when this returns, and SIGBUS from then on; importers that can be told are told; all that
- * is asked of the buffer later fails with ENODEV. Its memory is scrubbed and made private at once,
- * unless a device or the kernel still has it mapped: then as soon as the last of them lets go, and
- * `mappings`, `vmaps` and `device` say who that is. For work of a device that is under
- * way REVOKE waits up to a second. Memory that shares a region with other buffers
- * is scrubbed, and made private with the last of them. RELEASED is told when the buffer's memory is
- * given back, though fds of the empty buffer may live on.
+ * are gone when this returns, and SIGBUS from then on; importers that can be told are told; all
+ * that is asked of the buffer later fails with ENODEV. Its memory is scrubbed and made private at
+ * once, unless a device or the kernel still has it mapped: then as soon as the last of them lets
+ * go, and `mappings`, `vmaps` and `device` say who that is. For work of a device that is under way
+ * REVOKE waits up to a second. Memory that shares a region with other buffers is scrubbed, and made
+ * private with the last of them. RELEASED is told when the buffer's memory is given back, though
+ * fds of the empty buffer may live on.
  * To ask again is no error, and says what holds it now.
  * Errors: ENOENT (no buffer of that number that this open file watches and that is not released),
  * EINVAL (flags), EFAULT.
