@@ -13,7 +13,7 @@ hardening='page_poison=1 slub_debug=FZPU init_on_free=1'
 get_modules() {
 	get_kernel "$1"
 	cache_entry heap "$1" "$heap_dir/make-modules" "$vm_dir/make-module" \
-		"$kernel_dir/release" "$vm_dir"/../../kmod/{Kbuild,*.[ch],uapi/*.h} \
+		"$kernel_dir/release" "$vm_dir"/../../kmod/{Kbuild,dkms.conf,*.[ch],uapi/*.h} \
 		"$heap_dir"/importer/*
 	modules_dir=$entry
 }

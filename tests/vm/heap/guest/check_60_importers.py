@@ -14,7 +14,7 @@ SIZE = 2 * MIB + 3 * PAGE
 
 
 def text(word, size=SIZE):
-    return b"".join(b"%-8s%08x" % (word, at) for at in range(0, size, 16))
+    return heap.text(word, size)
 
 
 def kernel_says(function):

@@ -33,7 +33,7 @@ UNSHARED, STOPPED = 1, 2  # flags of stats
 COUNTERS = ("live_bytes live_buffers peak_bytes pool_bytes leaked_bytes to_shared to_private failed "
             "revoked_buffers").split()
 Stats = namedtuple("Stats", ["version", "flags"] + COUNTERS)
-Holders = namedtuple("Holders", "mappings vmaps device")
+Holders = namedtuple("Holders", "mappings vmaps busy device")
 
 PROT_READ, PROT_WRITE = 1, 2
 MAP_SHARED, MAP_PRIVATE = 1, 2
@@ -142,9 +142,9 @@ class Heap:
 
     def revoke(self, number, flags=0):
         reply = fcntl.ioctl(self.fd, REVOKE, struct.pack("<QIIII64s", number, flags, 0, 0, 0, b""))
-        got, _, mappings, vmaps, reserved, device = struct.unpack("<QIIII64s", reply)
-        expect(got == number and reserved == 0 and device[-1] == 0, "the reply to REVOKE is not right")
-        return Holders(mappings, vmaps, device.rstrip(b"\0").decode())
+        got, _, mappings, vmaps, busy, device = struct.unpack("<QIIII64s", reply)
+        expect(got == number and device[-1] == 0, "the reply to REVOKE is not right")
+        return Holders(mappings, vmaps, busy, device.rstrip(b"\0").decode())
 
     def poll(self, seconds=0.0):
         poll = select.poll()
@@ -272,6 +272,11 @@ def memory_free():
         if line.startswith("MemFree:"):
             return int(line.split()[1]) << 10
     raise Failure("no MemFree")
+
+
+def text(word, size):
+    """Bytes of which each page is told from all others, and of words of up to 8 letters."""
+    return b"".join(b"%-8s%08x" % (word, at) * (PAGE // 16) for at in range(0, size, PAGE))
 
 
 def child(function):

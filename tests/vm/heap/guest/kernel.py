@@ -71,6 +71,12 @@ class Importer:
     def vunmap(self):
         fcntl.ioctl(self.fd, request(0, 6, 0))
 
+    def begin(self):
+        fcntl.ioctl(self.fd, request(0, 14, 0))
+
+    def end(self):
+        fcntl.ioctl(self.fd, request(0, 15, 0))
+
     def state(self):
         return State(*struct.unpack("<7I4x", fcntl.ioctl(self.fd, request(2, 7, 32), bytes(32))))
 

@@ -6,6 +6,7 @@
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -14,6 +15,7 @@
 #include <linux/mutex.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/version.h>
 
@@ -35,6 +37,19 @@ struct importer {
 	u32 told, obeyed;
 	bool vmapped;
 	struct iosys_map map;
+	struct dma_fence *work; /* what the device is at, or NULL */
+};
+
+static DEFINE_SPINLOCK(fence_lock);
+
+static const char *fence_name(struct dma_fence *fence)
+{
+	return "ccbuf_heap_test";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_name,
+	.get_timeline_name = fence_name,
 };
 
 static void moves(struct dma_buf_attachment *attachment)
@@ -206,8 +221,53 @@ int importer_vunmap(struct importer *m)
 	return ret;
 }
 
+int importer_begin(struct importer *m)
+{
+	struct dma_fence *work = kzalloc(sizeof(*work), GFP_KERNEL);
+	int ret = -ENOENT;
+
+	if (!work)
+		return -ENOMEM;
+	mutex_lock(&m->lock);
+	if (m->work)
+		ret = -EBUSY;
+	if (m->work || !m->attachment) {
+		kfree(work);
+		goto out;
+	}
+	dma_fence_init(work, &fence_ops, &fence_lock, dma_fence_context_alloc(1), 1);
+	dma_resv_lock(m->dmabuf->resv, NULL);
+	ret = dma_resv_reserve_fences(m->dmabuf->resv, 1);
+	if (!ret)
+		dma_resv_add_fence(m->dmabuf->resv, work, DMA_RESV_USAGE_BOOKKEEP);
+	dma_resv_unlock(m->dmabuf->resv);
+	if (ret)
+		dma_fence_put(work);
+	else
+		m->work = work;
+out:
+	mutex_unlock(&m->lock);
+	return ret;
+}
+
+int importer_end(struct importer *m)
+{
+	int ret = -ENOENT;
+
+	mutex_lock(&m->lock);
+	if (m->work) {
+		dma_fence_signal(m->work);
+		dma_fence_put(m->work);
+		m->work = NULL;
+		ret = 0;
+	}
+	mutex_unlock(&m->lock);
+	return ret;
+}
+
 void importer_free(struct importer *m)
 {
+	importer_end(m);
 	importer_vunmap(m);
 	importer_detach(m);
 	kfree(m);

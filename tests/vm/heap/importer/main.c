@@ -109,6 +109,10 @@ static int handle(struct importer *m, unsigned int request, union argument *a)
 		return importer_vmap(m);
 	case TEST_VUNMAP:
 		return importer_vunmap(m);
+	case TEST_BEGIN:
+		return importer_begin(m);
+	case TEST_END:
+		return importer_end(m);
 	case TEST_STATE:
 		importer_state(m, &a->state);
 		return 0;

@@ -111,6 +111,8 @@ struct test_msr {
 #define TEST_COUNTS  _IOR(0xcd, 11, struct test_counts)
 #define TEST_MSR     _IOWR(0xcd, 12, struct test_msr)
 #define TEST_MAILBOX _IOR(0xcd, 13, __u64) /* physical address of a shared page for the host */
+#define TEST_BEGIN   _IO(0xcd, 14)	   /* the device is at work in the buffer, until */
+#define TEST_END     _IO(0xcd, 15)	   /* it is done, or the file is closed */
 
 /* devices.c */
 int devices_init(void);
@@ -127,6 +129,8 @@ int importer_map(struct importer *m);
 int importer_unmap(struct importer *m);
 int importer_vmap(struct importer *m);
 int importer_vunmap(struct importer *m);
+int importer_begin(struct importer *m);
+int importer_end(struct importer *m);
 void importer_state(struct importer *m, struct test_state *ret_state);
 int importer_segment(struct importer *m, struct test_segment *s);
 int importer_copy(struct importer *m, const struct test_copy *c);
