@@ -60,6 +60,8 @@ void memory_set_present(enum side side, u64 gpa, bool present);
 
 /* walk.c */
 bool walk(struct cpu *cpu, u64 linear, u64 *ret_gpa);
+/* Calls found() for each range that the upper half of the address space maps. */
+void walk_kernel(struct cpu *cpu, void (*found)(u64 gpa, u64 bytes));
 size_t walk_read(struct cpu *cpu, u64 linear, void *ret_bytes, size_t n);
 size_t walk_code(struct cpu *cpu, u8 *ret_code, size_t n);
 

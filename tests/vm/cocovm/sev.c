@@ -5,7 +5,9 @@
  * start it also shares pages first and tells later, copying their content from one side to the
  * other; so all accesses are let be until it has set KVM's migration control and then shares its
  * bounce buffers, the first 2 MiB at once. From then on a wrong access stops it, and a converted
- * page loses its content.
+ * page loses its content. A page that was used on both sides until then is where the kernel's page
+ * tables have it at that moment; on the shared side, if they have it on both, as with data of the
+ * kernel's image, which the direct mapping of all memory still calls private.
  *
  * Documentation/virt/kvm/x86/hypercalls.rst, 8. KVM_HC_MAP_GPA_RANGE; AMD APM vol. 2,
  * section 15.34.
@@ -21,6 +23,31 @@
 
 static bool ready; /* the guest has set migration control */
 
+static void shared_by_kernel(u64 gpa, u64 bytes)
+{
+	u64 a;
+
+	if (memory_side(gpa) == PRIVATE)
+		return;
+	for (a = gpa; a < gpa + bytes && a < guest.ram; a += PAGE_SIZE) {
+		if (memory_present(SHARED, a))
+			memory_set_present(PRIVATE, a, false);
+	}
+}
+
+/* From here on each page is on one side. Other processors do not run yet. */
+static void begin_strictness(struct cpu *cpu)
+{
+	u64 a;
+
+	walk_kernel(cpu, shared_by_kernel);
+	for (a = MiB; a < guest.ram; a += PAGE_SIZE) {
+		if (memory_present(PRIVATE, a))
+			memory_set_present(SHARED, a, false);
+	}
+	guest.reports = true;
+}
+
 bool sev_vmmcall(struct cpu *cpu)
 {
 	u64 gpa = cpu->r[RBX], pages = cpu->r[RCX], attributes = cpu->r[RDX], done;
@@ -34,8 +61,8 @@ bool sev_vmmcall(struct cpu *cpu)
 	} else if (convert(cpu, gpa, pages * PAGE_SIZE, to, &done) != CONVERT_OK) {
 		cpu->r[RAX] = ERROR_INVALID;
 	} else {
-		if (ready && to == SHARED && pages >= 512)
-			guest.reports = true;
+		if (!guest.reports && ready && to == SHARED && pages >= 512)
+			begin_strictness(cpu);
 		if (to == PRIVATE)
 			convert_validate(cpu, gpa, pages * PAGE_SIZE, true);
 		cpu->r[RAX] = 0;

@@ -38,6 +38,26 @@ bool walk(struct cpu *cpu, u64 linear, u64 *ret_gpa)
 	return false;
 }
 
+static void each(u64 table_at, int level, u64 from, void (*found)(u64 gpa, u64 bytes))
+{
+	const u64 *table = memory_at(PRIVATE, table_at & ENTRY_ADDRESS & ~BIT(SIDE_BIT));
+	u64 i, size = BIT(12 + 9 * level);
+
+	for (i = from; table && i < 512; i++) {
+		if (!(table[i] & 1))
+			continue;
+		if (level == 0 || (table[i] & 0x80 && level < 3))
+			found(table[i] & ENTRY_ADDRESS & -size, size);
+		else
+			each(table[i], level - 1, 0, found);
+	}
+}
+
+void walk_kernel(struct cpu *cpu, void (*found)(u64 gpa, u64 bytes))
+{
+	each(cpu->vmcb->save.cr3, 3, 256, found);
+}
+
 /* Returns how many bytes could be read. */
 size_t walk_read(struct cpu *cpu, u64 linear, void *ret_bytes, size_t n)
 {
