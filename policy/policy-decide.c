@@ -168,6 +168,14 @@ void policy_decide(const struct policy *policy, const struct identity *peer,
 	decide(policy, peer, request, ret_decision);
 }
 
+enum policy_reload policy_on_reload(const struct policy *policy, const struct decision *decision)
+{
+	const struct policy_rule *rule = decision->rule;
+
+	return rule && rule->on_reload != POLICY_RELOAD_DEFAULT ? rule->on_reload
+								: policy->settings.on_reload;
+}
+
 void policy_each_use(const struct policy *policy, const struct identity *peer,
 	void (*visit)(void *userdata, const char *use, const char *heap, bool allowed),
 	void *userdata)

@@ -158,6 +158,7 @@ enum policy_setting {
 	POLICY_SET_PER_USER,
 	POLICY_SET_CONNECTIONS,
 	POLICY_SET_DURABILITY,
+	POLICY_SET_ON_RELOAD,
 	POLICY_SETTINGS,
 };
 
@@ -249,6 +250,9 @@ bool policy_value_size(struct policy_parse *parse, const struct policy_place *pl
 	struct json_object *json, uint64_t min, bool percent, uint64_t *ret_bytes);
 bool policy_value_rate(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, uint64_t *ret_rate, uint64_t *ret_usec);
+/* "keep" or "revoke". */
+bool policy_value_reload(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, enum policy_reload *ret_reload);
 /* Calls each for a value that is no list, or for every value of a list of 1 to POLICY_LIST_MAX.
  * False when the list is empty or too long, or each was false once. */
 bool policy_value_each(struct policy_parse *parse, const struct policy_place *place,

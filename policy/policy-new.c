@@ -71,6 +71,7 @@ int policy_new_report(const struct policy_source *sources, size_t n_sources,
 		.per_user = POLICY_UNLIMITED,
 		.connections_per_user = CONNECTIONS_DEFAULT,
 		.durability = POLICY_SYNCED,
+		.on_reload = POLICY_RELOAD_KEEP,
 	};
 	for (size_t i = 0; i < n_sources; i++)
 		parse_source(policy, &sources[i], env, report, &complete);

@@ -193,7 +193,8 @@ static void parse_rules(struct policy_parse *parse, struct json_object *json)
 void policy_parse_document(struct policy_parse *parse, struct json_object *json)
 {
 	static const struct policy_place schema = { .key = "$schema" },
-					 limits = { .key = "limits" }, audit = { .key = "audit" };
+					 limits = { .key = "limits" }, audit = { .key = "audit" },
+					 on_reload = { .key = "on-reload" };
 	struct json_object *member;
 
 	if (!policy_value_type(parse, NULL, json, json_type_object))
@@ -212,6 +213,9 @@ void policy_parse_document(struct policy_parse *parse, struct json_object *json)
 		parse_limits(parse, &limits, member);
 	if (json_object_object_get_ex(json, "audit", &member))
 		parse_audit(parse, &audit, member);
+	if (json_object_object_get_ex(json, "on-reload", &member) &&
+		policy_value_reload(parse, &on_reload, member, &parse->policy->settings.on_reload))
+		parse->policy->set_by[POLICY_SET_ON_RELOAD] = parse->path;
 	if (json_object_object_get_ex(json, "rules", &member))
 		parse_rules(parse, member);
 }

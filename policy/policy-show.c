@@ -98,8 +98,13 @@ static void put_setting(struct show *show, struct json_object *to, const char *o
 	struct json_object *holder = json_object_new_object();
 
 	put(show, holder, "value", value);
-	put_from(show, holder, show->policy->set_by[setting], "/%s/%s", object, key);
+	put_from(show, holder, show->policy->set_by[setting], "%s/%s", object, key);
 	put(show, to, key, holder);
+}
+
+static struct json_object *reload_word(enum policy_reload reload)
+{
+	return json_object_new_string(reload == POLICY_RELOAD_REVOKE ? "revoke" : "keep");
 }
 
 static void put_settings(struct show *show, struct json_object *to)
@@ -108,16 +113,18 @@ static void put_settings(struct show *show, struct json_object *to)
 	struct json_object *limits = json_object_new_object(), *audit = json_object_new_object();
 
 	put_setting(
-		show, limits, "limits", "total", POLICY_SET_TOTAL, amount(settings->total, true));
-	put_setting(show, limits, "limits", "per-user", POLICY_SET_PER_USER,
+		show, limits, "/limits", "total", POLICY_SET_TOTAL, amount(settings->total, true));
+	put_setting(show, limits, "/limits", "per-user", POLICY_SET_PER_USER,
 		amount(settings->per_user, true));
-	put_setting(show, limits, "limits", "connections-per-user", POLICY_SET_CONNECTIONS,
+	put_setting(show, limits, "/limits", "connections-per-user", POLICY_SET_CONNECTIONS,
 		amount(settings->connections_per_user, false));
-	put_setting(show, audit, "audit", "durability", POLICY_SET_DURABILITY,
+	put_setting(show, audit, "/audit", "durability", POLICY_SET_DURABILITY,
 		json_object_new_string(
 			settings->durability == POLICY_WRITTEN ? "written" : "synced"));
 	put(show, to, "limits", limits);
 	put(show, to, "audit", audit);
+	put_setting(
+		show, to, "", "on-reload", POLICY_SET_ON_RELOAD, reload_word(settings->on_reload));
 }
 
 static void put_heaps(struct show *show, struct json_object *to)
@@ -269,6 +276,8 @@ static void put_rules(struct show *show, struct json_object *to)
 		} else {
 			put(show, object, "allow", show_allow(show, entry));
 		}
+		if (entry->rule.on_reload != POLICY_RELOAD_DEFAULT)
+			put(show, object, "on-reload", reload_word(entry->rule.on_reload));
 		put_from(show, object, entry->rule.path, "/rules/%zu", entry->rule.index);
 		put(show, rules, NULL, object);
 	}

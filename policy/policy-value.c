@@ -174,6 +174,18 @@ int policy_value_choice(struct policy_parse *parse, const struct policy_place *p
 	return -1;
 }
 
+bool policy_value_reload(struct policy_parse *parse, const struct policy_place *place,
+	struct json_object *json, enum policy_reload *ret_reload)
+{
+	static const char *const names[] = { "keep", "revoke", NULL };
+	int choice = policy_value_choice(parse, place, json, names);
+
+	if (choice < 0)
+		return false;
+	*ret_reload = choice ? POLICY_RELOAD_REVOKE : POLICY_RELOAD_KEEP;
+	return true;
+}
+
 bool policy_value_number(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, uint64_t min, uint64_t max, uint64_t *ret_number)
 {

@@ -153,7 +153,7 @@ START_TEST(top_level)
 			"a.json: /rule: unknown key; did you mean \"rules\"?\n" },
 		{ "{'version':1,'a/b~c\\n\\u007f':[]}",
 			"a.json: /a~1b~0c\\x0a\\x7f: unknown key; known here are $schema, version, "
-			"uses, heaps, limits, audit, rules\n" },
+			"uses, heaps, limits, audit, on-reload, rules\n" },
 		{ "{'version':1,'durability':'synced'}",
 			"a.json: /durability: unknown key here; \"durability\" belongs to "
 			"\"audit\"\n" },
@@ -673,7 +673,7 @@ START_TEST(digest_same)
 		"'rules':[{'allow':{'per':'rule','buffer':1048576,'use':['b','a','b']},"
 		"'match':{'exe':['/b','/a','/a'],'user':[1003,1002,1003]},'name':'x'}]}",
 		"{'version':1,'heaps':{'odd':{'exposure':'private'}},"
-		"'audit':{'durability':'synced'},'uses':{'b':{'heap':'odd'}}}",
+		"'audit':{'durability':'synced'},'on-reload':'keep','uses':{'b':{'heap':'odd'}}}",
 		"{'version':1,'limits':{'total':'1024M','connections-per-user':128},"
 		"'rules':[{'name':'y','match':{},'deny':'no'}]}",
 		"{'version':1,'uses':{'a':{'heap':'system'}}}",
@@ -704,6 +704,10 @@ START_TEST(digest_different)
 		RULES("{'name':'r','match':{},'deny':'y'}"),
 		RULES("{'name':'r','match':{},'deny':'x','use':'u'}"),
 		RULES("{'name':'s','match':{},'allow':{'use':'u'}}"),
+		RULES("{'name':'s','match':{},'allow':{'use':'u'},'on-reload':'keep'}"),
+		RULES("{'name':'s','match':{},'allow':{'use':'u'},'on-reload':'revoke'}"),
+		RULES("{'name':'r','match':{},'deny':'x','on-reload':'revoke'}"),
+		"{'version':1," USES ",'on-reload':'revoke'}",
 		RULES("{'name':'a','match':{},'deny':'x'},{'name':'b','match':{},'deny':'x'}"),
 		RULES("{'name':'b','match':{},'deny':'x'},{'name':'a','match':{},'deny':'x'}"),
 		ALLOW("'use':'rdma'"),
@@ -754,21 +758,23 @@ START_TEST(show)
 		"{'name':'x','match':{'user':['alice',7],'unit':'a*','container':true,"
 		"'transport':'dbus','identity':'strong','not':{'exe':'/x'}},"
 		"'allow':{'use':'u','buffer':'1M','total':'5M','buffers':4,'rate':'5/h'}},"
-		"{'name':'y','match':{},'deny':'no','use':'u'},"
-		"{'name':'z','match':{},'deny':'no'}]}",
+		"{'name':'y','match':{},'deny':'no','use':'u','on-reload':'keep'},"
+		"{'name':'z','match':{},'deny':'no'}],'on-reload':'revoke'}",
 	};
 	static const char expected[] =
 		"'limits':{'total':{'value':'4G','from':'b.json: /limits/total'},"
 		"'per-user':{'value':'1G','from':'a.json: /limits/per-user'},"
 		"'connections-per-user':{'value':128,'from':'default'}},"
 		"'audit':{'durability':{'value':'written','from':'b.json: /audit/durability'}},"
+		"'on-reload':{'value':'revoke','from':'b.json: /on-reload'},"
 		"'heaps':{'odd':{'exposure':'shared','from':'a.json: /heaps/odd'}},"
 		"'uses':{'u':{'heap':'odd','exposure':'shared','from':'a.json: /uses/u'}},"
 		"'rules':[{'name':'x','match':{'user':[7,'alice'],'unit':['a*'],'container':true,"
 		"'identity':['strong'],'transport':['dbus'],'not':{'exe':['/x']}},"
 		"'allow':{'use':['u'],'buffer':'1M','total':'5M','buffers':4,'rate':'5/h',"
 		"'per':'rule'},'from':'b.json: /rules/0'},"
-		"{'name':'y','match':{},'deny':'no','use':['u'],'from':'b.json: /rules/1'},"
+		"{'name':'y','match':{},'deny':'no','use':['u'],'on-reload':'keep',"
+		"'from':'b.json: /rules/1'},"
 		"{'name':'z','match':{},'deny':'no','from':'b.json: /rules/2'}]}";
 	struct policy *policy = test_policies(texts, 2);
 	char *text = policy_show(policy), *wanted = NULL, *quoted = test_quotes(expected);
