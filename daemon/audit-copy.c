@@ -12,87 +12,107 @@
 #define TEXT_KEPT   (AUDIT_FORMAT_TEXT_MAX + 1)
 #define GROUPS_KEPT (AUDIT_FORMAT_GROUPS_MAX + 1)
 
-struct text {
-	const char *from;
-	const char **to;
-	size_t length;
+/* What texts and groups are copied to. */
+struct rest {
+	char *at;
+	size_t size; /* of what is counted */
 };
+
+/* First all are counted, then there is an allocation to copy them to. */
+static const char *text(struct rest *rest, const char *from)
+{
+	size_t length = from ? strnlen(from, TEXT_KEPT) : 0;
+	char *copy = rest->at;
+
+	if (!from)
+		return NULL;
+	rest->size += length + 1;
+	if (!copy)
+		return NULL;
+	memcpy(copy, from, length);
+	copy[length] = 0;
+	rest->at += length + 1;
+	return copy;
+}
+
+/* Of numbers, which want to be aligned: before any text. */
+static const void *array(struct rest *rest, const void *from, size_t size)
+{
+	void *copy = rest->at;
+
+	rest->size += size;
+	if (!copy || !size)
+		return NULL;
+	memcpy(copy, from, size);
+	rest->at += size;
+	return copy;
+}
+
+static void groups(struct rest *rest, const struct identity *from, struct identity *to)
+{
+	size_t n = from->n_groups < GROUPS_KEPT ? from->n_groups : GROUPS_KEPT;
+
+	/* The members of an identity are not const, though nobody writes to these. */
+#define UNCONST(p) ((void *)(uintptr_t)(p))
+	to->groups = UNCONST(array(rest, from->groups, n * sizeof(gid_t)));
+	to->n_groups = n;
+}
+
+static void texts(struct rest *rest, const struct identity *from, struct identity *to)
+{
+	to->exe = UNCONST(text(rest, from->exe));
+	to->unit = UNCONST(text(rest, from->unit));
+	to->slice = UNCONST(text(rest, from->slice));
+	to->cgroup = UNCONST(text(rest, from->cgroup));
+	to->label = UNCONST(text(rest, from->label));
+#undef UNCONST
+}
+
+/* Everything that event borrows, to where copy keeps it. */
+static void keep(struct rest *rest, const struct audit_event *event, struct audit_copy *copy)
+{
+	struct audit_event *to = &copy->event;
+
+	to->buffers = array(rest, event->buffers, event->n_buffers * sizeof(*event->buffers));
+	if (event->peer)
+		groups(rest, event->peer, &copy->peer);
+	if (event->by)
+		groups(rest, event->by, &copy->by);
+	if (event->peer)
+		texts(rest, event->peer, &copy->peer);
+	if (event->by)
+		texts(rest, event->by, &copy->by);
+	to->use = text(rest, event->use);
+	to->heap = text(rest, event->heap);
+	to->rule = text(rest, event->rule);
+	to->reason = text(rest, event->reason);
+	to->policy = text(rest, event->policy);
+}
 
 struct audit_copy *audit_copy_new(const struct audit_event *event)
 {
-	const struct identity *peer = event->peer;
-	const char *exe = NULL, *unit = NULL, *slice = NULL, *cgroup = NULL, *label = NULL;
-	const char *use = NULL, *heap = NULL, *rule = NULL, *reason = NULL, *policy = NULL;
-	struct text texts[] = {
-		{ peer ? peer->exe : NULL, &exe, 0 },
-		{ peer ? peer->unit : NULL, &unit, 0 },
-		{ peer ? peer->slice : NULL, &slice, 0 },
-		{ peer ? peer->cgroup : NULL, &cgroup, 0 },
-		{ peer ? peer->label : NULL, &label, 0 },
-		{ event->use, &use, 0 },
-		{ event->heap, &heap, 0 },
-		{ event->rule, &rule, 0 },
-		{ event->reason, &reason, 0 },
-		{ event->policy, &policy, 0 },
-	};
-	size_t n_groups = peer ? peer->n_groups : 0, groups, buffers, size;
+	struct audit_copy counted = { 0 };
+	struct rest rest = { 0 };
 	struct audit_copy *copy;
-	char *at;
 
-	if (n_groups > GROUPS_KEPT)
-		n_groups = GROUPS_KEPT;
-	groups = n_groups * sizeof(gid_t);
-	buffers = event->n_buffers * sizeof(struct audit_buffer);
-	size = sizeof(*copy) + buffers + groups;
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (texts[i].from) {
-			texts[i].length = strnlen(texts[i].from, TEXT_KEPT);
-			size += texts[i].length + 1;
-		}
-
-	copy = malloc(size);
+	keep(&rest, event, &counted);
+	copy = malloc(sizeof(*copy) + rest.size);
 	if (!copy)
 		return NULL;
-	*copy = (struct audit_copy){ .size = size, .event = *event };
-	at = copy->rest;
-	if (buffers) {
-		memcpy(at, event->buffers, buffers);
-		copy->event.buffers = (const struct audit_buffer *)(void *)at;
-		at += buffers;
-	}
-	if (peer) {
-		copy->peer = *peer;
-		copy->peer.n_groups = n_groups;
-		copy->peer.groups = NULL;
-		if (groups) {
-			memcpy(at, peer->groups, groups);
-			copy->peer.groups = (gid_t *)(void *)at;
-			at += groups;
-		}
+	*copy = (struct audit_copy){ .size = sizeof(*copy) + rest.size, .event = *event };
+	if (event->peer) {
+		copy->peer = *event->peer;
 		copy->event.peer = &copy->peer;
+	}
+	if (event->by) {
+		copy->by = *event->by;
+		copy->event.by = &copy->by;
 	}
 	if (event->request) {
 		copy->request = *event->request;
 		copy->event.request = &copy->request;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (texts[i].from) {
-			memcpy(at, texts[i].from, texts[i].length);
-			at[texts[i].length] = 0;
-			*texts[i].to = at;
-			at += texts[i].length + 1;
-		}
-		/* The strings of an identity are char *, though nobody writes to these. */
-#define UNCONST(p) ((char *)(uintptr_t)(p))
-	copy->peer.exe = UNCONST(exe);
-	copy->peer.unit = UNCONST(unit);
-	copy->peer.slice = UNCONST(slice);
-	copy->peer.cgroup = UNCONST(cgroup);
-	copy->peer.label = UNCONST(label);
-	copy->event.use = use;
-	copy->event.heap = heap;
-	copy->event.rule = rule;
-	copy->event.reason = reason;
-	copy->event.policy = policy;
+	rest.at = copy->rest;
+	keep(&rest, event, copy);
 	return copy;
 }

@@ -17,7 +17,7 @@ struct audit_copy {
 	uint64_t sequence; /* of the record in the trail; 0 for none */
 	uint8_t hash[CHAIN_HASH_SIZE];
 	struct audit_event event; /* all of it points into this allocation */
-	struct identity peer;
+	struct identity peer, by;
 	struct request request;
 	_Alignas(uint64_t) char rest[];
 };

@@ -181,12 +181,13 @@ static void clocks(
 	*out->at++ = '"';
 }
 
-static void peer(struct out *out, const struct identity *identity)
+/* The value of "peer" or "by". */
+static void process(struct out *out, const struct identity *identity)
 {
 	size_t n = identity->n_groups < AUDIT_FORMAT_GROUPS_MAX ? identity->n_groups
 								: AUDIT_FORMAT_GROUPS_MAX;
 
-	LITERAL(out, ",\"peer\":{\"uid\":");
+	LITERAL(out, "{\"uid\":");
 	decimal(out, identity->uid);
 	/* Without a process there is a user only: refusals counted together. */
 	if (identity->pid > 0) {
@@ -244,6 +245,7 @@ static const char *verdict_of(const struct audit_event *event)
 	case AUDIT_POLICY:
 		return verdict_name(event->verdict);
 	case AUDIT_ERROR:
+	case AUDIT_REVOKE:
 		return event->verdict == VERDICT_GRANTED ? NULL : verdict_name(event->verdict);
 	case AUDIT_START:
 	case AUDIT_STOP:
@@ -280,8 +282,14 @@ size_t audit_format_body(struct audit_format *format, const struct audit_event *
 
 	clocks(format, &out, realtime, boottime);
 	TEXT(&out, "event", audit_kind_name(event->kind));
-	if (event->peer)
-		peer(&out, event->peer);
+	if (event->peer) {
+		LITERAL(&out, ",\"peer\":");
+		process(&out, event->peer);
+	}
+	if (event->by) {
+		LITERAL(&out, ",\"by\":");
+		process(&out, event->by);
+	}
 	TEXT(&out, "use", use);
 	if (request) {
 		TEXT(&out, "label", request->label[0] ? request->label : NULL);

@@ -14,7 +14,7 @@
 #define AUDIT_FORMAT_TEXT_MAX	4096
 #define AUDIT_FORMAT_GROUPS_MAX 1024
 /* What a body never exceeds. */
-#define AUDIT_FORMAT_BODY_MAX (64u << 10)
+#define AUDIT_FORMAT_BODY_MAX (128u << 10)
 
 struct audit_format {
 	char boot[33];	    /* boot id, hex */

@@ -18,7 +18,7 @@
 #include "size.h"
 #include "util.h"
 
-#define FIELDS_MAX (32 + 2 * REQUEST_COUNT_MAX)
+#define FIELDS_MAX (36 + 2 * REQUEST_COUNT_MAX)
 /* All fields but the long texts, and each of those at its longest. */
 #define ROOM	    (12u << 10)
 #define MESSAGE_MAX 1024
@@ -82,9 +82,8 @@ static const char *use_of(const struct audit_event *event)
 }
 
 /* "user 1000, process 17 (mpi@3.service)" */
-static void whom(const struct audit_event *event, char *text, size_t size)
+static void whom(const struct identity *peer, char *text, size_t size)
 {
-	const struct identity *peer = event->peer;
 	char name[128];
 
 	if (!peer)
@@ -116,12 +115,13 @@ static void what(const struct audit_event *event, char *text, size_t size)
 
 static void words(const struct audit_event *event, char *text, size_t size)
 {
-	char who[256], goods[256], reason[512], use[80], rule[80];
+	char who[256], by[256], goods[256], reason[512], use[80], rule[80], bytes[SIZE_TEXT_MAX];
 	const char *why = event->reason && event->reason[0]
 				  ? plain(event->reason, reason, sizeof(reason))
 				  : NULL;
 
-	whom(event, who, sizeof(who));
+	whom(event->peer, who, sizeof(who));
+	whom(event->by, by, sizeof(by));
 	what(event, goods, sizeof(goods));
 	plain(use_of(event) ? use_of(event) : "?", use, sizeof(use));
 	plain(event->rule ? event->rule : "?", rule, sizeof(rule));
@@ -159,9 +159,14 @@ static void words(const struct audit_event *event, char *text, size_t size)
 		snprintf(text, size, "Still held although its owner is gone: %s, granted to %s",
 			goods, who);
 		break;
+	case AUDIT_REVOKE:
+		snprintf(text, size, "Takes back %s, granted to %s, for %s", goods, who,
+			event->by ? by : "the policy");
+		break;
 	case AUDIT_LEAK:
-		snprintf(text, size, "Could not be made private again: %s, granted to %s", goods,
-			who);
+		snprintf(text, size, "%s of heap %s could not be made private again and are lost",
+			size_format(event->size, bytes),
+			plain(event->heap ? event->heap : "?", use, sizeof(use)));
 		break;
 	case AUDIT_ERROR:
 	case AUDIT_KIND_MAX_:
@@ -190,6 +195,7 @@ static int priority(const struct audit_event *event)
 		return LOG_NOTICE;
 	case AUDIT_POLICY:
 		return event->verdict == VERDICT_GRANTED ? LOG_NOTICE : LOG_ERR;
+	case AUDIT_REVOKE:
 	case AUDIT_UNDELIVERED:
 	case AUDIT_ORPHAN:
 		return LOG_WARNING;
@@ -211,6 +217,14 @@ static void add_peer(struct message *message, const struct identity *peer)
 	add_text(message, "CCBUF_UNIT", peer->unit);
 }
 
+static void add_by(struct message *message, const struct identity *by)
+{
+	add(message, "CCBUF_BY_UID=%u", by->uid);
+	add(message, "CCBUF_BY_PID=%d", (int)by->pid);
+	add_text(message, "CCBUF_BY_EXE", by->exe);
+	add_text(message, "CCBUF_BY_UNIT", by->unit);
+}
+
 static void add_event(struct message *message, const struct audit_event *event)
 {
 	const struct request *request = event->request;
@@ -218,6 +232,8 @@ static void add_event(struct message *message, const struct audit_event *event)
 
 	if (event->peer)
 		add_peer(message, event->peer);
+	if (event->by)
+		add_by(message, event->by);
 	add_text(message, "CCBUF_USE", use_of(event));
 	if (request) {
 		add_text(message, "CCBUF_LABEL", request->label);

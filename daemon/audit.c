@@ -65,6 +65,7 @@ const char *audit_kind_name(enum audit_kind kind)
 		[AUDIT_UNDELIVERED] = "undelivered",
 		[AUDIT_RELEASE] = "release",
 		[AUDIT_ORPHAN] = "orphan",
+		[AUDIT_REVOKE] = "revoke",
 		[AUDIT_LEAK] = "leak",
 		[AUDIT_ERROR] = "error",
 	};

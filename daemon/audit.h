@@ -34,7 +34,8 @@ enum audit_kind {
 	AUDIT_UNDELIVERED, /* a grant whose reply could not be sent; the buffers are freed */
 	AUDIT_RELEASE,	   /* nobody but the daemon held the buffer any more; it is freed */
 	AUDIT_ORPHAN,	   /* the peer is gone, something still holds the buffer */
-	AUDIT_LEAK,	   /* memory that could not be made private again */
+	AUDIT_REVOKE,	   /* about to be taken back; its release comes when nothing holds it */
+	AUDIT_LEAK,	   /* memory of a heap that could not be made private again */
 	AUDIT_ERROR,	   /* the daemon failed at something the auditor should know */
 	AUDIT_KIND_MAX_
 };
@@ -51,15 +52,16 @@ struct audit_buffer {
 struct audit_event {
 	enum audit_kind kind;
 	const struct identity *peer;
+	const struct identity *by;     /* who had it done, where that is not the peer */
 	const struct request *request; /* use, label, size, count, options, transport */
 	const char *use;	       /* for a release, where there is no request any more */
 	const char *heap;
 	enum exposure exposure;
-	uint64_t size; /* bytes of each buffer as allocated */
+	uint64_t size; /* bytes of each buffer as allocated, or that were leaked */
 	const struct audit_buffer *buffers;
 	size_t n_buffers;
 	const char *rule;
-	enum verdict verdict; /* recorded for grant, deny, undelivered, policy, error */
+	enum verdict verdict; /* recorded for grant, deny, undelivered, policy, error, revoke */
 	const char *reason;   /* may hold bytes from outside: escaped by the formatter */
 	const char *policy;   /* digest */
 	uint64_t repeated;    /* folding: how many like it this record stands for; 0 or 1 for one */

@@ -374,7 +374,7 @@ START_TEST(damaged)
 	with_tail(big, sizeof(big)); /* its beginning is out of sight */
 	check_damaged(1);
 	memcpy(big, "{\"seq\":", 7);
-	with_tail(big, 100000); /* longer than a record can be */
+	with_tail(big, 200000); /* longer than a record can be */
 	check_damaged(4);
 	big[sizeof(big) - 1] = '\n';
 	with_tail(big, sizeof(big));

@@ -88,6 +88,21 @@ START_TEST(little)
 		"\"event\":\"deny\"");
 	check_body(
 		&(struct audit_event){ .kind = AUDIT_LEAK, .repeated = 1 }, "\"event\":\"leak\"");
+	check_body(&(struct audit_event){ .kind = AUDIT_LEAK,
+			   .heap = "h",
+			   .exposure = EXPOSURE_SHARED,
+			   .size = 8192,
+			   .reason = "why" },
+		"\"event\":\"leak\",\"heap\":\"h\",\"exposure\":\"shared\",\"size\":8192,"
+		"\"reason\":\"why\"");
+	check_body(&(struct audit_event){ .kind = AUDIT_REVOKE,
+			   .peer = &user,
+			   .by = &weak,
+			   .verdict = VERDICT_GRANTED },
+		"\"event\":\"revoke\",\"peer\":{\"uid\":4294967295},\"by\":{\"uid\":0,\"gids\":[0],"
+		"\"pid\":1,\"start\":0,\"container\":true,\"identity\":\"weak\"}");
+	check_body(&(struct audit_event){ .kind = AUDIT_REVOKE, .verdict = VERDICT_NO_RULE },
+		"\"event\":\"revoke\",\"verdict\":\"no-rule\"");
 	check_body(&(struct audit_event){ .kind = AUDIT_ORPHAN }, "\"event\":\"orphan\"");
 }
 END_TEST
@@ -256,11 +271,11 @@ static void check_hostile(const struct audit_event *event)
 
 START_TEST(hostile)
 {
-	static char texts[11][6000];
+	static char texts[15][6000];
 
 	for (int i = 0; i < 3000; i++) {
 		size_t size = random_number() % 16 ? 64 : sizeof(texts[0]);
-		struct identity peer = sample_peer;
+		struct identity peer = sample_peer, by = sample_peer;
 		struct request request = sample_request;
 		struct audit_event event = sample_denial();
 		struct audit_copy *copy;
@@ -276,7 +291,13 @@ START_TEST(hostile)
 		event.rule = random_text(texts[7], size);
 		event.reason = random_text(texts[8], size);
 		event.policy = random_text(texts[9], size);
+		by.exe = random_text(texts[10], size);
+		by.unit = random_text(texts[11], size);
+		by.slice = random_text(texts[12], size);
+		by.cgroup = random_text(texts[13], size);
+		by.label = random_text(texts[14], size);
 		event.peer = &peer;
+		event.by = random_number() % 2 ? &by : NULL;
 		event.request = random_number() % 2 ? &request : NULL;
 		if (!random_text(request.use, sizeof(request.use)))
 			request.use[0] = 0;
@@ -316,6 +337,7 @@ START_TEST(largest)
 	struct audit_event event = {
 		.kind = AUDIT_UNDELIVERED,
 		.peer = &peer,
+		.by = &peer,
 		.request = &request,
 		.use = text,
 		.heap = text,

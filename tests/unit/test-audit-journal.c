@@ -167,9 +167,11 @@ START_TEST(each_kind)
 		{ AUDIT_ORPHAN, 0, LOG_WARNING, AUDIT_JOURNAL_ORPHAN,
 			"Still held although its owner is gone: 1 buffer of 4K, granted to user 5, "
 			"process 6: why" },
+		{ AUDIT_REVOKE, VERDICT_NO_RULE, LOG_WARNING, AUDIT_JOURNAL_REVOKE,
+			"Takes back 1 buffer of 4K, granted to user 5, process 6, for the policy: "
+			"why" },
 		{ AUDIT_LEAK, 0, LOG_CRIT, AUDIT_JOURNAL_LEAK,
-			"Could not be made private again: 1 buffer of 4K, granted to user 5, "
-			"process 6: why" },
+			"4K of heap ? could not be made private again and are lost: why" },
 		{ AUDIT_ERROR, VERDICT_INTERNAL, LOG_ERR, AUDIT_JOURNAL_ERROR,
 			"ccbufd failed at something: why" },
 		{ AUDIT_ERROR, VERDICT_AUDIT_FAILED, LOG_CRIT, AUDIT_JOURNAL_UNWRITTEN,
@@ -206,6 +208,19 @@ START_TEST(each_kind)
 				       .repeated = 9 },
 			    0),
 		"MESSAGE=Refused 9 more requests of user 7");
+	check_field(message_of(&(struct audit_event){ .kind = AUDIT_REVOKE,
+				       .peer = &peer,
+				       .by = &(struct identity){ .uid = 8,
+					       .pid = 9,
+					       .unit = (char *)"a.service" },
+				       .size = 4096 },
+			    0),
+		"MESSAGE=Takes back 1 buffer of 4K, granted to user 5, process 6, for user 8, "
+		"process 9 (a.service)");
+	check_field(message_of(&(struct audit_event){ .kind = AUDIT_REVOKE,
+				       .by = &(struct identity){ .uid = 8, .pid = 9 } },
+			    0),
+		"CCBUF_BY_UID=8");
 	check_field(message_of(&(struct audit_event){ .kind = AUDIT_DENY, .repeated = 9 }, 0),
 		"CCBUF_REPEATED=9");
 	check_field(message_of(&(struct audit_event){ .kind = AUDIT_DENY,
@@ -421,8 +436,8 @@ START_TEST(catalog)
 	static const char *const ids[] = { AUDIT_JOURNAL_START, AUDIT_JOURNAL_STOP,
 		AUDIT_JOURNAL_POLICY, AUDIT_JOURNAL_GRANT, AUDIT_JOURNAL_DENY,
 		AUDIT_JOURNAL_UNDELIVERED, AUDIT_JOURNAL_RELEASE, AUDIT_JOURNAL_ORPHAN,
-		AUDIT_JOURNAL_LEAK, AUDIT_JOURNAL_ERROR, AUDIT_JOURNAL_UNWRITTEN,
-		AUDIT_JOURNAL_DROPPED };
+		AUDIT_JOURNAL_REVOKE, AUDIT_JOURNAL_LEAK, AUDIT_JOURNAL_ERROR,
+		AUDIT_JOURNAL_UNWRITTEN, AUDIT_JOURNAL_DROPPED };
 	char *text = file_read(CATALOG, NULL);
 	size_t entries = 0;
 
