@@ -145,17 +145,19 @@ void accounts_put(struct accounts *accounts, struct account *account, uint64_t n
 		drop(accounts, account);
 }
 
-void account_charge(struct account *account, uint64_t bytes, uint64_t buffers)
+void account_charge(struct account *account, uint64_t bytes, bool kept)
 {
 	account->bytes += bytes;
-	account->buffers += buffers;
+	account->buffers++;
+	account->kept += kept;
 }
 
-void account_uncharge(struct account *account, uint64_t bytes, uint64_t buffers)
+void account_uncharge(struct account *account, uint64_t bytes, bool kept)
 {
-	assert(account->bytes >= bytes && account->buffers >= buffers);
+	assert(account->bytes >= bytes && account->buffers > 0 && account->kept >= kept);
 	account->bytes -= bytes;
-	account->buffers -= buffers;
+	account->buffers--;
+	account->kept -= kept;
 }
 
 /*

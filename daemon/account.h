@@ -17,6 +17,7 @@ struct account {
 	char *key;	/* "rule mpi", "rule mpi unit mpi@3.service", "user 1000" */
 	uint64_t bytes; /* reserved, live and orphaned */
 	uint64_t buffers;
+	uint64_t kept;	      /* of these, how many the daemon keeps an fd of */
 	uint64_t tokens_usec; /* when the bucket is full again (CLOCK_MONOTONIC); the past when it
 				 is */
 	uint64_t tokens_part; /* and a part of a microsecond, in units of 1/tokens_rate */
@@ -48,9 +49,9 @@ const struct account *accounts_find(const struct accounts *accounts, const char 
 /* Gives a reference back; takes NULL. The account may go. */
 void accounts_put(struct accounts *accounts, struct account *account, uint64_t now_usec);
 
-/* Adds to an account; the limits were checked before. */
-void account_charge(struct account *account, uint64_t bytes, uint64_t buffers);
-void account_uncharge(struct account *account, uint64_t bytes, uint64_t buffers);
+/* Adds one buffer to an account; the limits were checked before. */
+void account_charge(struct account *account, uint64_t bytes, bool kept);
+void account_uncharge(struct account *account, uint64_t bytes, bool kept);
 
 /* Whether there is a token, without taking it. */
 bool account_has_token(

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "audit.h"
-#include "heap.h"
+#include "heap-events.h"
 #include "host.h"
 #include "ledger.h"
 #include "policy-load.h"
@@ -18,6 +18,7 @@ struct broker {
 	sd_event *loop;
 	struct host host;
 	struct heaps *heaps;
+	struct heap_events *heap_events;
 	struct workers *workers;
 	struct audit *audit;
 	struct ledger *ledger;
@@ -28,6 +29,7 @@ struct broker {
 	gid_t admin_gid; /* of ADMIN_GROUP; (gid_t)-1 where there is none */
 	bool audit_failing;
 	struct reload *reload;			   /* under way; NULL for none */
+	struct review *review;			   /* of grants, after a reload */
 	unsigned int n_requests;		   /* under way, in either front end */
 	struct grant_user *users;		   /* who asks; grant.c's */
 	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */

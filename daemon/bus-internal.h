@@ -2,7 +2,7 @@
 /*
  * What the files of the D-Bus front end share: bus.c (connection), bus-peer.c (who calls),
  * bus-signals.c (signals), bus-methods.c and bus-properties.c (the interface), bus-why.c (Why),
- * bus-append.c (dictionaries). For nobody else.
+ * bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody else.
  */
 #pragma once
 
@@ -44,6 +44,16 @@ struct bus_peer {
 	bool gone;
 };
 
+/* A call that is answered later. */
+struct bus_exchange {
+	struct bus_peer *bus_peer;
+	sd_bus_message *message;
+};
+
+/* With a reference to each; NULL when out of memory. Free takes NULL. */
+struct bus_exchange *bus_exchange_new(struct bus_peer *bus_peer, sd_bus_message *message);
+void bus_exchange_free(struct bus_exchange *exchange);
+
 /* What handles a call once its peer is known: replies itself, or returns a negative errno. */
 typedef int (*bus_handler)(struct bus_peer *bus_peer, sd_bus_message *message);
 
@@ -70,6 +80,7 @@ struct bus_signals *bus_signals_free(struct bus_signals *signals);
 extern const sd_bus_vtable bus_vtable[];
 
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message);
+int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message);
 
 /* Append one entry of an a{sv}. */
 int bus_append_string(sd_bus_message *message, const char *key, const char *value);

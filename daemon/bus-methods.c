@@ -9,11 +9,25 @@
 #include "reload.h"
 #include "util.h"
 
-/* A Request call, until its outcome. */
-struct bus_exchange {
-	struct bus_peer *bus_peer;
-	sd_bus_message *message;
-};
+struct bus_exchange *bus_exchange_new(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	struct bus_exchange *exchange = malloc(sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
+	bus_peer->refs++;
+	return exchange;
+}
+
+void bus_exchange_free(struct bus_exchange *exchange)
+{
+	if (!exchange)
+		return;
+	sd_bus_message_unref(exchange->message);
+	bus_peer_put(exchange->bus_peer);
+	free(exchange);
+}
 
 int bus_reply_refusal(
 	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason)
@@ -49,9 +63,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 		r = bus_reply_refusal(
 			exchange->message, outcome->verdict, outcome->rule, outcome->reason);
 	grant_delivered(op, r < 0 ? r : 0);
-	sd_bus_message_unref(exchange->message);
-	bus_peer_put(bus_peer);
-	free(exchange);
+	bus_exchange_free(exchange);
 }
 
 /* One option of a Request. 1 when it was one, 0 when the key is not known. */
@@ -136,18 +148,14 @@ static int handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
 		return bus_refuse(bus_peer, message, &request, VERDICT_BUSY,
 			"too many requests of this connection are under way");
-	exchange = malloc(sizeof(*exchange));
+	exchange = bus_exchange_new(bus_peer, message);
 	if (!exchange)
 		return -ENOMEM;
-	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
-	bus_peer->refs++;
 	bus_peer->in_flight++;
 	r = grant_request(bus_peer->bus->broker, bus_peer->peer, &request, on_outcome, exchange);
 	if (r < 0) {
 		bus_peer->in_flight--;
-		bus_peer->refs--;
-		sd_bus_message_unref(exchange->message);
-		free(exchange);
+		bus_exchange_free(exchange);
 	}
 	return r;
 }
@@ -233,9 +241,7 @@ static void on_reloaded(void *userdata, int result)
 		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, strerror(-result));
 	else if (!bus_peer->gone)
 		sd_bus_reply_method_return(exchange->message, NULL);
-	sd_bus_message_unref(exchange->message);
-	bus_peer_put(bus_peer);
-	free(exchange);
+	bus_exchange_free(exchange);
 }
 
 static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
@@ -247,17 +253,12 @@ static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (!broker_is_admin(broker, bus_peer->peer))
 		return bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may reload the policy");
-	exchange = malloc(sizeof(*exchange));
+	exchange = bus_exchange_new(bus_peer, message);
 	if (!exchange)
 		return -ENOMEM;
-	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
-	bus_peer->refs++;
 	r = reload_policy(broker, on_reloaded, exchange);
-	if (r < 0) {
-		bus_peer->refs--;
-		sd_bus_message_unref(exchange->message);
-		free(exchange);
-	}
+	if (r < 0)
+		bus_exchange_free(exchange);
 	return r;
 }
 
@@ -273,6 +274,7 @@ METHOD(method_release, handle_release)
 METHOD(method_list, handle_list)
 METHOD(method_why, bus_handle_why)
 METHOD(method_reload, handle_reload)
+METHOD(method_revoke, bus_handle_revoke)
 
 const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
 	SD_BUS_METHOD_WITH_ARGS("Request", SD_BUS_ARGS("s", use, "t", size, "a{sv}", options),
@@ -286,6 +288,8 @@ const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
 		SD_BUS_RESULT("a{sv}", verdict), method_why, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
 		SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Revoke", SD_BUS_ARGS("t", grant), SD_BUS_RESULT("a{sv}", held),
+		method_revoke, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Version", "s", bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Platform", "s", bus_get_platform, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Heaps", "aa{sv}", bus_get_heaps, 0, 0),
@@ -299,5 +303,6 @@ const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
 		SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
 	SD_BUS_PROPERTY("AuditSequence", "t", bus_get_audit_sequence, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("GrantAdded", SD_BUS_ARGS("t", grant, "a{sv}", details), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("GrantRevoked", SD_BUS_ARGS("t", grant), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("GrantReleased", SD_BUS_ARGS("t", grant, "s", reason), 0),
 	SD_BUS_VTABLE_END };

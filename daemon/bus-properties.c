@@ -34,12 +34,32 @@ struct heap_listing {
 	int r;
 };
 
+/* What only module ccbuf_heap counts. */
+static int append_stats(sd_bus_message *reply, const struct ccbuf_heap_stats *stats)
+{
+	int r = bus_append_u64(reply, "live", stats->live_bytes);
+
+	if (r >= 0)
+		r = bus_append_u64(reply, "pool", stats->pool_bytes);
+	if (r >= 0)
+		r = bus_append_u64(reply, "leaked", stats->leaked_bytes);
+	if (r >= 0)
+		r = bus_append_bool(
+			reply, "stopped", stats->flags & CCBUF_HEAP_STAT_STOPPED ? true : false);
+	if (r >= 0)
+		r = bus_append_bool(
+			reply, "unshared", stats->flags & CCBUF_HEAP_STAT_UNSHARED ? true : false);
+	return r;
+}
+
 static int append_heap(struct heap_listing *listing, const char *name)
 {
 	enum exposure exposure = policy_exposure(listing->broker->policy, name);
+	struct ccbuf_heap_stats stats = { 0 };
 	const struct heap *heap;
 	char reason[256] = "";
 	int r, opened = heaps_get(listing->broker->heaps, name, &heap);
+	bool module = opened >= 0 && heap->module && module_stats(heap->fd, &stats) == 0;
 
 	if (opened < 0)
 		heaps_explain(
@@ -48,6 +68,8 @@ static int append_heap(struct heap_listing *listing, const char *name)
 		snprintf(reason, sizeof(reason),
 			"exposure unknown: declare it in the policy (\"heaps\") to have it "
 			"brokered");
+	else if (stats.flags & CCBUF_HEAP_STAT_STOPPED)
+		heap_explain(heap, -EIO, reason, sizeof(reason));
 	r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
 	if (r >= 0)
 		r = bus_append_path(listing->reply, "name", name);
@@ -57,6 +79,11 @@ static int append_heap(struct heap_listing *listing, const char *name)
 		r = bus_append_bool(listing->reply, "available", !reason[0]);
 	if (r >= 0)
 		r = bus_append_string(listing->reply, "reason", reason);
+	if (r >= 0)
+		r = bus_append_bool(
+			listing->reply, "revocable", opened >= 0 && heap_can_revoke(heap));
+	if (r >= 0 && module)
+		r = append_stats(listing->reply, &stats);
 	return r < 0 ? r : sd_bus_message_close_container(listing->reply);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * GrantAdded and GrantReleased. Those who watch can wait a moment, those who ask cannot: signals
- * are held back and sent together, off the path of the requests. One client's flood must not become
- * the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a change of the
- * totals signalled in its place. It must never make a request wait for a signal, nor tell of a
- * release before the grant.
+ * GrantAdded, GrantRevoked and GrantReleased. Those who watch can wait a moment, those who ask
+ * cannot: signals are held back and sent together, off the path of the requests. One client's flood
+ * must not become the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a
+ * change of the totals signalled in its place. It must never make a request wait for a signal, nor
+ * tell of a release before the grant.
  */
 #include "bus-internal.h"
 #include "util.h"
@@ -14,8 +14,8 @@
 
 struct event {
 	uint64_t grant;
-	struct grant *added; /* NULL of a release */
-	const char *reason;  /* of a release */
+	struct grant *added; /* NULL but of one that is added */
+	const char *reason;  /* of a release, else NULL */
 };
 
 struct bus_signals {
@@ -44,11 +44,15 @@ static void send_event(sd_bus *connection, const struct event *event)
 	int r;
 
 	r = sd_bus_message_new_signal(connection, &message, BUS_PATH, BUS_INTERFACE,
-		event->added ? "GrantAdded" : "GrantReleased");
-	if (r >= 0)
-		r = event->added
-			    ? append_added(message, event->added)
-			    : sd_bus_message_append(message, "ts", event->grant, event->reason);
+		event->added	? "GrantAdded"
+		: event->reason ? "GrantReleased"
+				: "GrantRevoked");
+	if (r >= 0 && event->added)
+		r = append_added(message, event->added);
+	else if (r >= 0 && event->reason)
+		r = sd_bus_message_append(message, "ts", event->grant, event->reason);
+	else if (r >= 0)
+		r = sd_bus_message_append(message, "t", event->grant);
 	if (r >= 0)
 		sd_bus_send(connection, message, NULL);
 	sd_bus_message_unref(message);
@@ -104,6 +108,14 @@ static void on_added(void *userdata, const struct grant *grant)
 		push(signals, (struct event){ .grant = grant->id, .added = snapshot });
 }
 
+static void on_revoked(void *userdata, const struct grant *grant)
+{
+	struct bus_signals *signals = userdata;
+
+	if (has_room(signals))
+		push(signals, (struct event){ .grant = grant->id });
+}
+
 static void on_released(void *userdata, const struct grant *grant, const char *reason)
 {
 	struct bus_signals *signals = userdata;
@@ -127,8 +139,10 @@ int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals)
 		return r;
 	}
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
-	ledger_set_observer(bus->broker->ledger,
-		&(struct ledger_observer){ .added = on_added, .released = on_released, signals });
+	ledger_set_observer(bus->broker->ledger, &(struct ledger_observer){ .added = on_added,
+							 .revoked = on_revoked,
+							 .released = on_released,
+							 .userdata = signals });
 	*ret_signals = signals;
 	return 0;
 }

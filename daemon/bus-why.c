@@ -201,7 +201,7 @@ static void consider(struct broker *broker, const struct identity *identity,
 		return;
 	}
 	decision->verdict = ledger_would_reserve(broker->ledger, identity, decision,
-		policy_settings(broker->policy), size, 1, decision->reason);
+		policy_settings(broker->policy), heap, size, 1, decision->reason);
 }
 
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "review.h"
 #include "util.h"
 
 struct grant_op {
@@ -27,7 +28,7 @@ struct grant_op {
 	uint32_t n_grants; /* 0 or request.count */
 	struct grant *grants[REQUEST_COUNT_MAX];
 	int fds[REQUEST_COUNT_MAX];
-	uint64_t inodes[REQUEST_COUNT_MAX];
+	struct buffer_id buffers[REQUEST_COUNT_MAX];
 };
 
 /* --- one user's share --- */
@@ -109,7 +110,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 	};
 
 	for (uint32_t i = 0; i < op->n_grants; i++)
-		buffers[i] = (struct audit_buffer){ op->grants[i]->id, op->inodes[i] };
+		buffers[i] = (struct audit_buffer){ op->grants[i]->id, op->buffers[i].inode };
 	return audit_append(op->broker->audit, &event, done, op);
 }
 
@@ -190,8 +191,7 @@ static void on_grant_recorded(void *userdata, int result)
 	int r;
 
 	broker_note_audit(op->broker, result);
-	ledger_numbered(
-		op->broker->ledger, op->grants, op->n_grants, result < 0 ? NULL : op->inodes);
+	ledger_numbered(op->broker->ledger, op->grants, op->n_grants, result >= 0);
 	if (result < 0) {
 		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
 			strerror(-result));
@@ -208,6 +208,7 @@ static void on_grant_recorded(void *userdata, int result)
 static void on_allocated(struct job *job)
 {
 	struct grant_op *op = (struct grant_op *)job;
+	bool stopped;
 	int r;
 
 	if (op->error == -ENOMEM) {
@@ -217,11 +218,12 @@ static void on_allocated(struct job *job)
 		return;
 	}
 	if (op->error < 0) {
-		refuse_saying(op, VERDICT_INTERNAL, "heap %s failed: %s", op->decision.heap,
-			strerror(-op->error));
+		stopped = heap_explain(
+			op->heap, op->error, op->decision.reason, sizeof(op->decision.reason));
+		refuse(op, stopped ? VERDICT_HEAP_UNAVAILABLE : VERDICT_INTERNAL);
 		return;
 	}
-	if (ledger_number(op->broker->ledger, op->grants, op->n_grants) < 0) {
+	if (ledger_number(op->broker->ledger, op->grants, op->n_grants, op->buffers) < 0) {
 		refuse_saying(op, VERDICT_INTERNAL, "out of memory");
 		return;
 	}
@@ -236,7 +238,7 @@ static void allocate(struct job *job)
 
 	for (uint32_t i = 0; i < op->n_grants && op->error == 0; i++)
 		op->error = heap_alloc(op->heap, op->decision.exposure, op->size,
-			op->request.read_only, &op->fds[i], &op->inodes[i]);
+			op->request.read_only, &op->fds[i], &op->buffers[i]);
 }
 
 static bool round_to_pages(uint64_t size, uint64_t *ret_size)
@@ -291,7 +293,7 @@ static void decide(struct grant_op *op)
 		return;
 	}
 	verdict = ledger_reserve(broker->ledger, op->peer, &op->request, decision,
-		policy_settings(op->policy), op->size, op->grants, decision->reason);
+		policy_settings(op->policy), op->heap, op->size, op->grants, decision->reason);
 	if (verdict != VERDICT_GRANTED) {
 		refuse(op, verdict);
 		return;
@@ -347,9 +349,10 @@ void grant_delivered(struct grant_op *op, int result)
 		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	}
 	for (uint32_t i = 0; result >= 0 && i < op->n_grants; i++) {
-		if (!heap_counts(op->heap))
-			close_fd(&op->fds[i]);
 		ledger_commit(op->broker->ledger, op->grants[i], &op->fds[i]);
+		/* A review that began meanwhile has not seen it. */
+		if (op->policy != op->broker->policy)
+			review_one(op->broker->review, op->grants[i]);
 	}
 	if (result >= 0)
 		op->n_grants = 0;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "platform.h"
+#include "size.h"
 #include "util.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -27,6 +28,8 @@ struct heaps {
 	const char *folder;
 	struct heap emulated;
 	struct heap *nodes;
+	int (*opened)(void *userdata, const struct heap *heap);
+	void *userdata;
 };
 
 struct heaps *heaps_new(const char *folder)
@@ -40,6 +43,13 @@ struct heaps *heaps_new(const char *folder)
 	return heaps;
 }
 
+static void free_heap(struct heap *heap)
+{
+	close_fd(&heap->fd);
+	free(heap->name);
+	free(heap);
+}
+
 struct heaps *heaps_free(struct heaps *heaps)
 {
 	if (!heaps)
@@ -48,12 +58,26 @@ struct heaps *heaps_free(struct heaps *heaps)
 		struct heap *heap = heaps->nodes;
 
 		heaps->nodes = heap->next;
-		close_fd(&heap->fd);
-		free(heap->name);
-		free(heap);
+		free_heap(heap);
 	}
 	free(heaps);
 	return NULL;
+}
+
+void heaps_set_observer(
+	struct heaps *heaps, int (*opened)(void *userdata, const struct heap *heap), void *userdata)
+{
+	heaps->opened = opened;
+	heaps->userdata = userdata;
+}
+
+/* Asks whether it is the module's, and tells if so. */
+static int introduce(struct heaps *heaps, struct heap *heap)
+{
+	struct ccbuf_heap_stats stats;
+
+	heap->module = module_stats(heap->fd, &stats) == 0;
+	return heap->module && heaps->opened ? heaps->opened(heaps->userdata, heap) : 0;
 }
 
 static int open_node(struct heaps *heaps, const char *name, const struct heap **ret_heap)
@@ -62,6 +86,7 @@ static int open_node(struct heaps *heaps, const char *name, const struct heap **
 	cleanup(cleanup_fd) int fd = -1;
 	struct heap *heap;
 	struct stat st;
+	int r;
 
 	folder = open(heaps->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (folder < 0)
@@ -76,12 +101,14 @@ static int open_node(struct heaps *heaps, const char *name, const struct heap **
 	heap = calloc(1, sizeof(*heap));
 	if (!heap)
 		return -ENOMEM;
-	heap->name = strdup(name);
-	if (!heap->name) {
-		free(heap);
-		return -ENOMEM;
-	}
 	heap->fd = steal_fd(&fd);
+	heap->device = st.st_rdev;
+	heap->name = strdup(name);
+	r = heap->name ? introduce(heaps, heap) : -ENOMEM;
+	if (r < 0) {
+		free_heap(heap);
+		return r;
+	}
 	heap->next = heaps->nodes;
 	heaps->nodes = heap;
 	*ret_heap = heap;
@@ -110,7 +137,12 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 {
 	bool folder = access(heaps->folder, F_OK) == 0;
 
-	if (error != -ENOENT)
+	if (error == -EPERM)
+		snprintf(text, size,
+			"%s/%s is not among the devices of the service; restart ccbufd if the heap "
+			"is newer than it",
+			heaps->folder, name);
+	else if (error != -ENOENT)
 		snprintf(text, size, "%s/%s cannot be opened: %s", heaps->folder, name,
 			strerror(-error));
 	else if (exposure == EXPOSURE_SHARED && streq(platform_name(), "none"))
@@ -150,9 +182,11 @@ int heaps_each(struct heaps *heaps, void (*visit)(void *userdata, const char *na
 	return 0;
 }
 
-bool heap_counts(const struct heap *heap)
+enum heap_end heap_end(const struct heap *heap)
 {
-	return heap->fd >= 0;
+	if (heap->fd < 0)
+		return HEAP_END_PEER;
+	return heap->module ? HEAP_END_EVENT : HEAP_END_COUNT;
 }
 
 bool heap_is_quick(const struct heap *heap, uint64_t size)
@@ -162,7 +196,12 @@ bool heap_is_quick(const struct heap *heap, uint64_t size)
 
 bool heap_can_read_only(const struct heap *heap, enum exposure exposure)
 {
-	return heap->fd < 0 || exposure != EXPOSURE_SHARED;
+	return heap->fd < 0 || heap->module || exposure != EXPOSURE_SHARED;
+}
+
+bool heap_can_revoke(const struct heap *heap)
+{
+	return heap->module;
 }
 
 /* Not to be run as a program, where the kernel can say so; where vm.memfd_noexec is 2 no other can
@@ -222,45 +261,66 @@ static int zero(int fd, uint64_t size)
 	return r < 0 ? r : s;
 }
 
-static int alloc_dma_buf(
-	const struct heap *heap, enum exposure exposure, uint64_t size, bool read_only, int *ret_fd)
+static int alloc_dma_buf(const struct heap *heap, enum exposure exposure, uint64_t size,
+	bool read_only, int *ret_fd, uint64_t *ret_watch)
 {
 	struct dma_heap_allocation_data data = {
 		.len = size,
 		.fd_flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC,
 	};
 	cleanup(cleanup_fd) int fd = -1;
-	int r;
+	uint64_t watch = 0;
+	int r = 0;
 
 	while (ioctl(heap->fd, DMA_HEAP_IOCTL_ALLOC, &data) < 0)
 		if (errno != EINTR)
 			return -errno;
 	fd = (int)data.fd;
-	if (exposure == EXPOSURE_SHARED) {
+	if (heap->module)
+		r = module_watch(heap->fd, fd, &watch);
+	else if (exposure == EXPOSURE_SHARED)
 		r = zero(fd, size);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	*ret_fd = steal_fd(&fd);
+	*ret_watch = watch;
 	return 0;
 }
 
 int heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size, bool read_only,
-	int *ret_fd, uint64_t *ret_inode)
+	int *ret_fd, struct buffer_id *ret_id)
 {
 	cleanup(cleanup_fd) int fd = -1;
+	uint64_t watch = 0;
 	struct stat st;
 	int r;
 
 	r = heap->fd < 0 ? alloc_emulated(size, read_only, &fd)
-			 : alloc_dma_buf(heap, exposure, size, read_only, &fd);
+			 : alloc_dma_buf(heap, exposure, size, read_only, &fd, &watch);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	*ret_inode = st.st_ino;
+	*ret_id = (struct buffer_id){ .inode = st.st_ino, .watch = watch };
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+bool heap_explain(const struct heap *heap, int error, char *text, size_t size)
+{
+	struct ccbuf_heap_stats stats = { 0 };
+	char leaked[SIZE_TEXT_MAX];
+	bool stopped = heap->module && error == -EIO && module_stats(heap->fd, &stats) == 0 &&
+		       stats.flags & CCBUF_HEAP_STAT_STOPPED;
+
+	if (stopped)
+		snprintf(text, size,
+			"heap %s gives out no memory any more: %s could not be made private again, "
+			"which is more than the module's leak_limit; restart the machine",
+			heap->name, size_format(stats.leaked_bytes, leaked));
+	else
+		snprintf(text, size, "heap %s failed: %s", heap->name, strerror(-error));
+	return stopped;
 }
 
 int64_t heap_holders(int fd)

@@ -2,14 +2,17 @@
 /*
  * Heaps: the dma-buf heap nodes of a folder (/dev/dma_heap) and the built-in `emulated` heap, whose
  * buffers are sealed memfds. What a heap's exposure is comes from the policy engine; here it only
- * decides whether a new buffer must be zeroed by us.
+ * decides whether a new buffer must be zeroed by us. A node of module ccbuf_heap can do more than
+ * others; whether one is, it is asked when it is opened.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "module.h"
 #include "request.h"
 
 #define HEAP_EMULATED "emulated"
@@ -17,7 +20,16 @@
 struct heap {
 	struct heap *next;
 	char *name;
-	int fd; /* of the node, O_RDONLY (enough to allocate); -1 for emulated */
+	int fd;	      /* of the node, O_RDONLY (enough to allocate); -1 for emulated */
+	bool module;  /* the node is module ccbuf_heap's: see module.h */
+	dev_t device; /* of the node */
+};
+
+/* How one knows that nobody holds a buffer any more. */
+enum heap_end {
+	HEAP_END_PEER,	/* not at all: it lasts until its peer is gone, or gives it back */
+	HEAP_END_COUNT, /* by an fd of ours, whose fdinfo counts the others */
+	HEAP_END_EVENT, /* the heap tells, if we keep no fd */
 };
 
 struct heaps;
@@ -25,6 +37,11 @@ struct heaps;
 /* folder is borrowed and must outlive it. NULL when out of memory. */
 struct heaps *heaps_new(const char *folder);
 struct heaps *heaps_free(struct heaps *heaps);
+
+/* Has a function called for each node of the module when it is opened; it returns 0, or a negative
+ * errno for which the node is not opened then. */
+void heaps_set_observer(struct heaps *heaps, int (*opened)(void *userdata, const struct heap *heap),
+	void *userdata);
 
 /* The heap of a name, opened at its first use and kept open. Borrowed. 0 or the negative errno of
  * opening the node (-ENOENT: there is none; -EACCES; -EINVAL: no name of a node). */
@@ -39,8 +56,7 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 int heaps_each(
 	struct heaps *heaps, void (*visit)(void *userdata, const char *name), void *userdata);
 
-/* Whether fdinfo tells how many hold a buffer of it: all but emulated. */
-bool heap_counts(const struct heap *heap);
+enum heap_end heap_end(const struct heap *heap);
 
 /* Whether an allocation is so cheap that a thread's hand-off would cost more: emulated, up to 1
  * MiB. Kernel heaps reclaim and convert memory, at any size. */
@@ -50,14 +66,30 @@ bool heap_is_quick(const struct heap *heap, uint64_t size);
  * dma-buf's access mode is fixed when it is made. */
 bool heap_can_read_only(const struct heap *heap, enum exposure exposure);
 
+/* Whether the memory of a buffer can be taken back from whoever has it. */
+bool heap_can_revoke(const struct heap *heap);
+
+/* Which buffer it is, whoever has an fd of it. */
+struct buffer_id {
+	uint64_t inode;
+	uint64_t watch; /* the number by which a heap of HEAP_END_EVENT tells of it; else 0 */
+};
+
 /*
  * Makes one buffer of size bytes (a multiple of the page size). Blocks; may be called from any
- * thread. A buffer of exposure shared is zeroed through its own (decrypted) mapping, so that what
- * the peer sees was put there after the conversion. Returns 0 with an fd (close-on-exec) and its
- * inode; -ENOMEM; another negative errno when the heap refuses.
+ * thread. A buffer of exposure shared has been zeroed after its conversion: by the module where it
+ * made it, else here, through the buffer's own (decrypted) mapping. Returns 0 with an fd
+ * (close-on-exec); -ENOMEM; another negative errno when the heap refuses.
+ *
+ * A buffer of a heap that tells is watched from the beginning: closing the fd leads to an event,
+ * also where nobody else ever had it.
  */
 int heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size, bool read_only,
-	int *ret_fd, uint64_t *ret_inode);
+	int *ret_fd, struct buffer_id *ret_id);
+
+/* Why heap_alloc() failed with an errno other than -ENOMEM, for people. True when the heap gives
+ * out no memory at all any more, as too much of it leaked. */
+bool heap_explain(const struct heap *heap, int error, char *text, size_t size);
 
 /* The number of references to a dma-buf that are not the caller's own fd: 0 when only the caller
  * holds it. Negative errno when fdinfo does not tell. */

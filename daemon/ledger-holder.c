@@ -16,10 +16,14 @@ void grant_list_append(struct grant_list *list, struct grant *grant)
 	else
 		list->first = grant;
 	list->last = grant;
+	if (list->reviewing && !list->review_at)
+		list->review_at = grant;
 }
 
 void grant_list_remove(struct grant_list *list, struct grant *grant)
 {
+	if (list->review_at == grant)
+		list->review_at = grant->next;
 	if (grant->prev)
 		grant->prev->next = grant->next;
 	else
@@ -141,9 +145,19 @@ static void look(struct holder *holder)
 		struct grant *grant = holder->look_at;
 
 		holder->look_at = grant->peer_next;
-		if (grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)
+		if (grant_is_out(grant))
 			grant_check(ledger, grant, holder->gone, holder->look_reason);
 	}
+}
+
+/* All have been looked at. What the dead still have fds of we need none of: whoever starts
+ * processes, has them pass on their buffers and end would use ours up. */
+static void bury(struct holder *holder)
+{
+	holder->exit = sd_event_source_disable_unref(holder->exit);
+	peer_bury(holder->peer);
+	for (struct grant *grant = holder->grants; grant; grant = grant->peer_next)
+		peer_bury(grant->peer);
 }
 
 void holder_look_on(struct ledger *ledger)
@@ -159,6 +173,8 @@ void holder_look_on(struct ledger *ledger)
 		queue_look(holder);
 		return;
 	}
+	if (holder->gone)
+		bury(holder);
 	/* One who hangs up over and over gets half of the daemon's time at most for it. */
 	now = ledger_now(CLOCK_MONOTONIC);
 	holder->look_pause_usec = now + (now - holder->look_since_usec);
@@ -168,16 +184,21 @@ void holder_check(struct holder *holder, bool gone, const char *reason)
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
 
-	/* What is missed here the timer sees. */
+	/* What is missed here the timer sees, or the heap tells. */
 	if (!gone && (holder->look_at || now < holder->look_pause_usec))
 		return;
 	holder->gone = holder->gone || gone;
+	/* A process lets go of its buffers before its end can be seen. */
+	if (holder->gone)
+		ledger_take(holder->ledger);
 	holder->look_at = holder->grants;
 	holder->look_reason = reason;
 	holder->look_since_usec = now;
 	look(holder);
 	if (holder->look_at && !holder->look_queued)
 		queue_look(holder);
+	if (!holder->look_at && holder->gone)
+		bury(holder);
 }
 
 static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -204,6 +225,14 @@ int holder_watch(struct holder *holder)
 {
 	if (holder->exit)
 		return 0;
+	if (holder->gone) {
+		/* later: the commit that this is part of is not at its end */
+		holder->look_at = holder->grants;
+		holder->look_reason = "the peer is gone";
+		if (!holder->look_queued)
+			queue_look(holder);
+		return 0;
+	}
 	return sd_event_add_io(holder->ledger->loop, &holder->exit, holder->peer->pidfd, EPOLLIN,
 		on_exit_of_peer, holder);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the ledger share: ledger.c (grants come), ledger-release.c (grants go),
- * ledger-holder.c (processes), ledger-sweep.c (looking again), quota.c (limits). For nobody else.
+ * What the files of the ledger share: ledger.c (grants come), ledger-end.c (who says that one
+ * goes), ledger-release.c (it goes), ledger-revoke.c (taken back), ledger-holder.c (processes),
+ * ledger-sweep.c (looking again), quota.c (limits). For nobody else.
  */
 #pragma once
 
@@ -12,14 +13,26 @@
 
 struct grant_list {
 	struct grant *first, *last;
+	struct grant *review_at; /* where a review goes on */
+	bool reviewing;		 /* what comes last is still to be seen */
 };
+
+/* A grant that the heap told the end of, until its peer says that it needs it no more. */
+struct ended {
+	uint64_t id; /* 0 for none */
+	pid_t pid;
+	uint64_t start_time;
+};
+
+/* So many are remembered; of an older one the peer hears that it is not known. */
+#define ENDED_MAX 1024
 
 /* A process with grants: the same for all its connections. */
 struct holder {
 	struct ledger *ledger;
 	struct peer *peer;
 	struct grant *grants;
-	sd_event_source *exit; /* its pidfd; NULL before the first commit */
+	sd_event_source *exit; /* its pidfd; NULL before the first commit, and when it is gone */
 	bool gone;
 	/* A look at all of its grants that is under way: */
 	struct grant *look_at;	  /* where it goes on; NULL when there is none */
@@ -48,11 +61,18 @@ struct ledger {
 	struct grant_list unrecorded; /* released, their record still to be written */
 	void *holders;		      /* of tsearch(3), by process */
 	void *by_id;		      /* likewise, of grants */
-	sd_event_source *timer;	      /* on while there are grants */
+	void *by_watch;		      /* likewise, by the heap's number of the buffer */
+	unsigned int n_polled;	      /* grants that the timer has to look at */
+	unsigned int review;	      /* the number of the last one */
+	sd_event_source *timer;	      /* on while there is something to look at */
 	sd_event_source *turn;	      /* on while there is something to go on with */
 	struct holder *looks, *looks_last; /* holders whose look is under way */
 	unsigned int n_records;		   /* with the trail */
 	struct ledger_observer observer;
+	void (*take)(void *userdata); /* NULL for none */
+	void *take_userdata;
+	struct ended ended[ENDED_MAX];
+	unsigned int ended_next;  /* the oldest */
 	uint64_t last_id;	  /* given out */
 	uint64_t recorded_id;	  /* the highest that is in a record */
 	unsigned int n_numbering; /* grants whose record is under way */
@@ -62,8 +82,15 @@ struct ledger {
 /* Microseconds of a clock. */
 uint64_t ledger_now(clockid_t clock);
 
-/* By number, for tsearch(3). */
+/* By number, and by the heap's number of the buffer, for tsearch(3). */
 int grant_compare(const void *a, const void *b);
+int grant_compare_watch(const void *a, const void *b);
+
+/* The grant of a number in whatever state; NULL when there is none. */
+struct grant *grant_by_id(const struct ledger *ledger, uint64_t id);
+
+/* Has the heaps tell what they have not told yet. */
+void ledger_take(struct ledger *ledger);
 
 /* Lists. */
 void grant_list_append(struct grant_list *list, struct grant *grant);
@@ -83,7 +110,7 @@ void holder_remove(struct holder *holder, struct grant *grant);
 void holder_check(struct holder *holder, bool gone, const char *reason);
 /* Goes on with one of the looks that are under way. */
 void holder_look_on(struct ledger *ledger);
-/* Has its grants looked at when the process ends. 0 or a negative errno. */
+/* Has its grants looked at when the process ends, or soon if it has. 0 or a negative errno. */
 int holder_watch(struct holder *holder);
 /* Whether the process has ended, as far as is known. */
 bool holder_gone(struct holder *holder);
@@ -91,8 +118,11 @@ bool holder_gone(struct holder *holder);
 /* ledger-release.c: frees a grant that is in no list and charged to nothing. */
 void grant_free(struct ledger *ledger, struct grant *grant);
 void grant_uncharge(struct ledger *ledger, struct grant *grant);
+/* Uncharges a grant that nobody holds, and has that recorded. reason must be static. */
+void grant_release(struct ledger *ledger, struct grant *grant, const char *reason);
 /* Looks whether somebody but us still holds the buffer, and releases it if not; true when it did.
- * What cannot be counted stays charged as long as its peer lives. reason must be static. */
+ * What cannot be counted stays charged as long as its peer lives, what the heap tells the end of
+ * until it does. reason must be static. */
 bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason);
 /* Records the releases that could not be so far, as many as may be under way. */
 void grant_record_rest(struct ledger *ledger);
@@ -115,7 +145,8 @@ struct quota {
 	const struct policy_settings *settings;
 	uint64_t size; /* of each buffer */
 	uint64_t count;
-	uint64_t keep_max; /* the ledger's; UINT64_MAX where no fd is kept */
+	uint64_t keep_max; /* the ledger's */
+	bool keep;	   /* an fd of each */
 };
 
 /* The accounts that a decision for a peer is charged to, with a reference each that the caller puts

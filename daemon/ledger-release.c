@@ -15,6 +15,15 @@ int grant_compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+int grant_compare_watch(const void *a, const void *b)
+{
+	const struct grant *x = a, *y = b;
+
+	if (x->node != y->node)
+		return (uintptr_t)x->node < (uintptr_t)y->node ? -1 : 1;
+	return (x->watch > y->watch) - (x->watch < y->watch);
+}
+
 void grant_free(struct ledger *ledger, struct grant *grant)
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
@@ -22,6 +31,9 @@ void grant_free(struct ledger *ledger, struct grant *grant)
 	accounts_put(ledger->accounts, grant->rule, now);
 	accounts_put(ledger->accounts, grant->user, now);
 	tdelete(grant, &ledger->by_id, grant_compare);
+	if (grant->watch)
+		tdelete(grant, &ledger->by_watch, grant_compare_watch);
+	ledger->n_polled -= grant->polled;
 	holder_remove(grant->holder, grant);
 	peer_unref(grant->peer);
 	close_fd(&grant->fd);
@@ -32,9 +44,11 @@ void grant_free(struct ledger *ledger, struct grant *grant)
 
 void grant_uncharge(struct ledger *ledger, struct grant *grant)
 {
-	account_uncharge(grant->rule, grant->size, 1);
-	account_uncharge(grant->user, grant->size, 1);
-	account_uncharge(&ledger->total, grant->size, 1);
+	bool kept = heap_end(grant->node) == HEAP_END_COUNT;
+
+	account_uncharge(grant->rule, grant->size, kept);
+	account_uncharge(grant->user, grant->size, kept);
+	account_uncharge(&ledger->total, grant->size, kept);
 }
 
 static int record(struct ledger *ledger, struct grant *grant, enum audit_kind kind,
@@ -103,10 +117,15 @@ static void on_orphan_recorded(void *userdata, int result)
 		ledger_go_on(ledger);
 }
 
-/* Records a release and frees the grant then, or keeps it for another try. */
+/* Records a release and frees the grant then, or keeps it for another try. Of many that end at once
+ * some have to wait. */
 static void record_release(struct ledger *ledger, struct grant *grant)
 {
-	int r = record(ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
+	int r = -EAGAIN;
+
+	if (ledger->n_records < RELEASES_MAX)
+		r = record(
+			ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
 
 	if (r < 0)
 		record_later(ledger, grant);
@@ -123,7 +142,7 @@ void grant_record_rest(struct ledger *ledger)
 	}
 }
 
-static void release(struct ledger *ledger, struct grant *grant, const char *reason)
+void grant_release(struct ledger *ledger, struct grant *grant, const char *reason)
 {
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
@@ -144,14 +163,22 @@ static void orphan(struct ledger *ledger, struct grant *grant)
 		on_orphan_recorded);
 }
 
-/* Looks whether somebody but us still holds the buffer, and lets go of it if not. True when it is
- * released. What cannot be counted stays charged as long as its peer lives. */
 bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason)
 {
-	bool held = grant->fd >= 0 ? heap_holders(grant->fd) != 0 : !peer_gone && !grant->returned;
+	bool held = true;
 
+	switch (heap_end(grant->node)) {
+	case HEAP_END_PEER:
+		held = !peer_gone && !grant->returned;
+		break;
+	case HEAP_END_COUNT:
+		held = heap_holders(grant->fd) != 0;
+		break;
+	case HEAP_END_EVENT:
+		break;
+	}
 	if (!held) {
-		release(ledger, grant, reason);
+		grant_release(ledger, grant, reason);
 		return true;
 	}
 	if (peer_gone && grant->state == GRANT_LIVE)

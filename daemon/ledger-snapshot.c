@@ -25,6 +25,7 @@ struct grant *grant_snapshot(const struct grant *grant)
 	snapshot->grant.peer_next = snapshot->grant.peer_prev = NULL;
 	snapshot->grant.rule = snapshot->grant.user = NULL;
 	snapshot->grant.holder = NULL;
+	snapshot->grant.node = NULL;
 	peer_ref(snapshot->grant.peer);
 	return &snapshot->grant;
 }

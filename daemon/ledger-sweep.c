@@ -25,7 +25,7 @@ static void sweep_some(struct ledger *ledger, unsigned int scan, unsigned int li
 		bool last = grant == end, gone = false;
 
 		if ((!account || grant->rule == account || grant->user == account) &&
-			(grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)) {
+			grant_is_out(grant) && grant->polled) {
 			gone = grant_check(ledger, grant, holder_gone(grant->holder), reason);
 			limit--;
 		}
@@ -72,7 +72,7 @@ int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	grant_record_rest(ledger);
 	sweep_some(ledger, SWEEP_GRANTS, SWEEP_GRANTS, NULL, "no longer held");
 	ledger_go_on(ledger);
-	if (ledger->grants.first || ledger->unrecorded.first)
+	if (ledger->n_polled || ledger->unrecorded.first)
 		sweep_start(ledger);
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include "ledger.h"
 
 #include <assert.h>
-#include <search.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -21,6 +20,7 @@ static const char *const states[] = {
 	[GRANT_RESERVED] = "reserved",
 	[GRANT_LIVE] = "live",
 	[GRANT_ORPHANED] = "orphaned",
+	[GRANT_REVOKED] = "revoked",
 	[GRANT_RELEASED] = "released",
 };
 
@@ -32,6 +32,11 @@ const char *grant_state_name(enum grant_state state)
 const struct identity *grant_identity(const struct grant *grant)
 {
 	return &grant->peer->identity;
+}
+
+bool grant_is_out(const struct grant *grant)
+{
+	return grant->state != GRANT_RESERVED && grant->state != GRANT_RELEASED;
 }
 
 uint64_t ledger_now(clockid_t clock)
@@ -67,7 +72,8 @@ static struct peer *described(struct peer *known, struct peer *peer)
 }
 
 static struct grant *grant_new(struct holder *holder, struct peer *peer,
-	const struct request *request, const struct decision *decision, uint64_t size)
+	const struct request *request, const struct decision *decision, const struct heap *heap,
+	uint64_t size)
 {
 	struct grant *grant = calloc(1, sizeof(*grant));
 
@@ -82,10 +88,14 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 		return NULL;
 	}
 	grant->fd = -1;
+	grant->node = heap;
 	grant->size = size;
+	grant->asked = request->size;
 	grant->exposure = decision->exposure;
 	grant->transport = request->transport;
 	grant->read_only = request->read_only;
+	grant->accept_shared = request->accept_shared;
+	grant->revoke_on_reload = decision->rule->on_reload == POLICY_RELOAD_REVOKE;
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
 	grant->peer = described(holder->peer, peer);
@@ -94,15 +104,17 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 }
 
 static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
-	const struct request *request, const struct decision *decision, uint64_t size,
-	struct account *rule, struct account *user, struct grant **ret_grants)
+	const struct request *request, const struct decision *decision, const struct heap *heap,
+	uint64_t size, struct account *rule, struct account *user, struct grant **ret_grants)
 {
+	bool kept = heap_end(heap) == HEAP_END_COUNT;
+
 	for (uint32_t i = 0; i < request->count; i++) {
 		struct holder *holder = NULL;
 		struct grant *grant = NULL;
 
 		if (holder_get(ledger, peer, &holder) >= 0)
-			grant = grant_new(holder, peer, request, decision, size);
+			grant = grant_new(holder, peer, request, decision, heap, size);
 		if (!grant) {
 			if (holder)
 				holder_put(holder);
@@ -114,24 +126,19 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		grant->user = user;
 		rule->refs++;
 		user->refs++;
-		account_charge(rule, size, 1);
-		account_charge(user, size, 1);
-		account_charge(&ledger->total, size, 1);
+		account_charge(rule, size, kept);
+		account_charge(user, size, kept);
+		account_charge(&ledger->total, size, kept);
 		grant_list_append(&ledger->grants, grant);
 		ret_grants[i] = grant;
 	}
 	return VERDICT_GRANTED;
 }
 
-/* Of an emulated buffer no fd is kept. */
-static uint64_t keep_max(const struct ledger *ledger, const struct decision *decision)
-{
-	return decision->exposure == EXPOSURE_EMULATED ? UINT64_MAX : ledger->keep_max;
-}
-
 enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const struct request *request,
-	const struct decision *decision, const struct policy_settings *settings, uint64_t size,
-	struct grant **ret_grants, char reason[static LEDGER_REASON_MAX + 1])
+	const struct decision *decision, const struct policy_settings *settings,
+	const struct heap *heap, uint64_t size, struct grant **ret_grants,
+	char reason[static LEDGER_REASON_MAX + 1])
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
 	struct account *user = NULL, *rule = NULL, *full;
@@ -146,9 +153,14 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 			.decision = decision,
 			.settings = settings,
 			.size = size,
-			.keep_max = keep_max(ledger, decision),
+			.keep_max = ledger->keep_max,
+			.keep = heap_end(heap) == HEAP_END_COUNT,
 			.count = request->count };
 		verdict = quota_check(&quota, now, &full, reason);
+		if (full) {
+			ledger_take(ledger);
+			verdict = quota_check(&quota, now, &full, reason);
+		}
 		/* The timer comes too late for one who gives back and asks again at once. */
 		for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
 			uint64_t before = full->buffers;
@@ -166,8 +178,8 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 		const struct policy_limits *limits = &decision->rule->limits;
 
 		account_take_token(rule, limits->rate, limits->rate_usec, now);
-		verdict =
-			make_grants(ledger, peer, request, decision, size, rule, user, ret_grants);
+		verdict = make_grants(
+			ledger, peer, request, decision, heap, size, rule, user, ret_grants);
 		if (verdict == VERDICT_INTERNAL)
 			snprintf(reason, LEDGER_REASON_MAX + 1, "out of memory");
 	}
@@ -177,8 +189,9 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 }
 
 enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
-	const struct decision *decision, const struct policy_settings *settings, uint64_t size,
-	uint32_t count, char reason[static LEDGER_REASON_MAX + 1])
+	const struct decision *decision, const struct policy_settings *settings,
+	const struct heap *heap, uint64_t size, uint32_t count,
+	char reason[static LEDGER_REASON_MAX + 1])
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
 	struct account *user = NULL, *rule = NULL, *full;
@@ -192,7 +205,8 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 			.decision = decision,
 			.settings = settings,
 			.size = size,
-			.keep_max = keep_max(ledger, decision),
+			.keep_max = ledger->keep_max,
+			.keep = heap_end(heap) == HEAP_END_COUNT,
 			.count = count };
 
 		verdict = quota_check(&quota, now, &full, reason);
@@ -202,56 +216,40 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 	return verdict;
 }
 
-int ledger_number(struct ledger *ledger, struct grant *const *grants, uint32_t count)
+/* Where the heap tells the end we must not be among those who hold it. To close what the peer has
+ * let go of already is to free it, which a thread does; else there is nothing to wait for one for.
+ */
+static void let_go(struct ledger *ledger, const struct grant *grant, int *fd)
 {
-	ledger->n_numbering += count;
-	for (uint32_t i = 0; i < count; i++) {
-		grants[i]->id = ++ledger->last_id;
-		if (!tsearch(grants[i], &ledger->by_id, grant_compare)) {
-			grants[i]->id = 0;
-			ledger_numbered(ledger, grants, count, NULL);
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-void ledger_numbered(
-	struct ledger *ledger, struct grant *const *grants, uint32_t count, const uint64_t *inodes)
-{
-	ledger->n_numbering -= count;
-	for (uint32_t i = 0; i < count; i++) {
-		struct grant *grant = grants[i];
-
-		if (inodes) {
-			grant->inode = inodes[i];
-			if (grant->id > ledger->recorded_id)
-				ledger->recorded_id = grant->id;
-		} else if (grant->id) {
-			tdelete(grant, &ledger->by_id, grant_compare);
-			grant->id = 0;
-		}
-	}
-	/* Numbers that are in no record are used again, or a full disk would use up those of the
-	 * next start. */
-	if (ledger->n_numbering == 0)
-		ledger->last_id = ledger->recorded_id;
+	if (heap_end(grant->node) == HEAP_END_EVENT && grant->size > WORKERS_LARGE &&
+		heap_holders(*fd) == 0)
+		workers_close(ledger->workers, grant->peer->identity.uid, grant->size, fd);
+	else
+		close_fd(fd);
 }
 
 void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 {
 	struct holder *holder = grant->holder;
+	int r;
 
 	assert(grant->state == GRANT_RESERVED);
 	grant->state = GRANT_LIVE;
-	grant->fd = steal_fd(fd);
 	grant->since_usec = ledger_now(CLOCK_REALTIME);
 	/* Readable at once when the peer died between our last look and now; if it cannot be
 	 * watched, the timer still looks. */
-	(void)holder_watch(holder);
-	sweep_start(ledger);
+	r = holder_watch(holder);
+	grant->polled = r < 0 || heap_end(grant->node) != HEAP_END_EVENT;
+	if (grant->polled) {
+		ledger->n_polled++;
+		sweep_start(ledger);
+	}
 	if (ledger->observer.added)
 		ledger->observer.added(ledger->observer.userdata, grant);
+	if (heap_end(grant->node) == HEAP_END_COUNT)
+		grant->fd = steal_fd(fd);
+	else
+		let_go(ledger, grant, fd);
 }
 
 void ledger_cancel(struct ledger *ledger, struct grant *grant)
@@ -260,30 +258,6 @@ void ledger_cancel(struct ledger *ledger, struct grant *grant)
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
 	grant_free(ledger, grant);
-}
-
-int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id)
-{
-	struct holder *holder = holder_find(ledger, peer);
-	struct grant wanted = { .id = id };
-	struct grant *const *found = tfind(&wanted, &ledger->by_id, grant_compare);
-	struct grant *grant = found ? *found : NULL;
-
-	if (!grant || grant->holder != holder || grant->state != GRANT_LIVE)
-		return -ENOENT;
-	/* The peer's word is enough where nothing can be counted. */
-	grant->returned = true;
-	if (ledger->n_records >= RELEASES_MAX)
-		return 1;
-	return grant_check(ledger, grant, false, "released by the peer") ? 0 : 1;
-}
-
-void ledger_check_peer(struct ledger *ledger, const struct peer *peer)
-{
-	struct holder *holder = holder_find(ledger, peer);
-
-	if (holder)
-		holder_check(holder, holder->gone || !peer_alive(peer), "no longer held");
 }
 
 /* --- the ledger --- */
@@ -373,6 +347,18 @@ void ledger_set_observer(struct ledger *ledger, const struct ledger_observer *ob
 	ledger->observer = *observer;
 }
 
+void ledger_set_source(struct ledger *ledger, void (*take)(void *userdata), void *userdata)
+{
+	ledger->take = take;
+	ledger->take_userdata = userdata;
+}
+
+void ledger_take(struct ledger *ledger)
+{
+	if (ledger->take)
+		ledger->take(ledger->take_userdata);
+}
+
 uint64_t ledger_bytes(const struct ledger *ledger)
 {
 	return ledger->total.bytes;
@@ -387,6 +373,6 @@ void ledger_each(const struct ledger *ledger,
 	void (*visit)(void *userdata, const struct grant *grant), void *userdata)
 {
 	for (const struct grant *grant = ledger->grants.first; grant; grant = grant->next)
-		if (grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED)
+		if (grant_is_out(grant))
 			visit(userdata, grant);
 }

@@ -15,6 +15,7 @@
 #include "log.h"
 #include "options.h"
 #include "reload.h"
+#include "review.h"
 #include "sandbox.h"
 #include "socket.h"
 #include "util.h"
@@ -215,6 +216,11 @@ static int start(struct daemon *daemon)
 	r = workers_new(broker->loop, &broker->workers);
 	if (r >= 0)
 		r = ledger_new(broker->loop, broker->audit, &broker->ledger);
+	if (r >= 0)
+		r = heap_events_new(broker->loop, broker->heaps, broker->ledger, broker->audit,
+			&broker->heap_events);
+	if (r >= 0)
+		r = review_new(broker, &broker->review);
 	if (r < 0) {
 		log_error("start: %s", strerror(-r));
 		return r;
@@ -268,6 +274,8 @@ static void stop(struct daemon *daemon)
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
 	audit_free(broker->audit);
+	review_free(broker->review);
+	heap_events_free(broker->heap_events);
 	ledger_free(broker->ledger);
 	heaps_free(broker->heaps);
 	policy_unref(broker->policy);

@@ -27,7 +27,14 @@ bool peer_alive(const struct peer *peer)
 {
 	struct pollfd poll_fd = { .fd = peer->pidfd, .events = POLLIN };
 
-	return poll(&poll_fd, 1, 0) == 0;
+	/* A negative fd would be passed over, and nobody heard of it. */
+	return peer->pidfd >= 0 && poll(&poll_fd, 1, 0) == 0;
+}
+
+void peer_bury(struct peer *peer)
+{
+	close_fd(&peer->pidfd);
+	close_fd(&peer->proc);
 }
 
 static int read_credentials(const struct peer *peer, struct proc_credentials *ret_credentials)
@@ -231,7 +238,7 @@ int peer_check(const struct peer *peer)
 	dev_t dev = 0;
 	ino_t ino = 0;
 
-	if (read_credentials(peer, &now) < 0)
+	if (peer->pidfd < 0 || read_credentials(peer, &now) < 0)
 		return -ESRCH;
 	changed = memcmp(&now, &peer->credentials, sizeof(now)) != 0;
 	/* Where it was not readable at connect no rule relied on it; that it became unreadable

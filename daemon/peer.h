@@ -5,7 +5,7 @@
  * /proc/PID that is known to be that process's, because the pidfd says afterwards that it lives.
  *
  * A peer is shared by reference: its connection holds one, every request under way and every grant
- * another. It keeps two fds until the last is gone.
+ * another. It keeps two fds until the last is gone, or the process is.
  */
 #pragma once
 
@@ -21,8 +21,8 @@ struct peer {
 	struct proc_credentials credentials; /* at connect */
 	dev_t exe_dev; /* of the running file at connect; 0, 0 when unreadable */
 	ino_t exe_ino;
-	int pidfd; /* readable when the process is gone */
-	int proc;  /* O_PATH fd of /proc/PID */
+	int pidfd; /* readable when the process is gone; -1 once it is buried */
+	int proc;  /* O_PATH fd of /proc/PID; likewise */
 };
 
 /* What a transport knows of a peer. The pidfd is -1 where it has none: the identity is then weak.
@@ -52,6 +52,9 @@ struct peer *peer_ref(struct peer *peer);
 struct peer *peer_unref(struct peer *peer);
 
 bool peer_alive(const struct peer *peer);
+
+/* The process is gone: closes the two fds, which are of no use any more. It stays gone. */
+void peer_bury(struct peer *peer);
 
 /* 0 when the process lives with the credentials and the executable that it had at connect; -ESRCH
  * when it is gone, -ESTALE when it is not the program it was. */

@@ -74,9 +74,9 @@ static bool bytes_fit(const struct account *account, uint64_t limit, uint64_t by
 	return account->bytes <= limit && bytes <= limit - account->bytes;
 }
 
-static bool buffers_fit(const struct account *account, uint64_t limit, uint64_t count)
+static bool number_fits(uint64_t number, uint64_t limit, uint64_t count)
 {
-	return account->buffers <= limit && count <= limit - account->buffers;
+	return number <= limit && count <= limit - number;
 }
 
 static enum verdict refuse_bytes(const struct account *account, uint64_t limit, uint64_t bytes,
@@ -114,7 +114,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		return refuse_bytes(
 			quota->rule, limits->total, bytes, what, per_names[limits->per], reason);
 	}
-	if (!buffers_fit(quota->rule, limits->buffers, quota->count)) {
+	if (!number_fits(quota->rule->buffers, limits->buffers, quota->count)) {
 		*ret_full = (struct account *)quota->rule;
 		snprintf(reason, LEDGER_REASON_MAX + 1,
 			"rule %s allows %ju buffers%s; %ju are granted already and %ju were asked "
@@ -124,14 +124,15 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		return VERDICT_BUFFERS_LIMIT;
 	}
 	/* No policy says how many fds the daemon has; one user gets half of what there is. */
-	if (!buffers_fit(quota->user, quota->keep_max / 2, quota->count) ||
-		!buffers_fit(quota->total, quota->keep_max, quota->count)) {
+	if (quota->keep &&
+		(!number_fits(quota->user->kept, quota->keep_max / 2, quota->count) ||
+			!number_fits(quota->total->kept, quota->keep_max, quota->count))) {
 		*ret_full = (struct account *)quota->user;
 		snprintf(reason, LEDGER_REASON_MAX + 1,
 			"the daemon can keep %ju buffers, and %ju of one user; it has %ju and %ju, "
 			"and %ju were asked for",
 			(uintmax_t)quota->keep_max, (uintmax_t)quota->keep_max / 2,
-			(uintmax_t)quota->total->buffers, (uintmax_t)quota->user->buffers,
+			(uintmax_t)quota->total->kept, (uintmax_t)quota->user->kept,
 			(uintmax_t)quota->count);
 		return VERDICT_BUFFERS_LIMIT;
 	}

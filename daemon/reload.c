@@ -4,6 +4,7 @@
  */
 #include "reload.h"
 
+#include "review.h"
 #include "util.h"
 
 struct waiter {
@@ -53,6 +54,8 @@ static void on_loaded(struct job *job)
 	int result = reload->result;
 
 	broker_settle_policy(broker, result, &reload->errors, reload->policy);
+	if (result >= 0)
+		review_start(broker->review);
 	while (reload->waiters) {
 		struct waiter *waiter = reload->waiters;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Reloading the policy while requests are served: files are read and names looked up in a thread,
- * as a user database may take its time to answer; the event loop puts the result in force.
+ * as a user database may take its time to answer; the event loop puts the result in force, and has
+ * the grants that are out reviewed (review.h) afterwards.
  */
 #pragma once
 

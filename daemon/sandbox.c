@@ -4,6 +4,7 @@
  */
 #include "sandbox.h"
 
+#include <assert.h>
 #include <grp.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "ccbuf_heap.h"
 #include "pidfd-info.h"
 #include "util.h"
 
@@ -125,9 +127,19 @@ static const int calls[] = {
 };
 
 static const unsigned long ioctls[] = {
-	DMA_HEAP_IOCTL_ALLOC, DMA_BUF_IOCTL_SYNC, PIDFD_GET_INFO_V0, FIONREAD, /* sd-bus */
-	TCGETS, /* stdio asks whether it writes to a terminal */
+	DMA_HEAP_IOCTL_ALLOC,
+	DMA_BUF_IOCTL_SYNC,
+	PIDFD_GET_INFO_V0,
+	FIONREAD, /* sd-bus */
+	TCGETS,	  /* stdio asks whether it writes to a terminal */
+	/* of the heaps of module ccbuf_heap */
+	CCBUF_HEAP_STATS,
+	CCBUF_HEAP_WATCH,
+	CCBUF_HEAP_REVOKE,
 };
+static_assert(CCBUF_HEAP_STATS == 0x8080cc40, "CCBUF_HEAP_STATS");
+static_assert(CCBUF_HEAP_WATCH == 0xc010cc41, "CCBUF_HEAP_WATCH");
+static_assert(CCBUF_HEAP_REVOKE == 0xc058cc42, "CCBUF_HEAP_REVOKE");
 
 static int allow(scmp_filter_ctx filter)
 {

@@ -22,10 +22,12 @@ METHODS = {
     'Why': [('use', 's', 'in'), ('size', 't', 'in'), ('peer', 'a{sv}', 'in'),
             ('verdict', 'a{sv}', 'out')],
     'Reload': [],
+    'Revoke': [('grant', 't', 'in'), ('held', 'a{sv}', 'out')],
 }
 PROPERTIES = {'Version': 's', 'Platform': 's', 'Heaps': 'aa{sv}', 'PolicyDigest': 's',
               'PolicyError': 's', 'GrantedBytes': 't', 'GrantCount': 't', 'AuditSequence': 't'}
 SIGNALS = {'GrantAdded': [('grant', 't'), ('details', 'a{sv}')],
+           'GrantRevoked': [('grant', 't')],
            'GrantReleased': [('grant', 't'), ('reason', 's')]}
 
 
@@ -56,6 +58,9 @@ def test_properties():
         values = bus.properties()
         same('names', set(values), set(PROPERTIES))
         same('error', values['PolicyError'], '')
+        heap, = [h for h in values['Heaps'] if h['name'] == 'emulated']
+        same('emulated', (heap['available'], heap['revocable'], 'leaked' in heap),
+             (True, False, False))
         assert len(values['PolicyDigest']) == 64 and values['Version'], values
         assert values['Platform'] in ('none', 'sev', 'sev-es', 'sev-snp', 'tdx', 'cca'), values
         same('heaps', [(h['name'], h['exposure'], h['available']) for h in values['Heaps']],
@@ -243,6 +248,47 @@ def test_own_and_others():
             other.send('release')
             same('of another', other.ask(numbers[0]), 'unknown-grant')
             same('by root', bus.release(numbers[0]).verdict, 'unknown-grant')
+        daemon.wait_totals(0, 0)
+
+
+def revoke(bus, number):
+    """How Revoke fails."""
+    try:
+        bus.method('Revoke', 't', number)
+    except BusError as error:
+        return error.name, error.text
+    raise AssertionError(number)
+
+
+def revoker(channel, address):
+    bus = Broker(address)
+    channel.send(revoke(bus, channel.receive()))
+
+
+def test_revoke_is_refused():
+    """To whom, of what, and of a heap that cannot: each is said, and recorded."""
+    with Daemon() as daemon:
+        client = daemon.connect()
+        grant = client.request('scratch', PAGE).close().grants[0]
+        bus = daemon.connect_bus()
+        cases = [(bus, grant, 'NotPermitted', 'ccbuf-admin')]
+        if os.geteuid() == 0:
+            cases = [(bus, grant, 'Unsupported', f'heap emulated of grant {grant} cannot'),
+                     (bus, grant + 1, 'UnknownGrant', f'no grant {grant + 1} is out'),
+                     (bus, 0, 'UnknownGrant', 'no grant 0 is out')]
+            with Peer(revoker, daemon.address, uid=OTHER) as other:
+                name, _ = other.ask(grant)
+                same('to another', name, ERROR + 'NotPermitted')
+        for bus, number, name, words in cases:
+            found, text = revoke(bus, number)
+            same(number, found, ERROR + name)
+            assert words in text, text
+        verdicts = [r['verdict'] for r in daemon.wait_records('deny', len(cases))]
+        same('recorded', verdicts[-3:], ['not-permitted'] if os.geteuid() else
+             ['unsupported', 'unknown-grant', 'unknown-grant'])
+        same('not taken back', [g['state'] for g in bus.grants()], ['live'])
+        same('no record', daemon.records('revoke'), [])
+        client.release(grant)
         daemon.wait_totals(0, 0)
 
 

@@ -212,6 +212,19 @@ def test_grants_outlive_their_rule():
         same('room', client.request('scratch', PAGE).close().verdict, 'granted')
 
 
+def test_grants_that_cannot_be_taken_back():
+    """Where the policy says so but the heap cannot: they stay, and the journal says why."""
+    with Daemon(policy(rule('few'))) as daemon:
+        client = daemon.connect()
+        grant = client.request('scratch', PAGE).close().grants[0]
+        daemon.write_policy(policy(rule('none', deny='no more')) | {'on-reload': 'revoke'})
+        hup(daemon)
+        daemon.wait_stderr('of heaps that cannot take one back')
+        daemon.wait_totals(1, PAGE)
+        same('not recorded', daemon.records('revoke'), [])
+        same('back', client.release(grant).held, False)
+
+
 def test_requests_under_way():
     """A request is decided by the policy that it met."""
     with Daemon(OLD) as daemon:

@@ -4,11 +4,17 @@
  */
 #include "ledger-fixture.h"
 
+#include <limits.h>
+
 #include "ledger-internal.h"
 
 #define FDS_MAX 1024
 
 struct ledger_fixture lf;
+const struct heap counted_heap = { .name = (char *)"counted", .fd = INT_MAX };
+const struct heap mute_heap = { .name = (char *)"mute", .fd = -1 };
+const struct heap telling_heap = { .name = (char *)"telling", .fd = INT_MAX, .module = true };
+const struct heap other_telling_heap = { .name = (char *)"other", .fd = INT_MAX, .module = true };
 static int64_t holders[FDS_MAX];
 static int allocations = -1; /* until one fails */
 
@@ -65,6 +71,13 @@ static void on_added(void *userdata, const struct grant *grant)
 	lf.added++;
 }
 
+static void on_revoked(void *userdata, const struct grant *grant)
+{
+	(void)userdata;
+	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	lf.revoked++;
+}
+
 static void on_released(void *userdata, const struct grant *grant, const char *reason)
 {
 	(void)userdata;
@@ -75,10 +88,12 @@ static void on_released(void *userdata, const struct grant *grant, const char *r
 
 void ledger_set_up(const char *policy)
 {
-	struct ledger_observer observer = { .added = on_added, .released = on_released };
+	struct ledger_observer observer = {
+		.added = on_added, .revoked = on_revoked, .released = on_released
+	};
 
 	fixture_set_up();
-	lf = (struct ledger_fixture){ .allocations = -1 };
+	lf = (struct ledger_fixture){ .allocations = -1, .heap = &counted_heap };
 	ck_assert_int_eq(ledger_new(fixture.loop, fixture.audit, &lf.ledger), 0);
 	ledger_set_observer(lf.ledger, &observer);
 	lf.policy = fixture_policy(policy);
@@ -120,8 +135,8 @@ enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t
 	decide(peer, use, size, count, &request, &decision);
 	lf.refusal[0] = 0;
 	allocations = lf.allocations;
-	verdict = ledger_reserve(
-		lf.ledger, peer, &request, &decision, &lf.settings, size, ret_grants, lf.refusal);
+	verdict = ledger_reserve(lf.ledger, peer, &request, &decision, &lf.settings, lf.heap, size,
+		ret_grants, lf.refusal);
 	allocations = -1;
 	/* Every refusal says why. */
 	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
@@ -136,40 +151,55 @@ enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, ui
 
 	decide(peer, use, size, count, &request, &decision);
 	lf.refusal[0] = 0;
-	verdict = ledger_would_reserve(
-		lf.ledger, &peer->identity, &decision, &lf.settings, size, count, lf.refusal);
+	verdict = ledger_would_reserve(lf.ledger, &peer->identity, &decision, &lf.settings, lf.heap,
+		size, count, lf.refusal);
 	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
 	return verdict;
 }
 
-static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size, int fd)
+static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size,
+	const struct heap *heap, uint64_t watch, int fd)
 {
+	const struct buffer_id buffer = { .inode = 4711, .watch = watch };
+	const struct heap *before = lf.heap;
 	struct grant *grant = NULL;
-	enum verdict verdict = reserve(peer, use, size, 1, &grant);
-	const uint64_t inode = 4711;
+	enum verdict verdict;
 
+	lf.heap = heap;
+	verdict = reserve(peer, use, size, 1, &grant);
+	lf.heap = before;
 	ck_assert_msg(verdict == VERDICT_GRANTED, "%s", lf.refusal);
 	ck_assert_int_eq(grant->state, GRANT_RESERVED);
-	ck_assert_int_eq(ledger_number(lf.ledger, &grant, 1), 0);
-	ledger_numbered(lf.ledger, &grant, 1, &inode);
+	ck_assert_int_eq(ledger_number(lf.ledger, &grant, 1, &buffer), 0);
+	ledger_numbered(lf.ledger, &grant, 1, true);
 	ledger_commit(lf.ledger, grant, &fd);
 	ck_assert_int_eq(fd, -1);
 	return grant;
 }
 
-struct grant *grant_counted(struct peer *peer, const char *use, uint64_t size)
+static int some_fd(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_lt(fd, FDS_MAX);
 	holders[fd] = 1;
-	return grant_one(peer, use, size, fd);
+	return fd;
+}
+
+struct grant *grant_counted(struct peer *peer, const char *use, uint64_t size)
+{
+	return grant_one(peer, use, size, &counted_heap, 0, some_fd());
 }
 
 struct grant *grant_uncounted(struct peer *peer, const char *use, uint64_t size)
 {
-	return grant_one(peer, use, size, -1);
+	return grant_one(peer, use, size, &mute_heap, 0, some_fd());
+}
+
+struct grant *grant_watched(struct peer *peer, const char *use, uint64_t size, uint64_t watch)
+{
+	return grant_one(peer, use, size, lf.heap, watch, some_fd());
 }
 
 void hold(const struct grant *grant, int64_t n)
@@ -180,7 +210,7 @@ void hold(const struct grant *grant, int64_t n)
 
 static void count(void *userdata, const struct grant *grant)
 {
-	ck_assert(grant->state == GRANT_LIVE || grant->state == GRANT_ORPHANED);
+	ck_assert(grant_is_out(grant));
 	(*(size_t *)userdata)++;
 }
 

@@ -53,13 +53,17 @@ START_TEST(charges_add_up)
 {
 	struct account *a = get("rule a", NULL);
 
-	account_charge(a, 4096, 1);
-	account_charge(a, UINT64_MAX - 4096, 2);
+	account_charge(a, 4096, true);
+	account_charge(a, UINT64_MAX - 4096, false);
 	ck_assert_uint_eq(a->bytes, UINT64_MAX);
-	ck_assert_uint_eq(a->buffers, 3);
-	account_uncharge(a, UINT64_MAX, 3);
+	ck_assert_uint_eq(a->buffers, 2);
+	ck_assert_uint_eq(a->kept, 1);
+	account_uncharge(a, UINT64_MAX - 4096, false);
+	ck_assert_uint_eq(a->kept, 1);
+	account_uncharge(a, 4096, true);
 	ck_assert_uint_eq(a->bytes, 0);
 	ck_assert_uint_eq(a->buffers, 0);
+	ck_assert_uint_eq(a->kept, 0);
 	accounts_put(accounts, a, NOW);
 }
 END_TEST
@@ -68,8 +72,8 @@ START_TEST(never_uncharged_below_zero)
 {
 	struct account *a = get("rule a", NULL);
 
-	account_charge(a, 4096, 1);
-	account_uncharge(a, 4097, 1);
+	account_charge(a, 4096, false);
+	account_uncharge(a, 4097, false);
 }
 END_TEST
 

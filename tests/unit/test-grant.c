@@ -11,6 +11,7 @@
 
 #include "fixture.h"
 #include "grant.h"
+#include "review.h"
 
 #define PAGE   4096u
 #define UNUSED -1000
@@ -50,24 +51,24 @@ static enum audit_kind append_kind;
 static int allocations = UNUSED;
 
 int __real_heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size,
-	bool read_only, int *ret_fd, uint64_t *ret_inode);
+	bool read_only, int *ret_fd, struct buffer_id *ret_id);
 int __wrap_heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size,
-	bool read_only, int *ret_fd, uint64_t *ret_inode);
+	bool read_only, int *ret_fd, struct buffer_id *ret_id);
 int __wrap_heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size,
-	bool read_only, int *ret_fd, uint64_t *ret_inode)
+	bool read_only, int *ret_fd, struct buffer_id *ret_id)
 {
 	struct stat st;
 	int fd;
 
 	if (heap_succeeds == UNUSED)
-		return __real_heap_alloc(heap, exposure, size, read_only, ret_fd, ret_inode);
+		return __real_heap_alloc(heap, exposure, size, read_only, ret_fd, ret_id);
 	if (heap_error && heap_succeeds-- <= 0)
 		return heap_error;
 	fd = memfd_create("test", MFD_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		abort();
 	*ret_fd = fd;
-	*ret_inode = st.st_ino;
+	*ret_id = (struct buffer_id){ .inode = st.st_ino };
 	return 0;
 }
 
@@ -200,6 +201,10 @@ static void set_up(void)
 	ck_assert_ptr_nonnull(broker.heaps);
 	ck_assert_int_eq(workers_new(fixture.loop, &broker.workers), 0);
 	ck_assert_int_eq(ledger_new(fixture.loop, fixture.audit, &broker.ledger), 0);
+	ck_assert_int_eq(heap_events_new(fixture.loop, broker.heaps, broker.ledger, fixture.audit,
+				 &broker.heap_events),
+		0);
+	ck_assert_int_eq(review_new(&broker, &broker.review), 0);
 	self = fixture_self();
 }
 
@@ -208,6 +213,8 @@ static void tear_down(void)
 	fixture_audit_heal();
 	broker.workers = workers_free(broker.workers);
 	fixture_end_audit();
+	broker.review = review_free(broker.review);
+	broker.heap_events = heap_events_free(broker.heap_events);
 	broker.ledger = ledger_free(broker.ledger);
 	broker.heaps = heaps_free(broker.heaps);
 	broker.policy = policy_unref(broker.policy);

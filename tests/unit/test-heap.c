@@ -79,7 +79,7 @@ START_TEST(opened_once)
 	struct heaps *devices = heaps_new("/dev");
 	const struct heap *a = NULL, *b = NULL, *c = NULL;
 	size_t fds = fixture_fds();
-	uint64_t inode;
+	struct buffer_id id;
 	int fd = -1;
 
 	ck_assert_int_eq(heaps_get(devices, "null", &a), 0);
@@ -91,9 +91,10 @@ START_TEST(opened_once)
 	ck_assert_int_eq(fcntl(a->fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	ck_assert_int_eq(fcntl(a->fd, F_GETFD), FD_CLOEXEC);
 	/* it is no heap after all */
-	ck_assert_int_eq(heap_alloc(a, EXPOSURE_PRIVATE, PAGE, false, &fd, &inode), -ENOTTY);
+	ck_assert_int_eq(heap_alloc(a, EXPOSURE_PRIVATE, PAGE, false, &fd, &id), -ENOTTY);
 	ck_assert_int_eq(fd, -1);
-	ck_assert(heap_counts(a));
+	ck_assert_int_eq(heap_end(a), HEAP_END_COUNT);
+	ck_assert(!heap_can_revoke(a));
 	ck_assert(!heap_is_quick(a, PAGE));
 	ck_assert(heap_can_read_only(a, EXPOSURE_PRIVATE));
 	ck_assert(heap_can_read_only(a, EXPOSURE_PROTECTED));
@@ -170,13 +171,14 @@ END_TEST
 
 static int alloc(uint64_t size, bool read_only)
 {
-	uint64_t inode = 0;
+	struct buffer_id id = { 0 };
 	struct stat st;
 	int fd = -1;
 
-	ck_assert_int_eq(heap_alloc(heap, EXPOSURE_EMULATED, size, read_only, &fd, &inode), 0);
+	ck_assert_int_eq(heap_alloc(heap, EXPOSURE_EMULATED, size, read_only, &fd, &id), 0);
 	ck_assert_int_eq(fstat(fd, &st), 0);
-	ck_assert_uint_eq(st.st_ino, inode);
+	ck_assert_uint_eq(st.st_ino, id.inode);
+	ck_assert_uint_eq(id.watch, 0);
 	ck_assert_int_eq(st.st_size, (off_t)size);
 	/* pages that are there */
 	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
@@ -244,7 +246,7 @@ END_TEST
 START_TEST(no_room)
 {
 	struct rlimit limit, before;
-	uint64_t inode = 0;
+	struct buffer_id id = { 0 };
 	size_t fds = fixture_fds();
 	int fd = -1;
 
@@ -252,24 +254,24 @@ START_TEST(no_room)
 	limit = before;
 	limit.rlim_cur = 2 * PAGE;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	ck_assert_int_eq(
-		heap_alloc(heap, EXPOSURE_EMULATED, 3 * PAGE, false, &fd, &inode), -ENOMEM);
+	ck_assert_int_eq(heap_alloc(heap, EXPOSURE_EMULATED, 3 * PAGE, false, &fd, &id), -ENOMEM);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
 	getrlimit(RLIMIT_NOFILE, &before);
 	limit = before;
 	limit.rlim_cur = 3;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_int_eq(heap_alloc(heap, EXPOSURE_EMULATED, PAGE, false, &fd, &inode), -EMFILE);
+	ck_assert_int_eq(heap_alloc(heap, EXPOSURE_EMULATED, PAGE, false, &fd, &id), -EMFILE);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	ck_assert_int_eq(fd, -1);
-	ck_assert_uint_eq(inode, 0);
+	ck_assert_uint_eq(id.inode, 0);
 	ck_assert_uint_eq(fixture_fds(), fds);
 }
 END_TEST
 
 START_TEST(what_the_emulated_heap_can)
 {
-	ck_assert(!heap_counts(heap));
+	ck_assert_int_eq(heap_end(heap), HEAP_END_PEER);
+	ck_assert(!heap_can_revoke(heap));
 	ck_assert(heap_can_read_only(heap, EXPOSURE_EMULATED));
 	ck_assert(heap_is_quick(heap, PAGE));
 	ck_assert(heap_is_quick(heap, 1 << 20));

@@ -33,7 +33,7 @@ static void wait_for_word(int fd, void *userdata)
 
 START_TEST(numbers_in_no_record_come_again)
 {
-	static const uint64_t inode = 1;
+	static const struct buffer_id buffer = { .inode = 1 };
 	struct grant *a, *b, *c;
 	uint64_t first;
 
@@ -41,24 +41,24 @@ START_TEST(numbers_in_no_record_come_again)
 	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &b), VERDICT_GRANTED);
 	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &c), VERDICT_GRANTED);
 	ck_assert_uint_eq(a->id, 0);
-	ck_assert_int_eq(ledger_number(lf.ledger, &a, 1), 0);
-	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1), 0);
+	ck_assert_int_eq(ledger_number(lf.ledger, &a, 1, &buffer), 0);
+	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1, &buffer), 0);
 	first = a->id;
 	ck_assert_uint_eq(b->id, first + 1);
 	/* Records fail in the order they were appended. */
-	ledger_numbered(lf.ledger, &a, 1, NULL);
+	ledger_numbered(lf.ledger, &a, 1, false);
 	ck_assert_uint_eq(a->id, 0);
 	/* b's record may yet be written. */
-	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1), 0);
+	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1, &buffer), 0);
 	ck_assert_uint_eq(c->id, first + 2);
-	ledger_numbered(lf.ledger, &b, 1, NULL);
-	ledger_numbered(lf.ledger, &c, 1, NULL);
-	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1), 0);
+	ledger_numbered(lf.ledger, &b, 1, false);
+	ledger_numbered(lf.ledger, &c, 1, false);
+	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1, &buffer), 0);
 	ck_assert_uint_eq(b->id, first);
-	ledger_numbered(lf.ledger, &b, 1, &inode);
-	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1), 0);
+	ledger_numbered(lf.ledger, &b, 1, true);
+	ck_assert_int_eq(ledger_number(lf.ledger, &c, 1, &buffer), 0);
 	ck_assert_uint_eq(c->id, first + 1);
-	ledger_numbered(lf.ledger, &c, 1, NULL);
+	ledger_numbered(lf.ledger, &c, 1, false);
 	ledger_cancel(lf.ledger, a);
 	ledger_cancel(lf.ledger, b);
 	ledger_cancel(lf.ledger, c);
@@ -67,15 +67,16 @@ END_TEST
 
 START_TEST(reserve_commit_release)
 {
-	static const uint64_t inodes[3] = { 100, 101, 102 };
+	static const struct buffer_id buffers[3] = { { 100, 0 }, { 101, 0 }, { 102, 0 } };
 	struct grant *grants[3];
 	uint64_t id;
 	char *line;
 	int fd = -1;
 
+	lf.heap = &mute_heap;
 	ck_assert_int_eq(reserve(self, "u", 2 * PAGE, 3, grants), VERDICT_GRANTED);
-	ck_assert_int_eq(ledger_number(lf.ledger, grants, 3), 0);
-	ledger_numbered(lf.ledger, grants, 3, inodes);
+	ck_assert_int_eq(ledger_number(lf.ledger, grants, 3, buffers), 0);
+	ledger_numbered(lf.ledger, grants, 3, true);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 6 * PAGE);
 	ck_assert_uint_eq(ledger_count(lf.ledger), 3);
 	ck_assert_uint_eq(visible(), 0);
@@ -254,6 +255,7 @@ START_TEST(commit_for_the_dead)
 	struct peer *peer;
 	int fd = -1;
 
+	lf.heap = &mute_heap;
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
 	ck_assert_int_eq(reserve(peer, "u", PAGE, 1, &grant), VERDICT_GRANTED);
@@ -438,6 +440,7 @@ START_TEST(names)
 	ck_assert_str_eq(grant_state_name(GRANT_RESERVED), "reserved");
 	ck_assert_str_eq(grant_state_name(GRANT_LIVE), "live");
 	ck_assert_str_eq(grant_state_name(GRANT_ORPHANED), "orphaned");
+	ck_assert_str_eq(grant_state_name(GRANT_REVOKED), "revoked");
 	ck_assert_str_eq(grant_state_name(GRANT_RELEASED), "released");
 }
 END_TEST

@@ -406,7 +406,7 @@ END_TEST
 START_TEST(fds_are_left)
 {
 	struct peer *b = other_peer(2, 1002, NULL), *c = other_peer(3, 1003, NULL);
-	struct grant *grants[6];
+	struct grant *grants[7];
 
 	lf.ledger->keep_max = 5;
 	ck_assert_int_eq(reserve(self, "kept", PAGE, 2, grants), VERDICT_GRANTED);
@@ -415,8 +415,16 @@ START_TEST(fds_are_left)
 	ck_assert_int_eq(reserve(b, "kept", PAGE, 2, grants + 2), VERDICT_GRANTED);
 	ck_assert_int_eq(reserve(c, "kept", PAGE, 2, grants + 4), VERDICT_BUFFERS_LIMIT);
 	ck_assert_int_eq(reserve(c, "kept", PAGE, 1, grants + 4), VERDICT_GRANTED);
-	/* of those that cannot none is kept */
+	/* of those that cannot, or that tell, none is kept */
+	lf.heap = &mute_heap;
 	ck_assert_int_eq(reserve(self, "free", PAGE, 1, grants + 5), VERDICT_GRANTED);
+	lf.heap = &telling_heap;
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
+	/* and they count for nothing when one is to be kept */
+	ledger_cancel(lf.ledger, steal_pointer(&grants[0]));
+	lf.heap = &counted_heap;
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
+	ck_assert_int_eq(would_reserve(self, "kept", PAGE, 1), VERDICT_BUFFERS_LIMIT);
 	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
 		ledger_cancel(lf.ledger, grants[i]);
 }

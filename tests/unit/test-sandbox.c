@@ -55,10 +55,10 @@ static void need(bool good)
 static void allocate(void)
 {
 	struct heap emulated = { .name = (char *)HEAP_EMULATED, .fd = -1 };
-	uint64_t inode;
+	struct buffer_id id;
 	int fd;
 
-	need(heap_alloc(&emulated, EXPOSURE_EMULATED, 65536, true, &fd, &inode) == 0);
+	need(heap_alloc(&emulated, EXPOSURE_EMULATED, 65536, true, &fd, &id) == 0);
 	need(heap_holders(fd) == -ENODATA);
 	need(close(fd) == 0);
 }
@@ -139,6 +139,19 @@ static void sync_a_buffer(void)
 	need(ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync) < 0 && errno == ENOTTY);
 }
 
+/* So do those that a heap of the module may get. */
+static void ask_the_module(void)
+{
+	struct ccbuf_heap_stats stats;
+	struct module_hold hold;
+	uint64_t id;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	need(module_stats(fd, &stats) == -ENOTTY);
+	need(module_watch(fd, fd, &id) == -ENOTTY);
+	need(module_revoke(fd, 1, &hold) == -ENOTTY);
+}
+
 static void raise_own_limit(void)
 {
 	struct rlimit limit;
@@ -147,7 +160,7 @@ static void raise_own_limit(void)
 }
 
 static void (*const allowed[])(void) = { allocate, write_files, look_at_a_peer, use_sockets,
-	run_a_loop, get_memory, find_users, print, sync_a_buffer, raise_own_limit };
+	run_a_loop, get_memory, find_users, print, sync_a_buffer, ask_the_module, raise_own_limit };
 
 START_TEST(goes_on_working)
 {
@@ -194,6 +207,9 @@ static const struct forbidden {
 	{ "socket vsock", SYS_socket, { AF_VSOCK, SOCK_STREAM } },
 	{ "ioctl TIOCSTI", SYS_ioctl, { 0, TIOCSTI } },
 	{ "ioctl DMA_BUF_SET_NAME", SYS_ioctl, { 0, (long)DMA_BUF_SET_NAME } },
+	{ "ioctl beside those of the module", SYS_ioctl, { 0, (long)(CCBUF_HEAP_REVOKE + 1) } },
+	{ "ioctl of the module, of another size", SYS_ioctl,
+		{ 0, (long)_IOWR(CCBUF_HEAP_IOC_MAGIC, 0x42, int) } },
 	{ "mmap exec", SYS_mmap,
 		{ 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
 	{ "mmap write exec", SYS_mmap,
