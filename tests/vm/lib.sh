@@ -26,6 +26,17 @@ need_root() {
 	fi
 }
 
+# need_commands COMMAND...
+need_commands() {
+	local command missing=()
+	for command in "$@"; do
+		command -v "$command" >/dev/null || missing+=("$command")
+	done
+	if [ ${#missing[@]} -gt 0 ]; then
+		die "not installed: ${missing[*]}; tools/packages vm installs all that it takes"
+	fi
+}
+
 # apt's settings for getting out of this machine, for an apt elsewhere
 host_apt_options() {
 	apt-config dump | grep -E '^Acquire::(https?|ftp)::Proxy |^Acquire::Check-Valid-Until ' || true
@@ -70,7 +81,10 @@ APT::Architecture "amd64";
 APT::Sandbox::User "root";
 END
 	export APT_CONFIG=$2/apt.conf
-	apt-get update
+	# by itself it would be content with the lists that it could get
+	if ! apt-get update --error-on=any; then
+		die "cannot get the packages of $1 from $("$vm_dir/mirror"); CCBUF_MIRROR may name another mirror"
+	fi
 }
 
 # The suite whose root has the compiler that a series was built with.
@@ -107,7 +121,7 @@ unlock_cache() {
 # `MAKER NAME FOLDER` if it is not there; INPUT are further files that it depends on. Under
 # lock_cache.
 cache_entry() {
-	local type=$1 name=$2 maker=$3 key old tmp log
+	local type=$1 name=$2 maker=$3 key old tmp log hint=''
 	shift 3
 	key=$(cat "$maker" "$@" | sha256sum | cut -c1-12)
 	entry=$cache/$type-$name-$key
@@ -128,7 +142,10 @@ cache_entry() {
 	if ! "$maker" "$name" "$tmp" >"$log" 2>&1 </dev/null; then
 		tail -n 30 "$log" >&2
 		remove_tree "$tmp"
-		die "making $type $name failed"
+		if [ "$type" = root ]; then
+			hint=", from $("$vm_dir/mirror") (CCBUF_MIRROR may name another mirror)"
+		fi
+		die "making $type $name failed$hint; all of it: $log"
 	fi
 	mv "$tmp" "$entry"
 }
