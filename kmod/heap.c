@@ -293,6 +293,17 @@ static int mapping_fill(struct mapping *mapping, const struct runs *runs,
 	return ret;
 }
 
+/*
+ * Refused early, not only when it is mapped: the kernel warns of a vmap that fails, as if that were
+ * a mistake of the exporter's, and importers attach before that.
+ */
+static int buffer_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attachment)
+{
+	struct buffer *buffer = dmabuf->priv;
+
+	return READ_ONCE(buffer->state) == LIVE ? 0 : -ENODEV;
+}
+
 static struct sg_table *buffer_map(struct dma_buf_attachment *attachment,
 				   enum dma_data_direction dir)
 {
@@ -336,9 +347,7 @@ static void buffer_unmap(struct dma_buf_attachment *attachment, struct sg_table 
 /* Memory never moves, but it can be revoked: importers that can be told of that are dynamic. */
 static int buffer_pin(struct dma_buf_attachment *attachment)
 {
-	struct buffer *buffer = attachment->dmabuf->priv;
-
-	return READ_ONCE(buffer->state) == LIVE ? 0 : -ENODEV;
+	return buffer_attach(attachment->dmabuf, attachment);
 }
 
 static void buffer_unpin(struct dma_buf_attachment *attachment)
@@ -487,6 +496,7 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 }
 
 static const struct dma_buf_ops buffer_ops = {
+	.attach = buffer_attach,
 	.pin = buffer_pin,
 	.unpin = buffer_unpin,
 	.map_dma_buf = buffer_map,
