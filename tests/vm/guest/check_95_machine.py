@@ -35,6 +35,9 @@ def machine_features():
     """The kernel's own word for what it runs on."""
     said = re.findall(r"Memory Encryption Features active: (.*)", out("dmesg"))
     expect(said == FEATURES, f"the kernel says {said}, not {FEATURES}")
+    if int(out("systemctl", "--version").split()[1]) >= 254:
+        said = out("systemd-detect-virt", "--cvm", ok=None)
+        expect(said == PLATFORM, f"systemd says {said}")
 
 
 @check
