@@ -60,7 +60,7 @@ enum convert_result convert(struct cpu *cpu, u64 gpa, u64 bytes, enum side to, u
 
 	count_request(bytes, to);
 	*ret_done = 0;
-	if (gpa >= guest.ram || bytes > guest.ram - gpa)
+	if (!memory_is_ram(gpa, bytes))
 		return CONVERT_FAIL;
 	switch (magic_fault(to, &millions)) {
 	case FAULT_FAIL:
@@ -94,7 +94,7 @@ bool convert_validate(struct cpu *cpu, u64 gpa, u64 bytes, bool valid)
 	bool changed = false;
 	u64 a;
 
-	if (gpa >= guest.ram || bytes > guest.ram - gpa)
+	if (!memory_is_ram(gpa, bytes))
 		return false;
 	count(COUNT_ACCEPT, valid ? bytes / PAGE_SIZE : 0);
 	if (!guest.strict)

@@ -22,6 +22,7 @@ struct guest {
 	bool strict;
 	bool reports; /* its conversions: always, but for SEV (see sev.c) */
 	u64 ram;      /* bytes, whole 2 MiB */
+	u64 low;      /* of these, from address 0 on; the others are from 4 GiB on */
 };
 extern struct guest guest;
 
@@ -55,6 +56,8 @@ u64 memory_root(bool paging);
 void *memory_at(enum side side, u64 address); /* NULL: not RAM or firmware's */
 void *memory_guest(u64 gpa);		      /* by the side bit in it */
 enum side memory_side(u64 gpa);
+bool memory_is_ram(u64 gpa, u64 bytes);
+u64 memory_gpa(u64 offset); /* of a byte of RAM, counted without the gap below 4 GiB */
 bool memory_present(enum side side, u64 gpa);
 void memory_set_present(enum side side, u64 gpa, bool present);
 

@@ -2,13 +2,14 @@
 /*
  * The map of the machine (QEMU's pc, which has 3 GiB of memory below 4 GiB once it has more):
  *
- *	0 .. guest RAM		the shared half: what devices and the host reach
+ *	0 .. 2.5 GiB		the shared half: what devices and the host reach
  *	2.5 GiB .. 3 GiB	this hypervisor, the multiboot modules, its tables, firmware tables
  *	3 GiB .. 4 GiB		devices
- *	4 GiB .. + guest RAM	the private half
+ *	4 GiB ..		the rest of the shared half, if the guest has more than 2.5 GiB
+ *	directly after it ..	the private half, in one piece
  *
- * The guest sees its RAM at 0, twice: bit 39 of a guest physical address, the highest that TCG has,
- * says which half.
+ * The guest sees its RAM where the shared half is, twice: bit 39 of a guest physical address, the
+ * highest that TCG has, says which half.
  */
 #ifndef COCOVM_LAYOUT_H
 #define COCOVM_LAYOUT_H
@@ -16,7 +17,7 @@
 #define HV_BASE	     0xa0000000
 #define CONTROL_PAGE 0xa0001000
 #define LOW_MEM_END  0xc0000000
-#define PRIVATE_BASE 0x100000000
+#define MAX_RAM	     0x800000000
 #define SIDE_BIT     39
 #define MAX_CPUS     16
 #define STACK_SIZE   8192

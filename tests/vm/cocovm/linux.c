@@ -60,11 +60,12 @@ static void make_e820(u8 *params, const struct multiboot *mb)
 	add_e820(params, 0, GUEST_FIRMWARE, 1);
 	add_e820(params, GUEST_FIRMWARE, 0xa0000, 2);
 	add_e820(params, 0xf0000, MiB, 2);
-	add_e820(params, MiB, guest.ram, 1);
+	add_e820(params, MiB, guest.low, 1);
+	add_e820(params, 4 * GiB, 4 * GiB + guest.ram - guest.low, 1);
 	for (; offset < mb->mmap_length; offset += m.size + 4) {
 		memcpy(&m, at(mb->mmap_addr + offset), sizeof(m));
 		end = m.base + m.length;
-		if (m.type != 1 && m.base >= guest.ram && end <= BIT(32))
+		if (m.type != 1 && m.base >= guest.low && end <= BIT(32))
 			add_e820(params, m.base, end, m.type);
 	}
 }
@@ -99,7 +100,7 @@ void linux_load(const struct multiboot *mb)
 	const u8 *image = at(mods[0].start);
 	u8 *params = memory_at(PRIVATE, GUEST_BOOT_PARAMS);
 	const char *cmdline;
-	u64 setup, size, initrd = 0, initrd_at = guest.ram;
+	u64 setup, size, initrd = 0, initrd_at = guest.low;
 
 	if (mb->mods_count < 1 || mb->mods_count > 2)
 		stop("give -initrd \"BZIMAGE COMMANDLINE,INITRD\"");
@@ -112,7 +113,7 @@ void linux_load(const struct multiboot *mb)
 
 	if (mb->mods_count == 2) {
 		initrd = mods[1].end - mods[1].start;
-		initrd_at = (guest.ram - initrd) & -PAGE_SIZE;
+		initrd_at = (guest.low - initrd) & -PAGE_SIZE;
 	}
 	if (GUEST_KERNEL + get32(image + HDR_INIT_SIZE) > initrd_at)
 		stop("the guest's memory is too small for kernel and initrd");

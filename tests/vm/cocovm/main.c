@@ -274,8 +274,9 @@ static void parse_options(const char *options)
 	for (; *value >= '0' && *value <= '9'; value++)
 		guest.ram = guest.ram * 10 + (*value - '0');
 	guest.ram = guest.ram * MiB & -(2 * MiB);
-	if (guest.ram < 256 * MiB || guest.ram > HV_BASE)
-		stop("ram=%u: from 256 to 2560 MiB can be had", guest.ram / MiB);
+	if (guest.ram < 256 * MiB || guest.ram > MAX_RAM)
+		stop("ram=%u: from 256 to %u MiB can be had", guest.ram / MiB, MAX_RAM / MiB);
+	guest.low = guest.ram < HV_BASE ? guest.ram : HV_BASE;
 }
 
 /* Keeps what the boot loader put behind us; returns where low memory ends. */
@@ -295,11 +296,12 @@ static u64 survey(const struct multiboot *mb)
 		memcpy(&m, at(mb->mmap_addr + offset), sizeof(m));
 		if (m.type == 1 && m.base <= HV_BASE && m.base + m.length <= LOW_MEM_END)
 			low_end = m.base + m.length;
-		if (m.type == 1 && m.base == PRIVATE_BASE)
+		if (m.type == 1 && m.base == 4 * GiB)
 			high = m.length;
 	}
-	if (low_end < HV_BASE || high < guest.ram)
-		stop("the machine needs 3 GiB and the guest's RAM (-m), on a pc");
+	if (low_end < HV_BASE || high < guest.ram - guest.low + guest.ram)
+		stop("ram=%u needs a pc with -m %u", guest.ram / MiB,
+			3072 + (guest.ram - guest.low + guest.ram) / MiB);
 	return low_end;
 }
 

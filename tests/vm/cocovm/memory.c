@@ -23,7 +23,7 @@
 
 static u64 free_from = HV_BASE, free_to = LOW_MEM_END;
 static u64 *root_paging, *root_no_paging;
-static u64 *entries[2]; /* of RAM, by side and page number */
+static u64 *entries[2]; /* of RAM, by side and number of the page, without the gap */
 static u64 firmware;	/* where the firmware's tables below LOW_MEM_END begin */
 static u8 *firmware_private;
 
@@ -51,23 +51,49 @@ static bool is_low_device(u64 address)
 	return address >= 0xa0000 && address < MiB;
 }
 
-/* One side of the first 4 GiB: RAM, firmware tables, devices. Nothing of the hypervisor. */
+u64 memory_gpa(u64 offset)
+{
+	return offset < guest.low ? offset : 4 * GiB + (offset - guest.low);
+}
+
+bool memory_is_ram(u64 gpa, u64 bytes)
+{
+	u64 end = gpa < guest.low ? guest.low : 4 * GiB + guest.ram - guest.low;
+
+	return (gpa < guest.low || gpa >= 4 * GiB) && gpa < end && bytes <= end - gpa;
+}
+
+static u64 offset_of(u64 gpa)
+{
+	return gpa < guest.low ? gpa : gpa - 4 * GiB + guest.low;
+}
+
+static u64 *entry_of(enum side side, u64 gpa)
+{
+	return &entries[side][offset_of(gpa) / PAGE_SIZE];
+}
+
+/* One side: RAM, firmware tables, devices below 4 GiB. Nothing of the hypervisor. */
 static u64 *map_side(enum side side)
 {
 	u64 *pdpt = memory_alloc(PAGE_SIZE);
-	u64 *pd = memory_alloc(4 * PAGE_SIZE), *pt;
-	u64 a;
+	u64 gigabytes = 4 + (guest.ram - guest.low + GiB - 1) / GiB;
+	u64 *pd = memory_alloc(gigabytes * PAGE_SIZE), *pt;
+	u64 a, offset;
 
-	for (a = 0; a < 4; a++)
+	for (a = 0; a < gigabytes; a++)
 		pdpt[a] = (u64)&pd[a * 512] | PRESENT;
 
 	entries[side] = memory_alloc(guest.ram / 512);
-	for (a = 0; a < guest.ram; a += PAGE_SIZE)
-		entries[side][a / PAGE_SIZE] =
+	for (offset = 0; offset < guest.ram; offset += PAGE_SIZE) {
+		a = memory_gpa(offset);
+		entries[side][offset / PAGE_SIZE] =
 			(u64)memory_at(side, a) |
 			(side == PRIVATE || !guest.strict || is_low_device(a) ? PRESENT : 0);
-	for (a = 0; a < guest.ram; a += 2 * MiB)
-		pd[a / (2 * MiB)] = (u64)&entries[side][a / PAGE_SIZE] | PRESENT;
+	}
+	for (offset = 0; offset < guest.ram; offset += 2 * MiB)
+		pd[memory_gpa(offset) / (2 * MiB)] =
+			(u64)&entries[side][offset / PAGE_SIZE] | PRESENT;
 
 	pt = memory_alloc(PAGE_SIZE);
 	pd[firmware / (2 * MiB)] = (u64)pt | PRESENT;
@@ -104,7 +130,8 @@ void memory_init(u64 firmware_start)
 /* Not the first MiB, which is the firmware's, and has our stubs. */
 void memory_poison(void)
 {
-	memset(at(MiB), PATTERN_SHARED, guest.ram - MiB);
+	memset(at(MiB), PATTERN_SHARED, guest.low - MiB);
+	memset(at(4 * GiB), PATTERN_SHARED, guest.ram - guest.low);
 }
 
 u64 memory_root(bool paging)
@@ -114,14 +141,14 @@ u64 memory_root(bool paging)
 
 void *memory_at(enum side side, u64 address)
 {
-	if (address < guest.ram) {
+	if (memory_is_ram(address, 1)) {
 		/* video memory is a device */
 		if (side == SHARED || (address >= 0xa0000 && address < 0xc0000))
 			return at(address);
 #ifdef BROKEN_ONE_HALF
 		return at(address);
 #endif
-		return at(PRIVATE_BASE + address);
+		return at(4 * GiB + guest.ram - guest.low + offset_of(address));
 	}
 	if (address >= firmware && address < LOW_MEM_END)
 		return side == SHARED ? at(address) : firmware_private + (address - firmware);
@@ -130,13 +157,13 @@ void *memory_at(enum side side, u64 address)
 
 bool memory_present(enum side side, u64 gpa)
 {
-	return gpa < guest.ram && entries[side][gpa / PAGE_SIZE] & 1;
+	return memory_is_ram(gpa, 1) && *entry_of(side, gpa) & 1;
 }
 
 /* Processors that run notice when they enter the guest next: see smp_flush(). */
 void memory_set_present(enum side side, u64 gpa, bool present)
 {
-	u64 *entry = &entries[side][gpa / PAGE_SIZE];
+	u64 *entry = entry_of(side, gpa);
 
 	__atomic_store_n(
 		entry, present ? *entry | PRESENT : *entry & ~(u64)PRESENT, __ATOMIC_RELAXED);

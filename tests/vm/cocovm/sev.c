@@ -29,7 +29,7 @@ static void shared_by_kernel(u64 gpa, u64 bytes)
 
 	if (memory_side(gpa) == PRIVATE)
 		return;
-	for (a = gpa; a < gpa + bytes && a < guest.ram; a += PAGE_SIZE) {
+	for (a = gpa; a < gpa + bytes; a += PAGE_SIZE) {
 		if (memory_present(SHARED, a))
 			memory_set_present(PRIVATE, a, false);
 	}
@@ -38,10 +38,11 @@ static void shared_by_kernel(u64 gpa, u64 bytes)
 /* From here on each page is on one side. Other processors do not run yet. */
 static void begin_strictness(struct cpu *cpu)
 {
-	u64 a;
+	u64 offset, a;
 
 	walk_kernel(cpu, shared_by_kernel);
-	for (a = MiB; a < guest.ram; a += PAGE_SIZE) {
+	for (offset = MiB; offset < guest.ram; offset += PAGE_SIZE) {
+		a = memory_gpa(offset);
 		if (memory_present(PRIVATE, a))
 			memory_set_present(SHARED, a, false);
 	}
@@ -84,7 +85,7 @@ bool sev_fault(u64 gpa)
 {
 	u64 address = gpa & ~BIT(SIDE_BIT);
 
-	if (guest.reports || address >= guest.ram)
+	if (guest.reports || !memory_is_ram(address, 1))
 		return false;
 	count(COUNT_NPF_EARLY, 1);
 	memory_set_present(memory_side(gpa), address, true);
