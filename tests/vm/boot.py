@@ -187,8 +187,9 @@ def main():
             host.end()
         except Exception as e:  # pylint: disable=broad-except
             report.line(f"not ok host {e}")
-    if args.tee != "plain":
-        with open(os.path.join(args.log_dir, "cocovm.log"), encoding="utf-8", errors="replace") as f:
+    log = os.path.join(args.log_dir, "cocovm.log")
+    if args.tee != "plain" and os.path.exists(log):
+        with open(log, encoding="utf-8", errors="replace") as f:
             for line in f:
                 report.line("# cocovm: " + line)
     if problem:
