@@ -68,7 +68,9 @@ class Host:
         except (KeyError, ValueError) as e:
             reply = {"problem": str(e)}
         text = json.dumps(reply).encode()
-        if self.mailbox is not None and len(text) <= 4096 - 8:
+        if len(text) > 4096 - 8:
+            text = json.dumps({"problem": "the answer is too long"}).encode()
+        if self.mailbox is not None:
             at = self.mailbox
             self.memory[at + 8:at + 8 + len(text)] = text
             # number and length at once, when all else is there

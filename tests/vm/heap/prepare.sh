@@ -5,9 +5,8 @@
 # Whoever uses it sets $work, a folder of its own.
 
 heap_dir=$vm_dir/heap
-memory=2048 # the guest's, MiB
-# what finds mistakes with memory, and costs time
-hardening='page_poison=1 slub_debug=FZPU init_on_free=1'
+# The guest's memory in MiB, processors, and what is in the kernel's command line.
+memory=2048 cpus=4 append=''
 
 # Sets $modules_dir for a kernel series, under lock_cache.
 get_modules() {
@@ -34,9 +33,8 @@ make_overlay() {
 
 # boot KERNEL TEE[-strict] [OPTION of tests/vm/run...] -- COMMAND...: the status is the guest's.
 boot() {
-	local kernel=$1 flavour=$2 options=() plain=() append status=0 log_dir
+	local kernel=$1 flavour=$2 options=() plain=() append=$append status=0 log_dir
 	shift 2
-	append=$hardening
 	case $flavour in
 	plain)
 		plain=(--plain)
@@ -51,7 +49,7 @@ boot() {
 		rm -rf "$log_dir"
 		/usr/bin/python3 -B "$heap_dir/host.py" --memory "$memory" "${plain[@]}" \
 			--log-dir "$log_dir" -- "$vm_dir/run" --suite trixie --kernel "$kernel" \
-			"${options[@]}" --cpus 4 --append "$append" --timeout 3000 \
+			"${options[@]}" --cpus "$cpus" --append "$append" --timeout 3000 \
 			--module "$modules_dir/ccbuf_heap.ko" \
 			--module "$modules_dir/ccbuf_heap_test.ko" --overlay "$work/overlay" \
 			--qemu -device --qemu virtio-gpu-pci,disable-legacy=on,iommu_platform=on \

@@ -6,7 +6,7 @@ import re
 import heap
 import kernel
 from harness import Skip, check, expect, out, read, run, wait_for, write
-from heap import MIB, PAGE, PLAIN, REGION, Heap, expect_change
+from heap import MIB, PAGE, PLAIN, REGION, Heap, expect_change, slow
 
 
 class Watched:
@@ -142,6 +142,7 @@ print(with_it - before, after - before)
 
 
 @check
+@slow
 def heap_counters_cgroup():
     heap.reload(pool=4, account=1)
     grown, left = map(int, in_a_scope(CHARGE).split())
@@ -211,6 +212,7 @@ def drop_caches():
 
 
 @check
+@slow
 def heap_counters_direct_map():
     """Buffers of 2 MiB regions do not split the kernel's map of its memory further."""
     heap.reload(pool=64, pool_high=64)
@@ -232,6 +234,7 @@ def heap_counters_direct_map():
 
 
 @check
+@slow
 def heap_counters_pressure():
     """An allocation of more than is free takes the pool before it fails, and the pool's memory is
     not lost to others."""

@@ -9,7 +9,7 @@ import heap
 import host
 import kernel
 from harness import check, expect, wait_for
-from heap import MIB, PAGE, Heap, text
+from heap import MIB, PAGE, Heap, text, slow
 
 
 class Secret:
@@ -52,7 +52,7 @@ def heap_host_sees_the_buffer():
 @check
 def heap_host_sees_nothing_else():
     heap.reload(pool_high=0)
-    secret = Secret(64 * MIB)
+    secret = Secret(32 * MIB)
     expect(host.find(secret.masked, secret.mask, private=True) >= 0,
            "the secret is not there to be found")
     with Heap() as node:
@@ -78,6 +78,7 @@ def frames_of(memory):
 
 
 @check
+@slow
 def heap_host_sees_no_past():
     """What was in memory before it became a buffer."""
     heap.reload(pool_high=0)

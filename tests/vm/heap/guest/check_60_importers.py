@@ -6,8 +6,8 @@ import struct
 
 import heap
 import kernel
-from harness import Skip, check, expect, out, wait_for
-from heap import MIB, PAGE, Heap, error
+from harness import check, expect, out, wait_for
+from heap import MIB, PAGE, Heap, error, slow
 from kernel import BOUNDARY, DEVICE, DIRECT, DYNAMIC, IOMMU, NAMES, NARROW, OPS, VMAP, WIDE, Importer
 
 SIZE = 2 * MIB + 3 * PAGE
@@ -161,6 +161,7 @@ def heap_import_outlives_the_fd():
 
 
 @check
+@slow
 def heap_import_many():
     """Several importers and kernel mappings of one buffer, which go in any order."""
     with Heap() as node, node.alloc(MIB) as buffer, buffer.map() as mapping:
@@ -218,11 +219,11 @@ def check_drm(name, refusals):
         inode = os.fstat(buffer.fd).st_ino
         got = error(lambda: drm_import(card, buffer))
         if got:
-            expect(got in refusals, f"{got}")
+            expect(got in refusals, f"refused with {got}")
             buffer.close()
             wait_for("its end", lambda: node.stats().live_buffers == 0)
             os.close(card)
-            raise Skip(f"{name} of this kernel imports no buffers of others: {got}")
+            return
         handle = drm_import(card, buffer)
         with buffer.map() as mapping:
             mapping.write(text(b"before"))

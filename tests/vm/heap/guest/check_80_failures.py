@@ -8,7 +8,7 @@ import heap
 import kernel
 from harness import Skip, check, expect, out, wait_for
 from heap import (LEAKED, MIB, PAGE, PLAIN, REGION, RELEASED, STOPPED, Heap, expect_change,
-                  expect_error)
+                  expect_error, slow)
 from kernel import FAIL, PART, TO_PRIVATE, TO_SHARED
 
 SIZE = 16 * MIB
@@ -45,9 +45,7 @@ def fail_to_shared(arm):
             change = heap.difference(before, after)
             change.pop("leaked_bytes", None)
             expect(leaked in (0, REGION), f"chunk {chunk}: {leaked} bytes are lost")
-            undone = chunk + (leaked == 0)
-            expect(after.to_shared - before.to_shared == chunk and
-                   chunk <= after.to_private - before.to_private <= undone,
+            expect(after.to_shared - before.to_shared == after.to_private - before.to_private == chunk,
                    f"chunk {chunk}: {change}")
             expect(after.failed - before.failed == (2 if leaked else 1), f"chunk {chunk}: {change}")
             expect(after.live_buffers == after.live_bytes == after.pool_bytes == 0,
@@ -71,26 +69,31 @@ def fail_to_shared(arm):
 
 @check
 def heap_fail_to_shared():
-    """Nothing was done: so nothing is lost."""
+    """Nothing was done, but the heap cannot know. To undo it is no error on SEV; TDX does not accept
+    memory twice, so there it is lost."""
     lost, shared = fail_to_shared(lambda chunk: kernel.arm(TO_SHARED, FAIL, chunk))
-    expect(lost == 0 and shared == 0, f"{lost} bytes lost, {shared} shared")
+    expect(lost == 0 or technology() > 0, f"{lost} bytes are lost")
+    expect(shared == 0, f"{shared} bytes are shared")
 
 
 @check
 def heap_fail_to_shared_half_way():
-    """Half of the chunk is shared when the failure comes."""
+    """Half of the chunk is shared when the failure comes; it must not stay so."""
     lost, shared = fail_to_shared(lambda chunk: kernel.arm(TO_SHARED, PART, chunk))
-    expect(lost == 0 and shared == 0, f"{lost} bytes lost, {shared} shared")
+    expect(lost == 0 or technology() > 0, f"{lost} bytes are lost")
+    expect(shared <= lost, f"{shared} bytes are shared, {lost} said to be lost")
 
 
 @check
 def heap_fail_to_shared_by_the_hypervisor():
-    """The kernel's own failure: what it leaves behind may be lost, but never reused."""
+    """The kernel's own failure: its map of the memory is shared then, and the memory is not, so it can
+    neither be used nor be accepted again."""
     fresh()
     if technology() != 2:
         raise Skip("SEV ignores it, SNP ends the guest")
-    lost, _ = fail_to_shared(lambda chunk: kernel.arm_bench(TO_SHARED, chunk))
-    expect(lost <= CHUNKS * REGION, f"{lost} bytes lost")
+    lost, shared = fail_to_shared(lambda chunk: kernel.arm_bench(TO_SHARED, chunk))
+    expect(lost == CHUNKS * REGION, f"{lost} bytes lost")
+    expect(shared == 0, f"{shared} bytes are shared")
 
 
 @check
@@ -141,6 +144,7 @@ def heap_fail_to_private():
 
 
 @check
+@slow
 def heap_fail_to_private_half_way():
     fail_to_private(lambda chunk: kernel.arm(TO_PRIVATE, PART, chunk), REGION // 2)
 
@@ -212,13 +216,14 @@ def heap_fail_in_the_pool():
     heap.set_parameters(pool=8)
     with Heap() as node:
         stats = wait_for("a failure", lambda: (s := node.stats()).failed and s)
-        expect(stats.pool_bytes == 2 * REGION and stats.leaked_bytes == 0, f"{stats}")
+        expect(stats.pool_bytes == 2 * REGION, f"{stats}")
+        leaked = stats.leaked_bytes  # see heap_fail_to_shared
         heap.set_parameters(pool=10)
         wait_for("the pool", lambda: node.stats().pool_bytes == 10 * MIB)
         kernel.arm(TO_PRIVATE, FAIL, 1)
         heap.set_parameters(pool=4)
         stats = wait_for("less", lambda: (s := node.stats()).pool_bytes == 4 * MIB and s)
-        expect(stats.leaked_bytes == REGION, f"{stats}")
+        expect(stats.leaked_bytes - leaked == REGION, f"{stats}")
     kernel.arm(TO_PRIVATE, FAIL, 1)
     heap.unload()
     kernel.disarm()

@@ -10,12 +10,12 @@ import time
 import heap
 import kernel
 from harness import check, expect, out, wait_for
-from heap import MIB, PAGE, PLAIN, Heap
+from heap import MIB, PAGE, PLAIN, QUICK, Heap, slow
 from kernel import DEVICE, DYNAMIC, OBEY, WIDE, Importer
 
-WORKERS = 6
-ROUNDS = 40  # of each worker
-VICTIMS = 16  # workers that are killed, whatever they do
+WORKERS = 4 if QUICK else 6
+ROUNDS = 12 if QUICK else 40  # of each worker
+VICTIMS = 5 if QUICK else 16  # workers that are killed, whatever they do
 BAD = re.compile(r"WARNING:|BUG:|BUG |Oops|possible (circular|recursive) locking|inconsistent lock|"
                  r"general protection|list_(add|del) corruption|Bad page|refcount_t|rcu.*stall|"
                  r"hung_task|blocked for more than|use-after-free|Poison overwritten|"
@@ -151,7 +151,7 @@ def heap_storm():
         wait_for("all buffers to go", lambda: node.stats().live_buffers == 0)
         stats = node.stats()
         expect(stats.live_bytes == stats.leaked_bytes == stats.failed == 0, f"{stats}")
-        expect(stats.revoked_buffers > 20, f"hardly any was revoked: {stats}")
+        expect(stats.revoked_buffers > ROUNDS // 2, f"hardly any was revoked: {stats}")
     counts = kernel.counts()
     expect(counts.again == counted.again, f"converted twice: {counts.again} pages")
     expect(counts.unclean == counted.unclean, f"converted with content: {counts.unclean} pages")
@@ -166,6 +166,7 @@ def heap_storm():
 
 
 @check
+@slow
 def heap_storm_of_loading():
     """The module comes and goes while others try to use it."""
     heap.reload()
@@ -204,12 +205,11 @@ def heap_storm_of_loading():
 
 @check
 def heap_unharmed_kernel():
-    """After all of that, the kernel has nothing to say; but for the warnings of the CPU's own code
-    when the hypervisor refuses a conversion."""
+    """After all of that, the kernel has nothing to say; but that a hypervisor refused a conversion, and
+    that an exporter refused a vmap, of which dma-buf's core warns whatever the reason."""
     text = out("dmesg", "--notime")
     lines = [line for line in text.splitlines() if BAD.search(line)]
-    own = re.compile(r"WARNING: .*(set_memory|cpa_|enc_dec|coco|tdx|enc_status)|"
-                     r"CPA|WARNING: CPU: \d+ PID: \d+ at arch/x86/(mm/pat|coco)")
+    own = re.compile(r"WARNING: .*(set_memory|cpa_|enc_dec|coco|tdx|enc_status|dma_buf_vmap)")
     lines = [line for line in lines if not own.search(line)]
     expect(not lines, f"{lines}")
     expect(not int(heap.read("/proc/sys/kernel/tainted")) & (1 << 7 | 1 << 5),

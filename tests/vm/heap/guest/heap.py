@@ -5,17 +5,18 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import select
 import signal
 import struct
 from collections import namedtuple
 
-from harness import Failure, expect, out, read, run, wait_for
+from harness import expect, out, read, run, wait_for
 
 PAGE = 4096
 MIB = 1 << 20
 REGION = 2 * MIB
-PLAIN = read("/proc/cmdline").find("ccbuf.plain") >= 0  # no confidential guest
+PLAIN = "ccbuf.plain" in read("/proc/cmdline").split()  # no confidential guest
 NAME = "ccbuf_unshared" if PLAIN else "system_cc_shared"
 NODE = "/dev/dma_heap/" + NAME
 SYSFS = f"/sys/class/misc/{NAME}/"
@@ -40,6 +41,8 @@ MAP_SHARED, MAP_PRIVATE = 1, 2
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 FAILED = ctypes.c_void_p(-1).value
 
+QUICK = "ccbuf.quick" in read("/proc/cmdline").split()  # less of what takes long
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
@@ -51,12 +54,18 @@ libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctype
                         ctypes.c_void_p]
 
 
+def slow(function):
+    """A check that is left out when it shall be quick."""
+    function.slow = True
+    return function
+
+
 def error(function, *args, **more):
     """The name of the errno that a call fails with, None when it does not."""
     try:
         function(*args, **more)
     except OSError as e:
-        return errno.errorcode[e.errno]
+        return "EOPNOTSUPP" if e.errno == errno.EOPNOTSUPP else errno.errorcode[e.errno]
     return None
 
 
@@ -264,14 +273,13 @@ def expect_change(before, after, what, **wanted):
 
 
 def memory_free():
-    """Bytes, with what can be dropped dropped."""
-    run("sync")
+    """Bytes that are free, those on the lists of processors included, with the page cache dropped."""
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
-        f.write("1")  # page cache only: 2 would run the shrinkers of the heap, too
-    for line in read("/proc/meminfo").splitlines():
-        if line.startswith("MemFree:"):
-            return int(line.split()[1]) << 10
-    raise Failure("no MemFree")
+        f.write("1")  # 2 would run the heap's shrinker, too
+    text_of = read("/proc/zoneinfo")
+    counts = re.findall(r"^ *(?:nr_free_pages|count:) +(\d+)$", text_of, re.M)
+    expect(counts, "no free pages in /proc/zoneinfo")
+    return sum(map(int, counts)) * PAGE
 
 
 def text(word, size):

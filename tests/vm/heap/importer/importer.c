@@ -314,7 +314,7 @@ out:
 	return ret;
 }
 
-/* One piece of the mapped buffer, at most to the end of a page, as the device would have it. */
+/* One piece of the mapped buffer, at most to the end of a segment, as the device would have it. */
 static ssize_t device_copy(struct importer *m, u64 offset, bool write, void *data, size_t bytes)
 {
 	struct scatterlist *sg;
@@ -334,7 +334,6 @@ static ssize_t device_copy(struct importer *m, u64 offset, bool write, void *dat
 		}
 		phys = dma_to_phys(m->device, sg_dma_address(sg)) + offset;
 		bytes = min_t(u64, bytes, sg_dma_len(sg) - offset);
-		bytes = min_t(u64, bytes, PAGE_SIZE - offset_in_page(phys));
 		ret = peek(phys, PEEK_SHARED, write, data, bytes);
 		if (!ret)
 			ret = bytes;
@@ -362,30 +361,30 @@ int importer_copy(struct importer *m, const struct test_copy *c)
 {
 	u8 __user *buffer = u64_to_user_ptr(c->buffer);
 	bool vmap = c->how == COPY_VMAP;
-	void *page = kmalloc(PAGE_SIZE, GFP_KERNEL);
+	void *data = kvmalloc(PEEK_MAX, GFP_KERNEL);
 	ssize_t n;
 	u64 done;
 	int ret = 0;
 
-	if (!page)
+	if (!data)
 		return -ENOMEM;
 	mutex_lock(&m->lock);
 	for (done = 0; done < c->bytes && !ret; done += n) {
-		n = min_t(u64, c->bytes - done, PAGE_SIZE);
-		if (c->write && copy_from_user(page, buffer + done, n))
+		n = min_t(u64, c->bytes - done, PEEK_MAX);
+		if (c->write && copy_from_user(data, buffer + done, n))
 			ret = -EFAULT;
 		else if (vmap)
-			n = vmap_copy(m, c->offset + done, c->write, page, n);
+			n = vmap_copy(m, c->offset + done, c->write, data, n);
 		else if (m->attachment)
-			n = device_copy(m, c->offset + done, c->write, page, n);
+			n = device_copy(m, c->offset + done, c->write, data, n);
 		else
 			n = -ENOENT;
 		if (n < 0)
 			ret = n;
-		else if (!ret && !c->write && copy_to_user(buffer + done, page, n))
+		else if (!ret && !c->write && copy_to_user(buffer + done, data, n))
 			ret = -EFAULT;
 	}
 	mutex_unlock(&m->lock);
-	kfree(page);
+	kvfree(data);
 	return ret;
 }

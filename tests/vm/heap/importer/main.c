@@ -22,16 +22,21 @@ static struct page *mailbox;
 
 int peek(phys_addr_t phys, u32 how, bool write, void *data, size_t bytes)
 {
-	struct page *page;
+	struct page *pages[PEEK_MAX / PAGE_SIZE + 1];
+	unsigned int i, n = DIV_ROUND_UP(offset_in_page(phys) + bytes, PAGE_SIZE);
 	void *map, *p;
 
-	if (!pfn_valid(PHYS_PFN(phys)) || bytes > PAGE_SIZE - offset_in_page(phys))
+	if (bytes > PEEK_MAX || !n)
 		return -EINVAL;
-	page = pfn_to_page(PHYS_PFN(phys));
+	for (i = 0; i < n; i++) {
+		if (!pfn_valid(PHYS_PFN(phys) + i))
+			return -EINVAL;
+		pages[i] = pfn_to_page(PHYS_PFN(phys) + i);
+	}
 	if (how == PEEK_DIRECT)
-		map = page_address(page);
+		map = page_address(pages[0]);
 	else
-		map = vmap(&page, 1, VM_MAP,
+		map = vmap(pages, n, VM_MAP,
 			how == PEEK_SHARED ? pgprot_decrypted(PAGE_KERNEL) : PAGE_KERNEL);
 	if (!map)
 		return -ENOMEM;
@@ -48,24 +53,22 @@ int peek(phys_addr_t phys, u32 how, bool write, void *data, size_t bytes)
 static int peek_copy(const struct test_copy *c)
 {
 	u8 __user *buffer = u64_to_user_ptr(c->buffer);
-	void *page = kmalloc(PAGE_SIZE, GFP_KERNEL);
-	phys_addr_t phys;
+	void *data = kvmalloc(PEEK_MAX, GFP_KERNEL);
 	u64 done, n;
 	int ret = 0;
 
-	if (!page)
+	if (!data)
 		return -ENOMEM;
 	for (done = 0; done < c->bytes && !ret; done += n) {
-		phys = c->offset + done;
-		n = min_t(u64, c->bytes - done, PAGE_SIZE - offset_in_page(phys));
-		if (c->write && copy_from_user(page, buffer + done, n))
+		n = min_t(u64, c->bytes - done, PEEK_MAX);
+		if (c->write && copy_from_user(data, buffer + done, n))
 			ret = -EFAULT;
 		else
-			ret = peek(phys, c->how, c->write, page, n);
-		if (!ret && !c->write && copy_to_user(buffer + done, page, n))
+			ret = peek(c->offset + done, c->how, c->write, data, n);
+		if (!ret && !c->write && copy_to_user(buffer + done, data, n))
 			ret = -EFAULT;
 	}
-	kfree(page);
+	kvfree(data);
 	return ret;
 }
 

@@ -135,7 +135,8 @@ void importer_state(struct importer *m, struct test_state *ret_state);
 int importer_segment(struct importer *m, struct test_segment *s);
 int importer_copy(struct importer *m, const struct test_copy *c);
 
-/* main.c: bytes within one page */
+/* main.c: at most PEEK_MAX bytes */
+#define PEEK_MAX 0x10000
 int peek(phys_addr_t phys, u32 how, bool write, void *data, size_t bytes);
 
 /* conversions.c */
