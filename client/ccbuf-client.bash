@@ -7,13 +7,13 @@ _ccbuf_client() {
 	COMPREPLY=()
 
 	if ((COMP_CWORD == 1)); then
-		options='request list status why reload policy audit doctor help --help --version'
+		options='request list status why reload revoke policy audit doctor help --help --version'
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 		return
 	fi
 	if [[ $verb == help ]]; then
 		if ((COMP_CWORD == 2)); then
-			options='request list status why reload policy audit doctor'
+			options='request list status why reload revoke policy audit doctor'
 			mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 			return
 		fi
@@ -61,7 +61,7 @@ _ccbuf_client() {
 		mapfile -t COMPREPLY < <(compgen -g -- "$current")
 		return
 		;;
-	--exe | --policy | --heaps)
+	--exe | --policy | --heaps | --sys)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
@@ -83,12 +83,15 @@ _ccbuf_client() {
 	reload)
 		options='--help'
 		;;
+	revoke)
+		options='--json --help'
+		;;
 	why)
 		options='--use --size --accept-shared --read-only --user --group --unit --slice --cgroup
 			--exe --label --container --identity --transport --json --help'
 		;;
 	doctor)
-		options='--json --heaps --policy --help'
+		options='--json --heaps --sys --policy --help'
 		;;
 	policy)
 		if ((COMP_CWORD == 2)) || [[ ${COMP_WORDS[1]} == help ]]; then

@@ -79,7 +79,7 @@ enum ccbuf_verdict {
 	CCBUF_AUDIT_FAILED = 13,     /* the record could not be written, nothing was handed out */
 	CCBUF_IDENTITY_CHANGED = 14, /* the process is another program than at connect */
 	CCBUF_BUSY = 15,	     /* too many requests are in flight */
-	CCBUF_UNSUPPORTED = 16,	     /* the heap cannot do what a flag asks */
+	CCBUF_UNSUPPORTED = 16,	     /* the heap cannot do what is asked */
 	CCBUF_UNKNOWN_GRANT = 17,    /* release: no live grant of that number is this process's */
 	CCBUF_NOT_PERMITTED = 18,    /* for root and group ccbuf-admin only */
 	CCBUF_INTERNAL = 19	     /* the daemon failed; its journal says why */

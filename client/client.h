@@ -31,6 +31,7 @@ extern const struct verb verb_list;
 extern const struct verb verb_status;
 extern const struct verb verb_why;
 extern const struct verb verb_reload;
+extern const struct verb verb_revoke;
 extern const struct verb verb_policy_check;
 extern const struct verb verb_policy_show;
 extern const struct verb verb_audit_show;

@@ -145,8 +145,8 @@ void examine_heaps(struct findings *findings, const struct places *places)
 	n = scandir(places->heaps, &entries, visible, alphasort);
 	if (n <= 0)
 		found(findings, STATUS_WARNING, "heap",
-			"use a kernel with CONFIG_DMABUF_HEAPS or load ccbuf_heap; until then only "
-			"the emulated heap works",
+			"use a kernel with CONFIG_DMABUF_HEAPS, or load ccbuf_heap in a "
+			"confidential guest; until then only the emulated heap works",
 			"there are no heaps in %s", places->heaps);
 	for (int i = 0; i < n; i++) {
 		cleanup(cleanup_free) char *path = NULL;
@@ -159,15 +159,10 @@ void examine_heaps(struct findings *findings, const struct places *places)
 		free(entries[i]);
 	}
 	free(entries);
+	/* Of one that ought to be there examine_module() has told. */
 	if (!shared && streq(platform_name(), "none"))
 		found(findings, STATUS_OK, "heap", NULL,
 			"no shared heap, as is to be expected: this is not a confidential guest");
-	else if (!shared)
-		found(findings, STATUS_PROBLEM, "heap",
-			"load ccbuf_heap (modprobe ccbuf_heap), or use a kernel with "
-			"CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED",
-			"a confidential guest without a shared heap: devices cannot be given "
-			"memory");
 	if (!getgrnam(BROKER_GROUP))
 		found(findings, STATUS_WARNING, "accounts",
 			"run systemd-sysusers after installation", "there is no group %s",

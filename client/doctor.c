@@ -14,7 +14,8 @@ static const char help[] =
 	"ccbuf-client doctor [--json]\n"
 	"\n"
 	"Examines this machine: whether it is a confidential guest and of which kind, what the\n"
-	"kernel offers, which heaps there are, what the host can do with their memory and who may\n"
+	"kernel offers, the module ccbuf_heap, which heaps there are, what the host can do with "
+	"their memory and who may\n"
 	"open them past the broker, the policy files, the daemon with its socket and the bus. "
 	"Each\n"
 	"line is ok, a warning or a problem, and says what to do.\n"
@@ -24,6 +25,7 @@ static const char help[] =
 	"\n"
 	"  --json         the findings as one object\n"
 	"  --heaps DIR    look for heaps in DIR instead of /dev/dma_heap\n"
+	"  --sys DIR      look for the module in DIR instead of /sys\n"
 	"  --policy PATH  examine this file or folder instead of the installed policy; may be\n"
 	"                 given several times\n"
 	"\n"
@@ -87,12 +89,15 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "heaps", required_argument, NULL, 'd' },
+		{ "sys", required_argument, NULL, 's' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	cleanup(cleanup_free) char **policy = calloc((size_t)argc, sizeof(*policy));
-	struct places places = { .heaps = "/dev/dma_heap", .policy = policy };
+	struct places places = {
+		.heaps = "/dev/dma_heap", .sys = "/sys", .modules = "/lib/modules", .policy = policy
+	};
 	struct findings findings = { 0 };
 	bool json = false;
 	int option;
@@ -107,6 +112,9 @@ static int run(const struct verb *verb, int argc, char *argv[])
 		case 'd':
 			places.heaps = optarg;
 			break;
+		case 's':
+			places.sys = optarg;
+			break;
 		case 'p':
 			policy[places.n_policy++] = optarg;
 			break;
@@ -120,6 +128,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	findings.list = json_object_new_array();
 	examine_platform(&findings);
 	examine_kernel(&findings);
+	examine_module(&findings, &places);
 	examine_heaps(&findings, &places);
 	examine_policy(&findings, &places);
 	examine_daemon(&findings);

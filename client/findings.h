@@ -19,7 +19,8 @@ struct findings {
 /* Where doctor looks; tests name other places. */
 struct places {
 	const char *heaps;
-	char *const *policy; /* paths; none for the default folders */
+	const char *sys, *modules; /* /sys and /lib/modules */
+	char *const *policy;	   /* paths; none for the default folders */
 	size_t n_policy;
 };
 
@@ -30,6 +31,7 @@ void found(struct findings *findings, enum status status, const char *topic, con
 /* The kinds of examination, in the order in which they are made. */
 void examine_platform(struct findings *findings);
 void examine_kernel(struct findings *findings);
+void examine_module(struct findings *findings, const struct places *places);
 void examine_heaps(struct findings *findings, const struct places *places);
 void examine_policy(struct findings *findings, const struct places *places);
 void examine_daemon(struct findings *findings);

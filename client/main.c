@@ -15,6 +15,7 @@ static const struct verb *const verbs[] = {
 	&verb_status,
 	&verb_why,
 	&verb_reload,
+	&verb_revoke,
 	&verb_policy_check,
 	&verb_policy_show,
 	&verb_audit_show,

@@ -106,6 +106,10 @@ char *record_text(struct json_object *record)
 		member_text(record, "event"));
 	if (json_object_object_get_ex(record, "peer", &member))
 		put_peer(out, member);
+	if (json_object_object_get_ex(record, "by", &member)) {
+		fputs("  by", out);
+		put_peer(out, member);
+	}
 	put_buffers(out, record);
 	put_grants(out, json_object_object_get(record, "buffers"));
 	if (has(record, "verdict") && !streq(member_text(record, "verdict"), "granted"))

@@ -17,7 +17,8 @@ static const char list_help[] =
 	"ccbuf-client list [--all] [--json]\n"
 	"\n"
 	"Lists the grants of your user: what was handed out and is still charged. An orphaned\n"
-	"grant is one whose process is gone while something still holds the buffer.\n"
+	"grant is one whose process is gone while something still holds the buffer; a revoked\n"
+	"one was taken back, but a device or the kernel still has some of it mapped.\n"
 	"\n"
 	"  --all    everyone's (for root and members of group ccbuf-admin)\n"
 	"  --json   an array of objects\n"
@@ -33,7 +34,10 @@ static const char status_help[] =
 	"\n"
 	"Shows the daemon's version, the platform, the policy in force (and what is wrong with "
 	"the\n"
-	"files, if the last reload failed), the heaps and the totals.\n"
+	"files, if the last reload failed), the heaps and the totals. Of a heap of the module\n"
+	"ccbuf_heap it says how much is in buffers, in the module's pool, and leaked: could not "
+	"be\n"
+	"made private again and is lost.\n"
 	"\n"
 	"  --json   the D-Bus properties as one object\n"
 	"\n"
@@ -44,7 +48,8 @@ static const char reload_help[] =
 	"\n"
 	"Has ccbufd read its policy files again (for root and members of group ccbuf-admin). If\n"
 	"they hold a mistake, all of them are printed and the old policy stays in force. Grants\n"
-	"that are out are not taken back.\n"
+	"that are out are taken back only where the policy says so (\"on-reload\" in\n"
+	"ccbuf-policy(5)), and after this has returned.\n"
 	"\n"
 	"Exit codes: 0 the new policy is in force, 1 failed, 2 wrong usage, 3 not permitted.\n";
 
@@ -228,9 +233,21 @@ static int run_list(const struct verb *verb, int argc, char *argv[])
 	return finish(EXIT_DONE);
 }
 
+/* What only a heap of the module counts; nothing for the others, and a column of nothing is left
+ * out. */
+static void add_bytes(struct json_object *cells, struct json_object *heap, const char *key)
+{
+	char size[SIZE_TEXT_MAX];
+
+	add_text(cells, json_object_object_get_ex(heap, key, NULL)
+				? size_format(member_number(heap, key), size)
+				: "");
+}
+
 static void say_heaps(struct json_object *heaps)
 {
-	static const char *const names[] = { "HEAP", "EXPOSURE", "STATE", "WHY" };
+	static const char *const names[] = { "HEAP", "EXPOSURE", "STATE", "LIVE", "POOL", "LEAKED",
+		"WHY" };
 	cleanup(cleanup_json) struct json_object *rows = json_object_new_array();
 
 	json_object_array_add(rows, headings(names, ARRAY_SIZE(names)));
@@ -241,7 +258,12 @@ static void say_heaps(struct json_object *heaps)
 		add_text(cells, member_text(heap, "name"));
 		add_text(cells, member_text(heap, "exposure"));
 		add_text(cells, member_true(heap, "available") ? "available" : "not available");
-		add_text(cells, member_text(heap, "reason"));
+		add_bytes(cells, heap, "live");
+		add_bytes(cells, heap, "pool");
+		add_bytes(cells, heap, "leaked");
+		add_text(cells, member_true(heap, "unshared")
+					? "for development: NOTHING of it is shared with the host"
+					: member_text(heap, "reason"));
 		json_object_array_add(rows, cells);
 	}
 	say_table(rows);

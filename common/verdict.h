@@ -27,8 +27,8 @@ enum verdict {
 	VERDICT_AUDIT_FAILED = 13,     /* the record could not be written, nothing was handed out */
 	VERDICT_IDENTITY_CHANGED = 14, /* the peer died, or is another program than at connect */
 	VERDICT_BUSY = 15,	       /* too many requests of this peer are in flight */
-	VERDICT_UNSUPPORTED = 16,      /* the heap cannot do what an option asks */
-	VERDICT_UNKNOWN_GRANT = 17,    /* release: the peer has no live grant of that number */
+	VERDICT_UNSUPPORTED = 16,      /* the heap cannot do what is asked: an option, or revoke */
+	VERDICT_UNKNOWN_GRANT = 17,    /* no live grant of the peer, or (revoke) none at all */
 	VERDICT_NOT_PERMITTED = 18,    /* the call is for root and group ccbuf-admin */
 	VERDICT_INTERNAL = 19,	       /* the daemon failed; its journal says why */
 	VERDICT_MAX_

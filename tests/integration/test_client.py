@@ -204,6 +204,17 @@ def test_reload():
         client(daemon, 'reload')
 
 
+def test_revoke():
+    """Of a heap that cannot, and by whom it may not; what can is for machines with the module."""
+    with Daemon() as daemon:
+        grant = str(daemon.connect().request('scratch', PAGE).close().grants[0])
+        result = client(daemon, 'revoke', grant, code=REFUSED)
+        assert ('only root' if os.geteuid() else 'heap emulated of grant') in result.stderr, result
+        told = json.loads(client(daemon, 'revoke', '--json', grant, code=REFUSED).stdout)
+        same('verdict', told['verdict'], 'not-permitted' if os.geteuid() else 'unsupported')
+        assert grant in client(daemon, 'list').stdout
+
+
 def test_policy_verbs():
     with Daemon() as daemon:
         assert 'no mistakes' in client(daemon, 'policy', 'check', daemon.policy_dir).stdout

@@ -129,6 +129,7 @@ static const struct {
 	{ "status --help", 0, "--json" },
 	{ "why --help", 0, "--container" },
 	{ "reload --help", 0, "mistake" },
+	{ "revoke --help", 0, "SIGBUS" },
 	{ "policy check --help", 0, "such a rule" },
 	{ "policy show --help", 0, "digest" },
 	{ "audit show --help", 0, "--follow" },
@@ -149,6 +150,12 @@ static const struct {
 	{ "request --use", 2, "requires an argument" },
 	{ "list extra", 2, "no argument" },
 	{ "reload --json", 2, "--json" },
+	{ "revoke", 2, "is missing" },
+	{ "revoke 1 2", 2, "one grant at a time" },
+	{ "revoke x", 2, "not a number" },
+	{ "revoke 0", 2, "not a number" },
+	{ "revoke --all 1", 2, "unrecognized option" },
+	{ "revoke 1", 1, "cannot reach the bus" },
 	{ "why --use a", 2, "--use and --size" },
 	{ "why --use a --size 1 --container maybe", 2, "'yes' and 'no'" },
 	{ "why --use a --size 1 --user no-such-user-here", 2, "no such user" },
@@ -481,7 +488,7 @@ START_TEST(completion)
 	static const struct {
 		const char *words, *expected;
 	} cases[] = {
-		{ "ccbuf-client re", "request reload" },
+		{ "ccbuf-client re", "request reload revoke" },
 		{ "ccbuf-client audit ''", "show verify" },
 		{ "ccbuf-client audit verify --e", "--expect-last" },
 		{ "ccbuf-client request --transport ''", "socket dbus" },
