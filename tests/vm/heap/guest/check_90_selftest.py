@@ -28,7 +28,8 @@ def heap_selftest():
     with Heap() as node:
         done = run("unshare", "--mount", "--propagation", "private", "sh", "-c", ALONE, "sh",
                    heap.NODE, os.path.join(HERE, "dmabuf-heap"), ok=None, timeout=250)
-        print(done.stdout + done.stderr)
+        for line in (done.stdout + done.stderr).splitlines():
+            print("# " + line)
         lines = done.stdout.splitlines()
         bad = [line for line in lines if line.startswith("not ok") or "# SKIP" in line]
         good = [line for line in lines if line.startswith("ok ")]

@@ -79,7 +79,8 @@ def one_round(node, rng, word):
                      f"after a revoke a read ends with {status:#x}")
             elif not importers:
                 need(mapping.read(0, len(word)) == word, "another one wrote into it")
-            del importers
+            for importer in importers:
+                importer.close()
     for pid in pids:
         os.waitpid(pid, 0)
     if number:

@@ -44,6 +44,7 @@ FAILED = ctypes.c_void_p(-1).value
 QUICK = "ccbuf.quick" in read("/proc/cmdline").split()  # less of what takes long
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.mallopt(-3, 1 << 17)  # what is freed goes back to the kernel at once: MemFree is looked at
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
                       ctypes.c_long]
