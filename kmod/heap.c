@@ -239,8 +239,10 @@ static int map_table(struct device *dev, struct sg_table *table, enum dma_data_d
 	int i, ret;
 
 	ret = dma_map_sgtable(dev, table, dir, MAP_ATTRS);
-	if (ret)
+	if (ret == -ENOMEM)
 		return ret;
+	if (ret)
+		return refuse(dev, "the kernel does not map it");
 	for_each_sgtable_sg(table, sg, i) {
 		if (sg->dma_address != phys_to_dma_unencrypted(dev, sg_phys(sg))) {
 			unmap_table(dev, table, dir);
