@@ -48,7 +48,9 @@ static void say_held(struct json_object *held)
 			*device ? device : "without a name");
 	if (vmaps)
 		say("  the kernel itself has it mapped, for a driver");
-	if (!mappings && !vmaps)
+	if (member_true(held, "busy"))
+		say("  a device is at work in it; ccbufd asks again until it is done");
+	else if (!mappings && !vmaps)
 		say("  it shares pages with other buffers, or is being cleared");
 	say("it stays charged until then; 'ccbuf-client revoke %s' says what holds it now", grant);
 }

@@ -30,6 +30,7 @@ struct broker {
 	bool audit_failing;
 	struct reload *reload;			   /* under way; NULL for none */
 	struct review *review;			   /* of grants, after a reload */
+	struct revoke_op *busy;			   /* revoke.c's: to be asked for again */
 	unsigned int n_requests;		   /* under way, in either front end */
 	struct grant_user *users;		   /* who asks; grant.c's */
 	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */

@@ -25,6 +25,8 @@ static int answer(sd_bus_message *message, const struct revocation *revocation)
 		r = bus_append_u32(reply, "mappings", hold->mappings);
 	if (r >= 0)
 		r = bus_append_u32(reply, "vmaps", hold->vmaps);
+	if (r >= 0)
+		r = bus_append_bool(reply, "busy", hold->busy);
 	if (r >= 0 && hold->device[0])
 		r = bus_append_path(reply, "device", hold->device);
 	if (r >= 0)

@@ -16,6 +16,7 @@
 #include "options.h"
 #include "reload.h"
 #include "review.h"
+#include "revoke.h"
 #include "sandbox.h"
 #include "socket.h"
 #include "util.h"
@@ -274,6 +275,7 @@ static void stop(struct daemon *daemon)
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
 	audit_free(broker->audit);
+	revoke_stop(broker);
 	review_free(broker->review);
 	heap_events_free(broker->heap_events);
 	ledger_free(broker->ledger);

@@ -36,6 +36,7 @@ int module_revoke(int node, uint64_t id, struct module_hold *ret_hold)
 		return -errno;
 	ret_hold->mappings = revoke.mappings;
 	ret_hold->vmaps = revoke.vmaps;
+	ret_hold->busy = revoke.busy;
 	copy_string(ret_hold->device, sizeof(ret_hold->device), revoke.device);
 	return 0;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,11 +24,12 @@ int module_watch(int node, int fd, uint64_t *ret_id);
 struct module_hold {
 	unsigned int mappings; /* by devices */
 	unsigned int vmaps;    /* by the kernel */
+	bool busy;	       /* a device is at work in it; to be asked again, or it stays so */
 	char device[64];       /* one of the devices, as the kernel names it; always terminated */
 };
 
 /* Takes the memory of a buffer back; again is no error. -ENOENT: it is released already. Blocks:
- * the memory is cleared and converted, a large buffer for long. */
+ * the memory is cleared and converted, a large buffer for long, and a device may be waited for. */
 int module_revoke(int node, uint64_t id, struct module_hold *ret_hold);
 
 /* Takes up to n events that wait, without waiting for any. Returns their number, 0 for none; or the

@@ -9,9 +9,16 @@
 #include "log.h"
 #include "util.h"
 
+/* Until the next try, after the first one and at most. */
+#define AGAIN_USEC     UINT64_C(2000000)
+#define AGAIN_USEC_MAX UINT64_C(64000000)
+
 struct revoke_op {
-	struct job job; /* first: the workers' handle */
+	struct job job;		/* first: the workers' handle */
+	struct revoke_op *next; /* of those that are busy */
 	struct broker *broker;
+	sd_event_source *timer; /* NULL before the first time that it is busy */
+	uint64_t again_usec;
 	int node;
 	uint64_t watch;
 	struct revocation revocation;
@@ -42,17 +49,83 @@ static int record(struct revoke_op *op, const struct grant *grant, const struct 
 	return audit_append(op->broker->audit, &event, done, op);
 }
 
+static void op_free(struct revoke_op *op)
+{
+	sd_event_source_disable_unref(op->timer);
+	free(op);
+}
+
+static void forget(struct broker *broker, uint64_t grant)
+{
+	struct revoke_op **at = &broker->busy;
+
+	while (*at && (*at)->revocation.grant != grant)
+		at = &(*at)->next;
+	if (*at) {
+		struct revoke_op *op = *at;
+
+		*at = op->next;
+		op_free(op);
+	}
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct revoke_op *op = userdata, **at = &op->broker->busy;
+
+	(void)source, (void)usec;
+	while (*at != op)
+		at = &(*at)->next;
+	*at = op->next;
+	if (!ledger_find(op->broker->ledger, op->revocation.grant)) {
+		op_free(op);
+		return 0;
+	}
+	op->broker->n_requests++;
+	workers_submit(op->broker->workers, &op->job);
+	return 0;
+}
+
+/* A device that was at work has to be asked for again, and may take its time. */
+static int ask_again(struct revoke_op *op)
+{
+	struct broker *broker = op->broker;
+	int r = 0;
+
+	op->again_usec = op->again_usec ? 2 * op->again_usec : AGAIN_USEC;
+	if (op->again_usec > AGAIN_USEC_MAX)
+		op->again_usec = AGAIN_USEC_MAX;
+	if (!op->timer)
+		r = sd_event_add_time_relative(
+			broker->loop, &op->timer, CLOCK_MONOTONIC, op->again_usec, 0, on_again, op);
+	else
+		r = sd_event_source_set_time_relative(op->timer, op->again_usec);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(op->timer, SD_EVENT_ONESHOT);
+	if (r < 0)
+		return r;
+	/* one at a time for each */
+	forget(broker, op->revocation.grant);
+	op->next = broker->busy;
+	broker->busy = op;
+	return 0;
+}
+
 static void finish(struct revoke_op *op)
 {
 	struct broker *broker = op->broker;
+	revoke_done done = op->done;
 
 	/* What it led to at once is told with it. */
 	heap_events_take(broker->heap_events);
 	op->revocation.released = !ledger_find(broker->ledger, op->revocation.grant);
-	if (op->done)
-		op->done(op->userdata, &op->revocation);
+	op->done = NULL;
+	if (done)
+		done(op->userdata, &op->revocation);
 	broker->n_requests--;
-	free(op);
+	if (op->revocation.result < 0 || op->revocation.released || !op->revocation.hold.busy ||
+		ask_again(op) < 0)
+		op_free(op);
 }
 
 /* The trail must not say that memory was taken back which was not. */
@@ -129,4 +202,14 @@ int revoke_grant(struct broker *broker, const struct grant *grant, const struct 
 	if (r < 0)
 		on_recorded(op, r);
 	return 0;
+}
+
+void revoke_stop(struct broker *broker)
+{
+	while (broker->busy) {
+		struct revoke_op *op = broker->busy;
+
+		broker->busy = op->next;
+		op_free(op);
+	}
 }

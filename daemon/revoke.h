@@ -34,3 +34,6 @@ typedef void (*revoke_done)(void *userdata, const struct revocation *revocation)
  * -ENOMEM, and then it is not called and nothing happens. */
 int revoke_grant(struct broker *broker, const struct grant *grant, const struct revoke_cause *cause,
 	revoke_done done, void *userdata);
+
+/* Forgets those of which a device is still busy. */
+void revoke_stop(struct broker *broker);

@@ -89,6 +89,47 @@ START_TEST(a_device_holds_it)
 }
 END_TEST
 
+/* The module does not go on by itself after a device was busy: it has to be asked again. */
+START_TEST(a_device_is_busy)
+{
+	const struct grant *grant = module_grant("u", PAGE);
+
+	mf.hold = (struct ccbuf_heap_revoke){ .busy = 1 };
+	take_back(grant);
+	ck_assert(!told.last.released && told.last.hold.busy);
+	ck_assert_ptr_nonnull(mf.broker.busy);
+	/* asked for by somebody, too: still one to be asked again */
+	take_back(grant);
+	ck_assert_uint_eq(mf.n_revoked, 2);
+	ck_assert_ptr_nonnull(mf.broker.busy);
+	mf.hold.busy = 0;
+	mf.released_by_revoke = true;
+	fixture_run_until(ledger_bytes(mf.broker.ledger) == 0);
+	ck_assert_uint_eq(mf.n_revoked, 3);
+	fixture_run_until(mf.broker.n_requests == 0);
+	ck_assert_ptr_null(mf.broker.busy);
+	/* nobody is told of that */
+	ck_assert_uint_eq(told.calls, 2);
+}
+END_TEST
+
+/* It ends in between by itself, or the daemon does. */
+START_TEST(busy_to_the_end)
+{
+	const struct grant *grant = module_grant("u", PAGE);
+
+	mf.hold = (struct ccbuf_heap_revoke){ .busy = 1 };
+	take_back(grant);
+	module_tell(0, CCBUF_HEAP_RELEASED, 101, PAGE);
+	fixture_run_until(!mf.broker.busy);
+	ck_assert_uint_eq(mf.n_revoked, 1);
+	take_back(module_grant("u", PAGE));
+	ck_assert_ptr_nonnull(mf.broker.busy);
+	revoke_stop(&mf.broker);
+	ck_assert_ptr_null(mf.broker.busy);
+}
+END_TEST
+
 /* It was released in between: in the heap, or already here. */
 START_TEST(too_late)
 {
@@ -293,6 +334,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, module_tear_down);
 	tcase_add_test(tcase, nothing_holds_it);
 	tcase_add_test(tcase, a_device_holds_it);
+	tcase_add_test(tcase, a_device_is_busy);
+	tcase_add_test(tcase, busy_to_the_end);
 	tcase_add_test(tcase, too_late);
 	tcase_add_test(tcase, it_fails);
 	tcase_add_test(tcase, without_a_record);
