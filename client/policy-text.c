@@ -72,6 +72,15 @@ static struct json_object *add_row(struct json_object *rows)
 	return row;
 }
 
+static void add_setting(struct json_object *rows, const char *name, struct json_object *setting)
+{
+	struct json_object *row = add_row(rows);
+
+	add_text(row, name);
+	add_text(row, member_text(setting, "value"));
+	add_text(row, member_text(setting, "from"));
+}
+
 static void say_settings(struct json_object *shown)
 {
 	cleanup(cleanup_json) struct json_object *rows = json_object_new_array();
@@ -89,12 +98,10 @@ static void say_settings(struct json_object *shown)
 			char name[128];
 
 			snprintf(name, sizeof(name), "%s/%s", sections[i], key);
-			row = add_row(rows);
-			add_text(row, name);
-			add_text(row, member_text(setting, "value"));
-			add_text(row, member_text(setting, "from"));
+			add_setting(rows, name, setting);
 		}
 	}
+	add_setting(rows, "on-reload", json_object_object_get(shown, "on-reload"));
 	say_table(rows);
 }
 
@@ -137,6 +144,12 @@ static void say_rule(struct json_object *rule)
 
 		if (asprintf(&text, "deny   %s: %s", uses, member_text(rule, "deny")) < 0)
 			abort();
+		add_text(row, text);
+	}
+	if (json_object_object_get_ex(rule, "on-reload", &use)) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "on-reload  %s", json_object_get_string(use));
 		add_text(row, text);
 	}
 	say("  %s  (%s)", member_text(rule, "name"), member_text(rule, "from"));

@@ -222,6 +222,9 @@ def test_policy_verbs():
         same('digest', shown['digest'], json.loads(
             client(daemon, 'status', '--json').stdout)['PolicyDigest'])
         same('rules', [r['name'] for r in shown['rules']], ['all'])
+        same('on-reload', shown['on-reload'], {'value': 'keep', 'from': 'default'})
+        lines = client(daemon, 'policy', 'show', daemon.policy_dir).stdout.splitlines()
+        assert ['on-reload', 'keep', 'default'] in [line.split() for line in lines], lines
         bad = daemon.folder / 'bad.json'
         bad.write_text('{ "version": 1, "limits": { "total": "lots" }, "rulez": [] }')
         result = client(daemon, 'policy', 'check', bad, code=FAILED)
