@@ -151,6 +151,7 @@ static int on_opened(void *userdata, const struct heap *heap)
 {
 	struct heap_events *events = userdata;
 	struct teller *teller = calloc(1, sizeof(*teller));
+	struct ccbuf_heap_stats stats;
 	int r;
 
 	if (!teller)
@@ -168,8 +169,10 @@ static int on_opened(void *userdata, const struct heap *heap)
 	}
 	teller->next = events->tellers;
 	events->tellers = teller;
-	/* Who has never read is not told of leaks. */
-	take(teller, AT_ONCE);
+	if (module_stats(heap->fd, &stats) == 0 && stats.flags & CCBUF_HEAP_STAT_UNSHARED)
+		log_error("heap %s: module ccbuf_heap is loaded for development, NOTHING of it is "
+			  "shared with the host",
+			heap->name);
 	record_leak(teller, true);
 	return 0;
 }
