@@ -69,6 +69,19 @@ static void forget(struct broker *broker, uint64_t grant)
 	}
 }
 
+static void on_run(struct job *job);
+
+/* At a stop, when the threads are gone, here and now: nobody waits any more. */
+static void submit(struct revoke_op *op)
+{
+	if (op->broker->workers) {
+		workers_submit(op->broker->workers, &op->job);
+		return;
+	}
+	op->job.run(&op->job);
+	on_run(&op->job);
+}
+
 static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct revoke_op *op = userdata, **at = &op->broker->busy;
@@ -82,7 +95,7 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
 		return 0;
 	}
 	op->broker->n_requests++;
-	workers_submit(op->broker->workers, &op->job);
+	submit(op);
 	return 0;
 }
 
@@ -172,7 +185,7 @@ static void on_recorded(void *userdata, int result)
 		return;
 	}
 	ledger_revoked(op->broker->ledger, op->revocation.grant);
-	workers_submit(op->broker->workers, &op->job);
+	submit(op);
 }
 
 int revoke_grant(struct broker *broker, const struct grant *grant, const struct revoke_cause *cause,

@@ -130,6 +130,21 @@ START_TEST(busy_to_the_end)
 }
 END_TEST
 
+/* The daemon stops while the record is under way: there are no threads any more. */
+START_TEST(at_a_stop)
+{
+	const struct revoke_cause cause = { .by = mf.self, .reason = "because" };
+	const struct grant *grant = module_grant("u", PAGE);
+
+	ck_assert_int_eq(revoke_grant(&mf.broker, grant, &cause, on_revoked, &told), 0);
+	ledger_set_workers(mf.broker.ledger, NULL);
+	mf.broker.workers = workers_free(mf.broker.workers);
+	fixture_run_until(told.calls == 1);
+	ck_assert_uint_eq(mf.n_revoked, 1);
+	ck_assert_uint_eq(mf.broker.n_requests, 0);
+}
+END_TEST
+
 /* It was released in between: in the heap, or already here. */
 START_TEST(too_late)
 {
@@ -336,6 +351,7 @@ int main(void)
 	tcase_add_test(tcase, a_device_holds_it);
 	tcase_add_test(tcase, a_device_is_busy);
 	tcase_add_test(tcase, busy_to_the_end);
+	tcase_add_test(tcase, at_a_stop);
 	tcase_add_test(tcase, too_late);
 	tcase_add_test(tcase, it_fails);
 	tcase_add_test(tcase, without_a_record);
