@@ -160,10 +160,7 @@ static int on_opened(void *userdata, const struct heap *heap)
 	teller->heap = heap;
 	teller->twin = has_twin(events, heap);
 	r = sd_event_add_io(events->loop, &teller->io, heap->fd, EPOLLIN, on_events, teller);
-	if (r >= 0)
-		r = sd_event_source_set_priority(teller->io, SD_EVENT_PRIORITY_IMPORTANT);
 	if (r < 0) {
-		sd_event_source_disable_unref(teller->io);
 		free(teller);
 		return r;
 	}

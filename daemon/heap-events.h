@@ -3,9 +3,10 @@
  * What the heaps of module ccbuf_heap tell: that a buffer is released, which goes to the ledger,
  * and that memory leaked, which goes into the audit trail.
  *
- * Each node is listened to from the moment it is opened, before everything else that the event loop
- * has: who closes a buffer and then asks for something finds it released. Nodes of the same device
- * have their leaks recorded once.
+ * Each node is listened to from the moment it is opened, in its turn with all else that the event
+ * loop has: who closes very many buffers must not stop the others. That one who closes a buffer and
+ * then asks for something finds it released, the ledger sees to. Nodes of the same device have
+ * their leaks recorded once.
  */
 #pragma once
 

@@ -66,7 +66,8 @@ void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch
 	/* A request that came to nothing; before the commit its fd is still ours. */
 	if (!grant || !grant_is_out(grant))
 		return;
-	remember(ledger, grant);
+	if (!grant->holder->gone)
+		remember(ledger, grant);
 	grant_release(ledger, grant,
 		grant->state == GRANT_REVOKED ? "revoked"
 		: grant->returned	      ? "released by the peer"

@@ -118,8 +118,8 @@ START_TEST(many_events)
 }
 END_TEST
 
-/* An event is dispatched before what came with it. */
-START_TEST(events_come_first)
+/* Before a release is answered, what waits is taken; then there is nothing left to dispatch. */
+START_TEST(event_before_a_release)
 {
 	const struct grant *grant = module_grant("u", PAGE);
 	uint64_t id = grant->id;
@@ -244,7 +244,7 @@ int main(void)
 	tcase_add_test(tcase, cannot_be_watched);
 	tcase_add_test(tcase, closed_at_once);
 	tcase_add_test(tcase, many_events);
-	tcase_add_test(tcase, events_come_first);
+	tcase_add_test(tcase, event_before_a_release);
 	tcase_add_test(tcase, events_cannot_be_read);
 	tcase_add_test(tcase, leaks);
 	tcase_add_test(tcase, leaks_of_before);
