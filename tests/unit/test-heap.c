@@ -159,6 +159,9 @@ START_TEST(explanations)
 	text = explain(none, "x", EXPOSURE_PRIVATE, -ENOENT);
 	ck_assert_ptr_nonnull(strstr(text, "/no/such/folder is missing"));
 	ck_assert_ptr_nonnull(strstr(text, "CONFIG_DMABUF_HEAPS"));
+	/* what the service's list of devices answers */
+	text = explain(heaps, "system_cc_shared", EXPOSURE_SHARED, -EPERM);
+	ck_assert_ptr_nonnull(strstr(text, "restart ccbufd if the heap is newer"));
 	text = explain(heaps, "system_cc_shared", EXPOSURE_SHARED, -ENOENT);
 	ck_assert_ptr_nonnull(strstr(text, "there is no heap system_cc_shared"));
 	ck_assert_ptr_nonnull(strstr(text,
