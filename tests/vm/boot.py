@@ -22,12 +22,21 @@ import sys
 import tempfile
 import time
 
+HALF_BELOW_4G = 2560
+
+
+def machine_memory(args):
+    """The machine's memory in MiB, see cocovm/README.md: up to 3 GiB the shared half and the
+    hypervisor, from 4 GiB on what the shared half did not find room for, then the private half."""
+    if args.tee == "plain":
+        return args.memory
+    return args.memory + 3072 + max(0, args.memory - HALF_BELOW_4G)
+
 
 def machine(args, append, memory_file=None, log="/dev/null"):
     """The command for a guest, less its serial ports; log is for the hypervisor's messages."""
     plain = args.tee == "plain"
-    # See cocovm/README.md: 3 GiB for the shared half and the hypervisor, then the private half.
-    size = args.memory + (0 if plain else 3072)
+    size = machine_memory(args)
     argv = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", str(args.cpus),
             "-nodefaults", "-no-reboot", "-display", "none", "-m", str(size),
             "-machine", "pc,smm=off" + (",memory-backend=ram" if memory_file else "")]
@@ -47,7 +56,9 @@ def machine(args, append, memory_file=None, log="/dev/null"):
 
 def map_memory(args, path):
     """Makes the file that is the machine's memory."""
-    size = (args.memory + (0 if args.tee == "plain" else 3072)) << 20
+    if args.memory > HALF_BELOW_4G:
+        sys.exit(f"a host that looks at memory knows guests of up to {HALF_BELOW_4G} MiB only")
+    size = machine_memory(args) << 20
     with open(path, "wb+") as f:
         f.truncate(size)
         return mmap.mmap(f.fileno(), size)
