@@ -25,9 +25,9 @@ class Watched:
                     for i in (0, 1)]
             told = [wanted.get("to_shared", 0), wanted.get("to_private", 0)]
             expect(seen == told, f"{what}: conversions {told} are told, {seen} were seen")
-            expect(counts.again == (0, 0), f"{what}: converted twice: {counts.again} pages")
-            expect(counts.unclean == (0, 0), f"{what}: {counts.unclean} pages had content when they "
-                   "were converted")
+            expect(counts.again == self.counts.again, f"{what}: converted twice: {counts.again} pages")
+            expect(counts.unclean == self.counts.unclean,
+                   f"{what}: {counts.unclean} pages had content when they were converted")
         expect(heap.sysfs()[2:] == after[2:], f"{what}: sysfs does not agree")
         self.stats, self.counts = after, counts
 

@@ -316,8 +316,9 @@ def heap_revoke_goes_on_without_the_watcher():
 
 @check
 def heap_revoke_in_a_shared_region():
-    """A neighbour keeps what it has; the page that was revoked is empty for all."""
-    heap.reload(pool_high=0)
+    """A neighbour keeps what it has; the page that was revoked is empty for all. The region becomes
+    private with the neighbour's end, where the pool would keep it otherwise."""
+    heap.reload(pool_high=64)
     with Heap() as node, node.alloc(PAGE) as one, node.alloc(PAGE) as two:
         number = node.watch(one)
         places = kernel.ranges(one)

@@ -28,13 +28,11 @@ def heap_selftest():
     with Heap() as node:
         done = run("unshare", "--mount", "--propagation", "private", "sh", "-c", ALONE, "sh",
                    heap.NODE, os.path.join(HERE, "dmabuf-heap"), ok=None, timeout=250)
-        for line in (done.stdout + done.stderr).splitlines():
-            print("# " + line)
         lines = done.stdout.splitlines()
         bad = [line for line in lines if line.startswith("not ok") or "# SKIP" in line]
         good = [line for line in lines if line.startswith("ok ")]
         expect(f"# Testing heap: {NAME}" in lines, f"our heap was not tested: {lines}")
-        expect(not bad and len(good) == 12, f"{len(good)} passed; {bad}")
+        expect(not bad and len(good) == 12, f"{len(good)} passed; {bad} {done.stderr}")
         expect(done.returncode == 0, f"status {done.returncode}")
         wait_for("the ends", lambda: node.stats().live_buffers == 0)
     after = kernel.counts()
