@@ -101,8 +101,8 @@ static void record_leak(struct teller *teller, bool before)
 	}
 }
 
-/* Up to n events. True when there may be more. */
-static bool take(struct teller *teller, size_t n)
+/* Up to n events, or a few more. */
+static void take(struct teller *teller, size_t n)
 {
 	struct ccbuf_heap_event untrusted_events[AT_ONCE];
 	bool leaked = false;
@@ -127,7 +127,6 @@ static bool take(struct teller *teller, size_t n)
 			teller->heap->name, strerror(-count));
 		teller->io = sd_event_source_disable_unref(teller->io);
 	}
-	return count == AT_ONCE;
 }
 
 static int on_events(sd_event_source *source, int fd, uint32_t events, void *userdata)
