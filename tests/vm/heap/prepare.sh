@@ -5,8 +5,9 @@
 # Whoever uses it sets $work, a folder of its own.
 
 heap_dir=$vm_dir/heap
-# The guest's memory in MiB, processors, and what is in the kernel's command line.
-memory=2048 cpus=4 append=''
+# The guest's memory in MiB, processors, and what is in the kernel's command line: nobody else shall
+# empty the memory that the heap gets.
+memory=2048 cpus=4 append='init_on_alloc=0'
 
 # Sets $modules_dir for a kernel series, under lock_cache.
 get_modules() {

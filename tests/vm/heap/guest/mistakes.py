@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tests the checks: mistakes that are planted into the heap must be found by them.
+
+`mistakes.py plant FOLDER` puts all of them into a copy of kmod/, each to be chosen by the module
+parameter `mistake`; without arguments, in the guest, it makes each in turn and runs the checks that
+must fail then.
+"""
+import os
+import signal
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# file, what is there, what comes instead (@ is true when the mistake is to be made), and who must
+# find it
+TABLE = (
+    ("pages.c", "\tmemset(page_address(region->page), 0, PAGE_SIZE << order);\n",
+     "\tif (!@)\n\t\tmemset(page_address(region->page), 0, PAGE_SIZE << order);\n",
+     ["heap-abi-zeroed"]),  # what was shared is not zeroed
+    ("pages.c", "gfp |= __GFP_ZERO |", "gfp |= (@ ? 0 : __GFP_ZERO) |",
+     ["heap-counters-without-a-pool", "heap-host-sees-no-past"]),  # nor what is going to be
+    ("pages.c", "\tmemset(page_address(run_page(run)),", "\tif (!@)\n\t\tmemset(page_address(run_page(run)),",
+     ["heap-abi-zeroed", "heap-host-finds-the-pool-empty"]),  # nor what was given back
+    ("pages.c", "if (ret != -EBUSY && convert(", "if (!@ && ret != -EBUSY && convert(",
+     ["heap-fail-to-shared-half-way"]),  # a conversion that failed is not undone
+    ("pages.c", "\tif (convert(region->page, region->order, false)) {",
+     "\tif (convert(region->page, region->order, false) && !@) {",
+     ["heap-fail-to-private"]),  # what stays shared is given to others
+    ("pages.c", "\tatomic64_add(PAGE_SIZE << order, &counters.leaked_bytes);",
+     "\tif (!@)\n\t\tatomic64_add(PAGE_SIZE << order, &counters.leaked_bytes);",
+     ["heap-fail-to-private", "heap-fail-tells-of-a-leak"]),  # or is lost without a word
+    ("pages.c", "\ttrace_convert(", "\tif (@ && shared)\n\t\tset_memory_decrypted(address, 1 << order);\n"
+     "\ttrace_convert(", ["heap-counters-small-ones-share-a-region"]),  # converted twice
+    ("pages.c", "\tpool_trim(pool_high());\n}\n", "\tif (!@)\n\t\tpool_trim(pool_high());\n}\n",
+     ["heap-counters-low-and-high"]),  # the pool only grows
+    ("pages.c", "\twhile (freed < sc->nr_to_scan", "\twhile (!@ && freed < sc->nr_to_scan",
+     ["heap-counters-shrinker"]),  # even if memory is short
+    ("pages.c", "blocks[i].gfp | __GFP_ACCOUNT", "blocks[i].gfp | (@ ? 0 : __GFP_ACCOUNT)",
+     ["heap-counters-cgroup"]),
+    ("pages.c", "region->doomed |= at_once;", "region->doomed |= at_once && !@;",
+     ["heap-revoke-in-a-shared-region", "heap-revoke-with-a-pool"]),  # the pool keeps it
+    ("heap.c", "= pgprot_decrypted(vma->vm_page_prot);",
+     "= @ ? vma->vm_page_prot : pgprot_decrypted(vma->vm_page_prot);",
+     ["heap-host-sees-the-buffer"]),  # processes have private memory
+    ("heap.c", "VM_MAP, pgprot_decrypted(PAGE_KERNEL));",
+     "VM_MAP, @ ? PAGE_KERNEL : pgprot_decrypted(PAGE_KERNEL));",
+     ["heap-host-and-vmap"]),  # the kernel has
+    ("heap.c", "? 0 : DMA_ATTR_CC_SHARED)", "|| @ ? 0 : DMA_ATTR_CC_SHARED)",
+     ["heap-import-same-bytes"]),  # devices get a bounce buffer
+    ("heap.c", "\tret = check_device(mapping->dev,", "\tret = @ ? 0 : check_device(mapping->dev,",
+     ["heap-import-narrow-mask", "heap-import-not-direct"]),
+    ("heap.c", "\tunmap_mapping_range(", "\tif (!@)\n\t\tunmap_mapping_range(",
+     ["heap-revoke-takes-it-from-processes"]),
+    ("heap.c", "\tdma_buf_invalidate_mappings(buffer->dmabuf);",
+     "\tif (!@)\n\t\tdma_buf_invalidate_mappings(buffer->dmabuf);",
+     ["heap-revoke-tells-importers"]),
+    ("heap.c", "\tif (dma_resv_wait_timeout(", "\tif (!@ && dma_resv_wait_timeout(",
+     ["heap-revoke-waits-for-devices"]),
+    ("heap.c", "\tif (READ_ONCE(buffer->state) != LIVE)\n\t\treturn -ENODEV;\n\tvm_flags_set",
+     "\tif (READ_ONCE(buffer->state) != LIVE && !@)\n\t\treturn -ENODEV;\n\tvm_flags_set",
+     ["heap-revoke-takes-it-from-processes"]),  # it can be mapped again
+    # the last one, as it leaves an fd behind
+    ("heap.c", "\t\tput_unused_fd(data.fd);\n\t\tdma_buf_put(dmabuf);",
+     "\t\tif (@)\n\t\t\tfd_install(data.fd, dmabuf->file);\n\t\telse\n\t\t\tput_unused_fd(data.fd);\n"
+     "\t\tif (!@)\n\t\t\tdma_buf_put(dmabuf);",
+     ["heap-abi-no-fd-for-a-bad-reply"]),
+)
+
+
+def plant(folder):
+    texts = {}
+    for name in ("heap.c", "pages.c", "heap.h"):
+        with open(os.path.join(folder, name), encoding="utf-8") as f:
+            texts[name] = f.read()
+    for number, (name, old, new, _) in enumerate(TABLE, 1):
+        if old not in texts[name]:
+            sys.exit(f"mistakes.py: {name} has changed, there is no {old!r}")
+        new = new.replace("@", f"(mistake == {number})")
+        texts[name] = texts[name].replace(old, new, 1)
+    texts["heap.h"] = texts["heap.h"].replace("struct region;\n",
+                                              "struct region;\nextern int mistake;\n", 1)
+    texts["pages.c"] = texts["pages.c"].replace(
+        "struct counters counters;\n",
+        "struct counters counters;\nint mistake;\nmodule_param(mistake, int, 0644);\n", 1)
+    for name, text in texts.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+
+def main():
+    sys.path[:0] = [HERE, os.path.dirname(HERE)]
+    import harness
+    import heap
+    import host
+    import kernel
+
+    report = harness.Report("/dev/ttyS1")
+    kernel.load()
+    host.begin(report)
+    for name in sorted(os.listdir(HERE)):
+        if name.startswith("check_") and name.endswith(".py"):
+            __import__(name[:-3])
+    checks = dict(harness.CHECKS)
+    failed = 0
+
+    def alarm(*_):
+        raise harness.TimedOut()
+
+    def outcome(name, mistake):
+        kernel.disarm()
+        if heap.loaded():
+            heap.unload()
+        harness.write("/etc/modprobe.d/mistake.conf", f"options ccbuf_heap mistake={mistake}\n")
+        signal.alarm(200)
+        try:
+            checks[name]()
+        except (Exception, harness.TimedOut) as e:  # pylint: disable=broad-except
+            return (str(e) or repr(e)).splitlines()[0]
+        finally:
+            signal.alarm(0)
+        return None
+
+    signal.signal(signal.SIGALRM, alarm)
+    for number, (_, _, _, names) in enumerate(TABLE, 1):
+        for name in names:
+            before = outcome(name, 0)
+            found = outcome(name, number)
+            if before:
+                report.line(f"not ok mistake-{number} {name} fails without it: {before}")
+            elif not found:
+                report.line(f"not ok mistake-{number} {name} does not find it")
+            else:
+                report.line(f"ok mistake-{number} {name}: {found}")
+            failed += bool(before or not found)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["plant"]:
+        plant(sys.argv[2])
+        sys.exit(0)
+    sys.exit(main())
