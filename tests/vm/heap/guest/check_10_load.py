@@ -60,11 +60,11 @@ def heap_load_again():
     for _ in range(3):
         heap.unload()
         expect(not os.path.exists(NODE), "the node is still there")
-        expect(kernel.counts().shared == 0, "memory is shared without the module")
+        expect(heap.shared() == 0, "memory is shared without the module")
         heap.load(pool=4)
         if not PLAIN:
             heap.wait_for("the pool", lambda: heap.stats().pool_bytes == 4 * MIB)
-            expect(kernel.counts().shared == 1024, "the pool is not what the kernel has shared")
+            expect(heap.shared() == 1024, "the pool is not what the kernel has shared")
 
 
 @check

@@ -118,7 +118,7 @@ def heap_host_loses_sight():
         expect(host.read(places[0][0], 7) == b"content", "the host does not see the buffer")
         buffer.close()
         wait_for("its end", lambda: node.stats().live_buffers == 0)
-    expect(kernel.counts().shared == 0, "it is still shared")
+    expect(heap.shared() == 0, "it is still shared")
     host.write(places, b"HOST'S HAND ")
     empty = pages = 0
     for at, size in places:

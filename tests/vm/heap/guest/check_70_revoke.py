@@ -181,7 +181,7 @@ def heap_revoke_takes_it_from_processes():
         expect(before.live_bytes - after.live_bytes == SIZE, "its memory counts as live")
         expect(after.pool_bytes == 0 and after.to_private == after.to_shared,
                f"its memory is not private at once: {after}")
-        expect(PLAIN or kernel.counts().shared == 0, "something is shared")
+        expect(PLAIN or heap.shared() == 0, "something is shared")
         expect_private(places)
 
         os.write(wake[1], b"x")
@@ -349,7 +349,7 @@ def heap_revoke_with_a_pool():
             node.revoke(number)
             stats = wait_for("less", lambda: (s := node.stats()).pool_bytes == 4 * MIB and s)
             expect(stats.to_shared - stats.to_private == 2, f"it does not add up: {stats}")
-            shared = kernel.counts().shared
+            shared = heap.shared()
             expect(PLAIN or shared * PAGE == 4 * MIB, f"{shared} pages are shared")
             del places
 
@@ -396,4 +396,4 @@ def heap_revoke_against_faults():
             for fd in ready:
                 os.close(fd)
             expect(node.event() == (RELEASED, number, SIZE), "the event is not right")
-    expect(PLAIN or kernel.counts().shared == 0, "something is shared")
+    expect(PLAIN or heap.shared() == 0, "something is shared")

@@ -11,6 +11,7 @@ import signal
 import struct
 from collections import namedtuple
 
+import kernel
 from harness import expect, out, read, run, wait_for
 
 PAGE = 4096
@@ -81,7 +82,18 @@ def loaded():
     return os.path.exists("/sys/module/ccbuf_heap")
 
 
+lost = 0  # pages that are shared though no heap is loaded: what was leaked before
+
+
+def shared():
+    """Pages that are shared by the heap that is loaded."""
+    return kernel.counts().shared - lost
+
+
 def load(**parameters):
+    global lost  # pylint: disable=global-statement
+    if not loaded() and os.path.exists(kernel.NODE):
+        lost = kernel.counts().shared
     if PLAIN:
         parameters["unshared"] = 1
     run("modprobe", "ccbuf_heap", *[f"{name}={value}" for name, value in parameters.items()])
