@@ -67,7 +67,7 @@ class Way:
 def main():
     heap.load(pool_low=0)
     good = True
-    print(f"{'':8}{'':9}{'alloc':>10}{'+ release':>11}{'of system':>11}{'conversions':>13}{'splits':>9}")
+    print(f"{'':17}{'alloc':>10}{'+ release':>11}{'of system':>11}{'conversions':>13}{'splits':>9}")
     for label, size, times in SIZES:
         ways = [Way("pooled", heap.NODE, pool=POOL, pool_high=POOL),
                 Way("converted", heap.NODE, pool=0, pool_high=0)]
@@ -87,7 +87,7 @@ def main():
             print(f"{label:8}{way.name:9}{statistics.median(way.alloc) / 1000:8.0f}us"
                   f"{statistics.median(way.both) / 1000:9.0f}us{ratio:>11}"
                   f"{way.conversions / way.allocations:13.2f}{sum(way.splits):9}")
-    print(f"# a pooled allocation is {'at most' if good else 'MORE THAN'} {GOAL} times one of system")
+    print(f"# a pooled one is {'at most' if good else 'MORE THAN'} {GOAL} times one of system")
     return 0 if good else 1
 
 

@@ -32,7 +32,7 @@ def heap_load_where_it_belongs():
         lines = said_by(heap.load)
         expect(any("unshared=1" in line for line in lines), f"no loud line: {lines}")
         expect(int(read("/proc/sys/kernel/tainted")) & 1 << 6, "the kernel is not tainted")
-        expect(not os.path.exists("/dev/dma_heap/system_cc_shared"), "it has the name of the real one")
+        expect(not os.path.exists("/dev/dma_heap/system_cc_shared"), "it has the real name")
     else:
         lines = said_by(lambda: run("modprobe", "ccbuf_heap", "unshared=1", ok=False))
         expect(len(lines) == 1, f"not one clear line: {lines}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Mappings of processes: what is there is the buffer, wherever, however and by whom it is mapped."""
+"""Mappings of processes: what is there is the buffer, wherever, however and by whom it is mapped.
+"""
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ def stamp(mapping, word):
 def expect_stamped(mapping, word, first=0):
     for at in range(0, mapping.size, PAGE):
         got = mapping.read(at, len(word) + 9)
-        expect(got == b"%s %08x" % (word, first + at), f"{got} at {at:#x} instead of {word} {first:#x}")
+        expect(got == b"%s %08x" % (word, first + at), f"{got} at {at:#x}, not {word} {first:#x}")
 
 
 @check
@@ -163,7 +164,7 @@ def heap_mmap_outlives_the_fd():
             node.close()
             stamp(mapping, b"alive")
             expect_stamped(mapping, b"alive")
-            expect(heap.stats().live_bytes - before.live_bytes == SIZE, "it does not count any more")
+            expect(heap.stats().live_bytes - before.live_bytes == SIZE, "it does not count")
     heap.wait_for("its end", lambda: heap.stats().live_bytes == before.live_bytes)
 
 

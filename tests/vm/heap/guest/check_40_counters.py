@@ -21,11 +21,11 @@ class Watched:
         after, counts = self.node.stats(), kernel.counts()
         expect_change(self.stats, after, what, **wanted)
         if not PLAIN:
-            seen = [counts.calls[i] - self.counts.calls[i] - counts.failed[i] + self.counts.failed[i]
-                    for i in (0, 1)]
+            seen = [(counts.calls[i] - counts.failed[i]) -
+                    (self.counts.calls[i] - self.counts.failed[i]) for i in (0, 1)]
             told = [wanted.get("to_shared", 0), wanted.get("to_private", 0)]
             expect(seen == told, f"{what}: conversions {told} are told, {seen} were seen")
-            expect(counts.again == self.counts.again, f"{what}: converted twice: {counts.again} pages")
+            expect(counts.again == self.counts.again, f"{what}: converted twice: {counts.again}")
             expect(counts.unclean == self.counts.unclean,
                    f"{what}: {counts.unclean} pages had content when they were converted")
         expect(heap.sysfs()[2:] == after[2:], f"{what}: sysfs does not agree")
@@ -106,7 +106,8 @@ def heap_counters_low_and_high():
         second.close()
         wait_for("the ends", lambda: node.stats().live_buffers == 0)
         stats = node.stats()
-        expect(stats.pool_bytes == 20 * MIB and stats.to_private == 3, f"not down to 20 MiB: {stats}")
+        expect(stats.pool_bytes == 20 * MIB and stats.to_private == 3,
+               f"not down to 20 MiB: {stats}")
         heap.set_parameters(pool=4, pool_high=4)
         wait_for("less", lambda: node.stats().pool_bytes == 4 * MIB)
         heap.set_parameters(pool=6)

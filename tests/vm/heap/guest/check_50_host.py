@@ -39,7 +39,7 @@ def heap_host_sees_the_buffer():
             places = kernel.ranges(buffer)
             with buffer.map() as mapping:
                 zero = hashlib.sha256(bytes(size)).hexdigest()
-                expect(host.digest(places) == zero, f"{size}: a new buffer is not empty for the host")
+                expect(host.digest(places) == zero, f"{size}: new and not empty for the host")
                 data = text(b"guest", size)
                 mapping.write(data)
                 expect(host.digest(places) == hashlib.sha256(data).hexdigest(),
@@ -135,8 +135,8 @@ def heap_host_loses_sight():
 
 @check
 def heap_host_finds_the_pool_empty():
-    """The host can write into the pool at any time, as into any buffer; but it finds nothing there of
-    who had it, and no more does the next one."""
+    """The host can write into the pool at any time, as into any buffer; but it finds nothing there
+    of who had it, and no more does the next one."""
     heap.reload(pool=8, pool_high=8)
     with Heap() as node:
         wait_for("the pool", lambda: node.stats().pool_bytes == 8 * MIB)
@@ -191,4 +191,4 @@ def heap_host_and_vmap():
         expect(host.digest(places) == hashlib.sha256(text(b"vmap", 3 * MIB)).hexdigest(),
                "the host does not see what the kernel writes")
         host.write(places[:1], b"host")
-        expect(importer.read(kernel.VMAP, 0, 8) == b"hosthost", "the kernel does not see the host's")
+        expect(importer.read(kernel.VMAP, 0, 8) == b"hosthost", "the kernel sees something else")

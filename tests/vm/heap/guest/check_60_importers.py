@@ -8,7 +8,8 @@ import heap
 import kernel
 from harness import check, expect, out, wait_for
 from heap import MIB, PAGE, Heap, error, slow
-from kernel import BOUNDARY, DEVICE, DIRECT, DYNAMIC, IOMMU, NAMES, NARROW, OPS, VMAP, WIDE, Importer
+from kernel import (BOUNDARY, DEVICE, DIRECT, DYNAMIC, IOMMU, NAMES, NARROW, OPS, VMAP, WIDE,
+                    Importer)
 
 SIZE = 2 * MIB + 3 * PAGE
 
@@ -82,8 +83,9 @@ def heap_import_from_the_pool():
             everything += kernel.ranges(buffer)
             with buffer.map() as mapping, Importer(buffer) as importer:
                 importer.map()
-                mapping.write(text(b"no %d" % number, buffer.bytes))
-                expect(importer.read(DEVICE, 0, buffer.bytes) == text(b"no %d" % number, buffer.bytes),
+                data = text(b"no %d" % number, buffer.bytes)
+                mapping.write(data)
+                expect(importer.read(DEVICE, 0, buffer.bytes) == data,
                        f"buffer {number} is not what it is")
         everything.sort()
         for (one, size), (two, _) in zip(everything, everything[1:]):
@@ -249,6 +251,6 @@ def heap_import_vgem():
 
 @check
 def heap_import_virtio_gpu():
-    """Its driver takes buffers of others from 6.14 on, if the device has blobs, which takes more than
-    the plain one of QEMU; before and without it refuses."""
+    """Its driver takes buffers of others from 6.14 on, if the device has blobs, which takes more
+    than the plain one of QEMU; before and without it refuses."""
     check_drm("virtio-gpu", ("ENODEV", "EINVAL", "EOPNOTSUPP"))

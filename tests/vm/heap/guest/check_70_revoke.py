@@ -202,7 +202,7 @@ def heap_revoke_takes_it_from_processes():
         with Importer() as importer:
             expect(error(importer.attach, buffer) or error(importer.map), "it can be imported")
         with Importer() as importer:
-            expect(error(importer.attach, buffer) or error(importer.vmap), "it can be mapped by vmap")
+            expect(error(importer.attach, buffer) or error(importer.vmap), "vmap works")
         expect(node.event() == (RELEASED, number, SIZE), "the event is not right")
         expect_error("ENOENT", node.revoke, number)
         expect(buffer.bytes == SIZE and "size:" in buffer.fdinfo(), "the dma-buf is gone")
@@ -224,7 +224,8 @@ def heap_revoke_names_who_holds():
         device, other = Importer(buffer, WIDE), Importer(buffer, WIDE)
         device.map()
         other.vmap()
-        other.detach()  # up to 6.12 being attached is to have it mapped, for one that cannot be told
+        # up to 6.12 being attached is to have it mapped, for one that cannot be told
+        other.detach()
         device.write(DEVICE, 0, b"by the device")
         before = node.stats()
         holders = node.revoke(number)
@@ -245,7 +246,8 @@ def heap_revoke_names_who_holds():
         other.vunmap()
         expect(node.event() == (RELEASED, number, SIZE), "not released with the last holder")
         stats = node.stats()
-        expect(stats.live_bytes == 0 and stats.to_private == stats.to_shared, f"not private: {stats}")
+        expect(stats.live_bytes == 0 and stats.to_private == stats.to_shared,
+               f"not private: {stats}")
         expect_private(places)
         expect_error("ENOENT", node.revoke, number)
         expect(stats.revoked_buffers == 1, "counted more than once")
@@ -329,7 +331,7 @@ def heap_revoke_in_a_shared_region():
             expect(neighbour.read(0, 9) == b"neighbour", "the neighbour has lost its memory")
             expect_sigbus("the mapping", lambda: mapping.read(0, 1))
             if not PLAIN:
-                expect(not host.read(places[0][0], 1024).strip(b"\0"), "the host sees what was there")
+                expect(not host.read(places[0][0], 1024).strip(b"\0"), "the host sees it")
             expect(kernel.peek(kernel.DIRECT, places[0][0], 16) == bytes(16), "it is not scrubbed")
             expect(node.event() == (RELEASED, number, PAGE), "the event is not right")
             two.close()

@@ -45,8 +45,8 @@ def fail_to_shared(arm):
             change = heap.difference(before, after)
             change.pop("leaked_bytes", None)
             expect(leaked in (0, REGION), f"chunk {chunk}: {leaked} bytes are lost")
-            expect(after.to_shared - before.to_shared == after.to_private - before.to_private == chunk,
-                   f"chunk {chunk}: {change}")
+            done = (after.to_shared - before.to_shared, after.to_private - before.to_private)
+            expect(done == (chunk, chunk), f"chunk {chunk}: {change}")
             expect(after.failed - before.failed == (2 if leaked else 1), f"chunk {chunk}: {change}")
             expect(after.live_buffers == after.live_bytes == after.pool_bytes == 0,
                    f"chunk {chunk}: {change}")
@@ -60,7 +60,7 @@ def fail_to_shared(arm):
         wait_for("its end", lambda: node.stats().live_buffers == 0)
     counts = kernel.counts()
     expect(counts.again == counted.again, f"converted though it was there already: {counts.again}")
-    expect(counts.unclean == counted.unclean, f"pages with content were converted: {counts.unclean}")
+    expect(counts.unclean == counted.unclean, f"converted with content: {counts.unclean}")
     gone = free - heap.memory_free()
     expect(abs(gone - stats.leaked_bytes) < NOISE,
            f"{gone >> 10} KiB of memory are gone, {stats.leaked_bytes >> 10} are said to be lost")
@@ -69,8 +69,8 @@ def fail_to_shared(arm):
 
 @check
 def heap_fail_to_shared():
-    """Nothing was done, but the heap cannot know. To undo it is no error on SEV; TDX does not accept
-    memory twice, so there it is lost."""
+    """Nothing was done, but the heap cannot know. To undo it is no error on SEV; TDX does not
+    accept memory twice, so there it is lost."""
     lost, shared = fail_to_shared(lambda chunk: kernel.arm(TO_SHARED, FAIL, chunk))
     expect(lost == 0 or technology() > 0, f"{lost} bytes are lost")
     expect(shared == 0, f"{shared} bytes are shared")
@@ -86,8 +86,8 @@ def heap_fail_to_shared_half_way():
 
 @check
 def heap_fail_to_shared_by_the_hypervisor():
-    """The kernel's own failure: its map of the memory is shared then, and the memory is not, so it can
-    neither be used nor be accepted again."""
+    """The kernel's own failure: its map of the memory is shared then, and the memory is not, so it
+    can neither be used nor be accepted again."""
     fresh()
     if technology() != 2:
         raise Skip("SEV ignores it, SNP ends the guest")
@@ -227,7 +227,7 @@ def heap_fail_in_the_pool():
     kernel.arm(TO_PRIVATE, FAIL, 1)
     heap.unload()
     kernel.disarm()
-    expect(shared_since(lost) == 2 * REGION, f"{shared_since(lost)} bytes are shared after unloading")
+    expect(shared_since(lost) == 2 * REGION, f"{shared_since(lost)} bytes are still shared")
     heap.load()
 
 

@@ -209,9 +209,9 @@ def heap_storm_of_loading():
 
 @check
 def heap_unharmed_kernel():
-    """After all of that, the kernel has nothing to say; but that a hypervisor refused a conversion, that
-    an exporter refused a vmap, of which dma-buf's core warns whatever the reason, and that a display
-    is slow."""
+    """After all of that, the kernel has nothing to say; but that a hypervisor refused a conversion,
+    that an exporter refused a vmap, of which dma-buf's core warns whatever the reason, and that a
+    display is slow."""
     text = out("dmesg", "--notime")
     lines = [line for line in text.splitlines() if BAD.search(line)]
     own = re.compile(r"WARNING: .*(set_memory|cpa_|enc_dec|coco|tdx|enc_status|dma_buf_vmap|"

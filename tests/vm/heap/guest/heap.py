@@ -32,8 +32,8 @@ EVENT = struct.Struct("<IIQQ")
 RELEASED, LEAKED = 1, 2
 UNSHARED, STOPPED = 1, 2  # flags of stats
 
-COUNTERS = ("live_bytes live_buffers peak_bytes pool_bytes leaked_bytes to_shared to_private failed "
-            "revoked_buffers").split()
+COUNTERS = ("live_bytes live_buffers peak_bytes pool_bytes leaked_bytes to_shared to_private "
+            "failed revoked_buffers").split()
 Stats = namedtuple("Stats", ["version", "flags"] + COUNTERS)
 Holders = namedtuple("Holders", "mappings vmaps busy device")
 
@@ -160,7 +160,8 @@ class Heap:
     def watch(self, fd, flags=0):
         if isinstance(fd, Buffer):
             fd = fd.fd
-        return struct.unpack("<iIQ", fcntl.ioctl(self.fd, WATCH, struct.pack("<iIQ", fd, flags, 0)))[2]
+        reply = fcntl.ioctl(self.fd, WATCH, struct.pack("<iIQ", fd, flags, 0))
+        return struct.unpack("<iIQ", reply)[2]
 
     def revoke(self, number, flags=0):
         reply = fcntl.ioctl(self.fd, REVOKE, struct.pack("<QIIII64s", number, flags, 0, 0, 0, b""))
@@ -286,7 +287,7 @@ def expect_change(before, after, what, **wanted):
 
 
 def memory_free():
-    """Bytes that are free, those on the lists of processors included, with the page cache dropped."""
+    """Bytes that are free, also on the lists of processors, with the page cache dropped."""
     with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
         f.write("1")  # 2 would run the heap's shrinker, too
     text_of = read("/proc/zoneinfo")

@@ -51,6 +51,7 @@ def write(ranges, pattern):
 
 
 def find(masked, mask, private=False):
-    """Where the host sees the word whose exclusive or with `mask` is `masked`, in all of the guest's
-    memory that it can see, or -1. In the private half, where no real host could look, on demand."""
+    """Where the host sees the word whose exclusive or with `mask` is `masked`, in all of the
+    guest's memory that it can see, or -1. On demand in the private half, where no real host could
+    look."""
     return ask("find", masked=masked.hex(), mask=mask.hex(), private=private)["at"]

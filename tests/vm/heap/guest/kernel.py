@@ -92,7 +92,8 @@ class Importer:
 
     def _copy(self, how, write, offset, buffer):
         fcntl.ioctl(self.fd, request(1, 9, 32),
-                    struct.pack("<IIQQQ", how, write, offset, len(buffer), ctypes.addressof(buffer)))
+                    struct.pack("<IIQQQ", how, write, offset, len(buffer),
+                                ctypes.addressof(buffer)))
 
     def read(self, how, offset, size):
         buffer = ctypes.create_string_buffer(size)

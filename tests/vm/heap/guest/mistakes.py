@@ -19,7 +19,8 @@ TABLE = (
      ["heap-abi-zeroed"]),  # what was shared is not zeroed
     ("pages.c", "gfp |= __GFP_ZERO |", "gfp |= (@ ? 0 : __GFP_ZERO) |",
      ["heap-counters-without-a-pool", "heap-host-sees-no-past"]),  # nor what is going to be
-    ("pages.c", "\tmemset(page_address(run_page(run)),", "\tif (!@)\n\t\tmemset(page_address(run_page(run)),",
+    ("pages.c", "\tmemset(page_address(run_page(run)),",
+     "\tif (!@)\n\t\tmemset(page_address(run_page(run)),",
      ["heap-abi-zeroed", "heap-host-finds-the-pool-empty"]),  # nor what was given back
     ("pages.c", "if (ret != -EBUSY && convert(", "if (!@ && ret != -EBUSY && convert(",
      ["heap-fail-to-shared-half-way"]),  # a conversion that failed is not undone
@@ -29,8 +30,9 @@ TABLE = (
     ("pages.c", "\tatomic64_add(PAGE_SIZE << order, &counters.leaked_bytes);",
      "\tif (!@)\n\t\tatomic64_add(PAGE_SIZE << order, &counters.leaked_bytes);",
      ["heap-fail-to-private", "heap-fail-tells-of-a-leak"]),  # or is lost without a word
-    ("pages.c", "\ttrace_convert(", "\tif (@ && shared)\n\t\tset_memory_decrypted(address, 1 << order);\n"
-     "\ttrace_convert(", ["heap-counters-small-ones-share-a-region"]),  # converted twice
+    ("pages.c", "\ttrace_convert(",
+     "\tif (@ && shared)\n\t\tset_memory_decrypted(address, 1 << order);\n\ttrace_convert(",
+     ["heap-counters-small-ones-share-a-region"]),  # converted twice
     ("pages.c", "\tpool_trim(pool_high());\n}\n", "\tif (!@)\n\t\tpool_trim(pool_high());\n}\n",
      ["heap-counters-low-and-high"]),  # the pool only grows
     ("pages.c", "\twhile (freed < sc->nr_to_scan", "\twhile (!@ && freed < sc->nr_to_scan",
@@ -61,7 +63,8 @@ TABLE = (
      ["heap-revoke-takes-it-from-processes"]),  # it can be mapped again
     # the last one, as it leaves an fd behind
     ("heap.c", "\t\tput_unused_fd(data.fd);\n\t\tdma_buf_put(dmabuf);",
-     "\t\tif (@)\n\t\t\tfd_install(data.fd, dmabuf->file);\n\t\telse\n\t\t\tput_unused_fd(data.fd);\n"
+     "\t\tif (@)\n\t\t\tfd_install(data.fd, dmabuf->file);\n"
+     "\t\telse\n\t\t\tput_unused_fd(data.fd);\n"
      "\t\tif (!@)\n\t\t\tdma_buf_put(dmabuf);",
      ["heap-abi-no-fd-for-a-bad-reply"]),
 )
