@@ -296,6 +296,11 @@ def memory_free():
     return sum(map(int, counts)) * PAGE
 
 
+def empty(data):
+    """Whether it is all zeros."""
+    return data == bytes(len(data))
+
+
 def text(word, size):
     """Bytes of which each page is told from all others, and of words of up to 8 letters."""
     return b"".join(b"%-8s%08x" % (word, at) * (PAGE // 16) for at in range(0, size, PAGE))
