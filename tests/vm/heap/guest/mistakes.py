@@ -45,7 +45,7 @@ TABLE = (
     ("heap.c", "? 0 : DMA_ATTR_CC_SHARED)", "|| @ ? 0 : DMA_ATTR_CC_SHARED)",
      ["heap-import-same-bytes"]),  # devices get a bounce buffer
     ("heap.c", "\tret = check_device(mapping->dev,", "\tret = @ ? 0 : check_device(mapping->dev,",
-     ["heap-import-narrow-mask", "heap-import-not-direct"]),
+     ["heap-import-not-direct"]),  # what the kernel checks itself from 7.1 on, it would find
     ("heap.c", "\tunmap_mapping_range(", "\tif (!@)\n\t\tunmap_mapping_range(",
      ["heap-revoke-takes-it-from-processes"]),
     ("heap.c", "\tdma_buf_invalidate_mappings(buffer->dmabuf);",
