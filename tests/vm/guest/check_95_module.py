@@ -2,6 +2,7 @@
 """ccbufd with the heap of module ccbuf_heap: grants whose end is an event, revocation, leaks. Needs
 the module (--module); in a plain guest it is loaded for development, and its heap has another
 name."""
+import fcntl
 import json
 import mmap
 import os
@@ -208,6 +209,37 @@ def module_revoke():
     wait_for("its release", lambda: released(one.grant))
     expect(released(one.grant)["reason"] == "revoked", str(released(one.grant)))
     expect(heap()["live"] == 0, str(heap()))
+
+
+def import_request(direction, number, size):
+    return direction << 30 | size << 16 | 0xcd << 8 | number
+
+
+@check
+def module_revoke_from_a_device():
+    """It is said which device has it, and the memory stays charged until that lets go."""
+    need_heap()
+    if run("modprobe", "ccbuf_heap_test", ok=None).returncode:
+        raise Skip("there is no module ccbuf_heap_test to import it (tests/vm/heap/importer)")
+    wait_for("its node", lambda: os.path.exists("/dev/ccbuf_heap_test"))
+    with hold() as one:
+        buffer = one.take()
+        device = os.open("/dev/ccbuf_heap_test", os.O_RDWR)
+        # as tests/vm/heap/importer/test.h has it: attach to the first device, map
+        fcntl.ioctl(device, import_request(1, 1, 16), struct.pack("<iIII", buffer, 0, 0, 0))
+        fcntl.ioctl(device, import_request(0, 3, 0))
+        os.close(buffer)
+        got = revoke(one.grant)
+        expect(not got["released"] and got["mappings"] == 1, str(got))
+        expect_in("ccbuf-wide", got["device"])
+        expect(grant_state(one.grant) == "revoked", grant_state(one.grant))
+        expect_in("1 mapping by devices", out("ccbuf-client", "revoke", str(one.grant)))
+        expect(len([r for r in records("revoke")
+                    if r["buffers"][0]["grant"] == one.grant]) == 2, "each is recorded")
+        expect(status()["GrantedBytes"] == 65536, "uncharged while a device has it")
+        fcntl.ioctl(device, import_request(0, 4, 0))
+        wait_state(one.grant, "released")
+        os.close(device)
 
 
 @check
