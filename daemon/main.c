@@ -61,10 +61,14 @@ static void on_reloaded(void *userdata, int result)
 static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
 	struct daemon *daemon = userdata;
+	int r;
 
 	(void)source, (void)info;
+	r = reload_policy(&daemon->broker, on_reloaded, daemon);
+	if (r > 0)
+		return 0; /* of many signals in a row systemd is told once, or it could not follow */
 	sd_notify(0, "RELOADING=1");
-	if (reload_policy(&daemon->broker, on_reloaded, daemon) < 0)
+	if (r < 0)
 		on_reloaded(daemon, -ENOMEM);
 	return 0;
 }

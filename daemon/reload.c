@@ -74,10 +74,15 @@ static void on_loaded(struct job *job)
 
 int reload_policy(struct broker *broker, reload_done done, void *userdata)
 {
-	struct waiter *waiter = malloc(sizeof(*waiter));
 	struct reload *reload = broker->reload;
+	struct waiter *waiter;
 	bool fresh = !reload;
 
+	for (waiter = fresh ? NULL : reload->later; waiter; waiter = waiter->next) {
+		if (waiter->done == done && waiter->userdata == userdata)
+			return 1;
+	}
+	waiter = malloc(sizeof(*waiter));
 	if (fresh)
 		reload = calloc(1, sizeof(*reload));
 	if (!waiter || !reload) {

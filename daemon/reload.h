@@ -13,7 +13,7 @@ typedef void (*reload_done)(void *userdata, int result);
 
 /*
  * Has the policy loaded as it is on the disk from now on: a reload that is under way already may
- * have read before, so another one follows it, one for all that wait. 0 or -ENOMEM, and then done
- * is not called.
+ * have read before, so another one follows it, one for all that wait. 0; 1 when the same done and
+ * userdata wait for that one already, which is told once; or -ENOMEM, and then done is not called.
  */
 int reload_policy(struct broker *broker, reload_done done, void *userdata);

@@ -36,8 +36,7 @@ def rule_in_force(daemon):
     same('verdicts', {a.verdict for a in answers}, {'granted'})
     daemon.close_clients()
     rules = {r['rule'] for r in daemon.records('grant')[-2:]}
-    same('both ways', len(rules), 1)
-    return rules.pop()
+    return rules.pop() if len(rules) == 1 else None  # a reload came between
 
 
 def changed(bus):
@@ -244,6 +243,7 @@ def test_requests_under_way():
 
 
 def test_a_storm_of_reloads():
+    """Many signals while one reload goes on are one more reload, and one more word to systemd."""
     with Daemon(OLD) as daemon:
         client = daemon.connect()
         for i in range(60):
