@@ -66,7 +66,7 @@ static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, 
 	(void)source, (void)info;
 	r = reload_policy(&daemon->broker, on_reloaded, daemon);
 	if (r > 0)
-		return 0; /* of many signals in a row systemd is told once, or it could not follow */
+		return 0; /* systemd is told once of many, or it could not follow */
 	sd_notify(0, "RELOADING=1");
 	if (r < 0)
 		on_reloaded(daemon, -ENOMEM);
