@@ -356,38 +356,37 @@ static void buffer_unpin(struct dma_buf_attachment *attachment)
 {
 }
 
-static int buffer_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+/* Makes the caches agree before the CPU's turn, and after it. */
+static int buffer_sync(struct buffer *buffer, enum dma_data_direction dir, bool begin)
 {
-	struct buffer *buffer = dmabuf->priv;
 	struct mapping *mapping;
 	int ret = 0;
 
 	mutex_lock(&buffer->lock);
 	if (buffer->state != LIVE)
 		ret = -ENODEV;
-	if (buffer->vmaps)
+	if (buffer->vmaps && begin)
 		invalidate_kernel_vmap_range(buffer->vaddr, buffer->bytes);
-	list_for_each_entry(mapping, &buffer->mappings, list)
-		dma_sync_sgtable_for_cpu(mapping->dev, &mapping->table, dir);
+	else if (buffer->vmaps)
+		flush_kernel_vmap_range(buffer->vaddr, buffer->bytes);
+	list_for_each_entry(mapping, &buffer->mappings, list) {
+		if (begin)
+			dma_sync_sgtable_for_cpu(mapping->dev, &mapping->table, dir);
+		else
+			dma_sync_sgtable_for_device(mapping->dev, &mapping->table, dir);
+	}
 	mutex_unlock(&buffer->lock);
 	return ret;
 }
 
+static int buffer_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	return buffer_sync(dmabuf->priv, dir, true);
+}
+
 static int buffer_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	struct buffer *buffer = dmabuf->priv;
-	struct mapping *mapping;
-	int ret = 0;
-
-	mutex_lock(&buffer->lock);
-	if (buffer->state != LIVE)
-		ret = -ENODEV;
-	if (buffer->vmaps)
-		flush_kernel_vmap_range(buffer->vaddr, buffer->bytes);
-	list_for_each_entry(mapping, &buffer->mappings, list)
-		dma_sync_sgtable_for_device(mapping->dev, &mapping->table, dir);
-	mutex_unlock(&buffer->lock);
-	return ret;
+	return buffer_sync(dmabuf->priv, dir, false);
 }
 
 static void *vmap_runs(const struct runs *runs)
