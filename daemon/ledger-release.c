@@ -54,21 +54,12 @@ void grant_uncharge(struct ledger *ledger, struct grant *grant)
 static int record(struct ledger *ledger, struct grant *grant, enum audit_kind kind,
 	const char *reason, audit_done done)
 {
-	struct audit_buffer buffer = { .grant = grant->id, .inode = grant->inode };
-	struct audit_event event = {
-		.kind = kind,
-		.peer = &grant->peer->identity,
-		.use = grant->use,
-		.heap = grant->heap,
-		.exposure = grant->exposure,
-		.size = grant->size,
-		.buffers = &buffer,
-		.n_buffers = 1,
-		.rule = grant->rule_name,
-		.reason = reason,
-	};
+	struct audit_buffer buffer;
+	struct audit_event event = grant_event(grant, &buffer);
 	int r;
 
+	event.kind = kind;
+	event.reason = reason;
 	r = audit_append(ledger->audit, &event, done, grant);
 	if (r >= 0)
 		ledger->n_records++;

@@ -34,6 +34,21 @@ const struct identity *grant_identity(const struct grant *grant)
 	return &grant->peer->identity;
 }
 
+struct audit_event grant_event(const struct grant *grant, struct audit_buffer *buffer)
+{
+	*buffer = (struct audit_buffer){ .grant = grant->id, .inode = grant->inode };
+	return (struct audit_event){
+		.peer = &grant->peer->identity,
+		.use = grant->use,
+		.heap = grant->heap,
+		.exposure = grant->exposure,
+		.size = grant->size,
+		.buffers = buffer,
+		.n_buffers = 1,
+		.rule = grant->rule_name,
+	};
+}
+
 bool grant_is_out(const struct grant *grant)
 {
 	return grant->state != GRANT_RESERVED && grant->state != GRANT_RELEASED;

@@ -72,6 +72,10 @@ struct grant {
 /* Who holds it (or held it). */
 const struct identity *grant_identity(const struct grant *grant);
 
+/* What every record of it says; kind and the rest are the caller's to add. buffer is filled, and
+ * borrowed by the event. */
+struct audit_event grant_event(const struct grant *grant, struct audit_buffer *buffer);
+
 /* Whether somebody may have it: live, orphaned or revoked. */
 bool grant_is_out(const struct grant *grant);
 

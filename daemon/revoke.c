@@ -29,23 +29,14 @@ struct revoke_op {
 static int record(struct revoke_op *op, const struct grant *grant, const struct revoke_cause *cause,
 	audit_done done)
 {
-	struct audit_buffer buffer = { grant->id, grant->inode };
-	struct audit_event event = {
-		.kind = AUDIT_REVOKE,
-		.peer = &grant->peer->identity,
-		.by = cause->by ? &cause->by->identity : NULL,
-		.use = grant->use,
-		.heap = grant->heap,
-		.exposure = grant->exposure,
-		.size = grant->size,
-		.buffers = &buffer,
-		.n_buffers = 1,
-		.rule = grant->rule_name,
-		.verdict = cause->verdict,
-		.reason = cause->reason,
-		.policy = policy_digest(op->broker->policy),
-	};
+	struct audit_buffer buffer;
+	struct audit_event event = grant_event(grant, &buffer);
 
+	event.kind = AUDIT_REVOKE;
+	event.by = cause->by ? &cause->by->identity : NULL;
+	event.verdict = cause->verdict;
+	event.reason = cause->reason;
+	event.policy = policy_digest(op->broker->policy);
 	return audit_append(op->broker->audit, &event, done, op);
 }
 
