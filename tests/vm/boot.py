@@ -9,7 +9,8 @@ ends without `done`, or not in time, is a failed check named `boot`.
 A line `host: echo WORD` is answered by WORD. Any other `host: TEXT` is for the host that a test
 plays: --host names a Python file whose class Host is made with the machine's memory (a mmap), the
 guest's memory in bytes and the kind of guest; its line(TEXT) is called for each, and end() when the
-guest is gone. What they raise is a failed check named `host`.
+guest is gone. What they raise is a failed check named `host`. Its attribute qmp is set to the path of
+the socket of QEMU's monitor.
 """
 import argparse
 import importlib.util
@@ -171,6 +172,7 @@ def main():
     parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")
     parser.add_argument("--disk", help="file of the virtio disk")
     parser.add_argument("--host", help="Python file with a class Host")
+    parser.add_argument("--preload", help="a library for QEMU")
     parser.add_argument("--log-dir", required=True)
     parser.add_argument("--prefix", default="")
     parser.add_argument("--timeout", type=float, default=900)
@@ -187,6 +189,10 @@ def main():
         if args.host:
             memory = os.path.join(folder, "memory")
             host = load_host(args.host)(map_memory(args, memory), args.memory << 20, args.tee)
+            host.qmp = os.path.join(folder, "qmp")
+            args.qemu += ["-qmp", f"unix:{host.qmp},server=on,wait=off"]
+        if args.preload:
+            os.environ["LD_PRELOAD"] = args.preload
         guest = subprocess.Popen(command(args, memory), stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE)
         try:
