@@ -22,6 +22,11 @@ Counts = namedtuple("Counts", "calls pages failed armed again unclean shared")
 MSR_IDENTITY, MSR_FAULT = 0x4ccb0000, 0x4ccb0001
 
 
+def release():
+    """The kernel's version, as (7, 2)."""
+    return tuple(int(number) for number in os.uname().release.split(".")[:2])
+
+
 def request(direction, number, size):
     return direction << 30 | size << 16 | 0xcd << 8 | number
 
