@@ -6,7 +6,7 @@ import re
 import heap
 import kernel
 from harness import check, expect, read, run, wait_for
-from heap import MIB, PAGE, PLAIN, Heap
+from heap import MIB, PAGE, Heap
 
 TRACING = "/sys/kernel/tracing/"
 BUFFERS = "/sys/kernel/debug/ccbuf_heap/buffers"
@@ -41,12 +41,10 @@ def heap_traces():
     names = [name for name, _ in seen]
     wanted = ["convert", "convert", "alloc", "free", "convert", "convert", "revoke", "convert",
               "alloc", "free", "convert", "leak"]
-    if PLAIN:
-        wanted.remove("leak")
     expect(names == wanted, f"{seen}")
     allocs = [text for name, text in seen if name == "alloc"]
     expect(allocs[0] == f"id={number} bytes={4 * MIB} runs=2", f"{allocs}")
-    expect(PLAIN or "ret=-5" in [text for name, text in seen if name == "convert"][-1], f"{seen}")
+    expect("ret=-5" in [text for name, text in seen if name == "convert"][-1], f"{seen}")
 
 
 @check

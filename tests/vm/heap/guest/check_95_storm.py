@@ -181,6 +181,7 @@ def heap_storm_of_loading():
         pid = os.fork()
         if pid == 0:
             try:
+                os.close(stopped)
                 while not select.select([stop], [], [], 0)[0]:
                     try:
                         with Heap.__new__(Heap) as node:
