@@ -7,6 +7,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 
 #ifdef CCBUF_HAVE_USE_DMA_IOMMU
@@ -28,6 +29,18 @@ static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
 
 #ifndef CCBUF_HAVE_INVALIDATE_MAPPINGS
 #define dma_buf_invalidate_mappings dma_buf_move_notify
+#endif
+
+/*
+ * Before 6.5 a conversion of a SEV-SNP guest allocates, charges that to the caller's cgroup, and
+ * panics when it is refused: so no cgroup is asked.
+ */
+#if defined(CONFIG_AMD_MEM_ENCRYPT) && !defined(CCBUF_HAVE_SNP_ACCEPT_MEMORY)
+#define ccbuf_convert_begin()	memalloc_noreclaim_save()
+#define ccbuf_convert_end(f)	memalloc_noreclaim_restore(f)
+#else
+#define ccbuf_convert_begin()	0
+#define ccbuf_convert_end(f)	((void)(f))
 #endif
 
 #ifdef CCBUF_HAVE_SHRINKER_ALLOC

@@ -16,7 +16,7 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 
-#define REGION_ORDER	9	/* 2 MiB with pages of 4 KiB */
+#define REGION_ORDER	(21 - PAGE_SHIFT) /* 2 MiB */
 #define REGION_PAGES	(1U << REGION_ORDER)
 
 struct region;

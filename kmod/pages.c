@@ -10,7 +10,8 @@
  * host; and when a buffer is given back.
  *
  * pool.lock guards the lists, the bitmaps and the sums. It is never held while memory is allocated,
- * converted or zeroed, so the shrinker may take it.
+ * converted or zeroed. The shrinker takes no lock at all, and converts nothing: who is short of
+ * memory may hold what a conversion takes, as the lock of the direct map's page tables on arm64.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,6 +19,7 @@
 #include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
 #include <linux/slab.h>
@@ -32,7 +34,7 @@
 
 /**
  * struct region - contiguous pages that are shared with the host
- * @list: in pool.partial or pool.empty; in none when it has no free page
+ * @list: in pool.partial or pool.empty; in none when it has no free page, or is doomed
  * @page: the first one
  * @order: 2^order pages
  * @used: how many of them are in runs
@@ -56,8 +58,10 @@ static struct {
 	struct list_head empty;	  /* all pages free */
 	unsigned long free;	  /* pages, in both lists */
 	unsigned long in_empty;	  /* of them in the list of that name */
+	atomic_long_t wanted;	  /* pages that the kernel would like to have back */
 	struct workqueue_struct *queue;
 	struct work_struct balance;
+	struct work_struct shrink;
 	struct shrinker *shrinker;
 } pool = {
 	.lock = __MUTEX_INITIALIZER(pool.lock),
@@ -142,10 +146,12 @@ static unsigned int region_pages(const struct region *region)
 static int convert(struct page *page, unsigned int order, bool shared)
 {
 	unsigned long address = (unsigned long)page_address(page);
+	unsigned int flags = ccbuf_convert_begin();
 	int ret;
 
 	ret = shared ? set_memory_decrypted(address, 1 << order) :
 		       set_memory_encrypted(address, 1 << order);
+	ccbuf_convert_end(flags);
 	trace_convert(page_to_pfn(page), order, shared, ret);
 	if (ret)
 		atomic64_inc(&counters.failed);
@@ -171,6 +177,7 @@ static struct region *region_new(unsigned int order, gfp_t gfp)
 	region = kzalloc(sizeof(*region) + sizeof(long) * BITS_TO_LONGS(1U << order), GFP_KERNEL);
 	if (!region)
 		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&region->list);
 	region->order = order;
 	gfp |= __GFP_ZERO | __GFP_NOWARN | (order ? __GFP_COMP : 0);
 	region->page = alloc_pages(gfp, order);
@@ -212,11 +219,16 @@ static void region_free(struct region *region)
 	kfree(region);
 }
 
+/* How many pages of the region can be taken. */
+static unsigned long region_usable(const struct region *region)
+{
+	return region->doomed ? 0 : region_pages(region) - region->used;
+}
+
 /* Puts the region where its free pages are found. */
 static void region_list(struct region *region)
 {
-	lockdep_assert_held(&pool.lock);
-	if (region->used == region_pages(region))
+	if (!region_usable(region))
 		list_del_init(&region->list);
 	else if (region->used)
 		list_move(&region->list, &pool.partial);
@@ -224,53 +236,61 @@ static void region_list(struct region *region)
 		list_move(&region->list, &pool.empty);
 }
 
-/* Counts free pages in and out; a negative @pages is out. */
-static void count_free(long pages)
+/* Counts free pages in and out; a negative @usable is out. */
+static void count_free(long usable, bool empty)
 {
 	lockdep_assert_held(&pool.lock);
-	pool.free += pages;
+	WRITE_ONCE(pool.free, pool.free + usable);
+	if (empty)
+		WRITE_ONCE(pool.in_empty, pool.in_empty + usable);
+}
+
+static void count_pool(long pages)
+{
 	atomic64_add(pages * (long)PAGE_SIZE, &counters.pool_bytes);
 }
 
 /* Marks pages of a region of the pool as used. */
 static void region_take(struct region *region, unsigned int first, unsigned int count)
 {
-	lockdep_assert_held(&pool.lock);
 	if (!region->used)
-		pool.in_empty -= region_pages(region);
+		WRITE_ONCE(pool.in_empty, pool.in_empty - region_pages(region));
 	bitmap_set(region->map, first, count);
 	region->used += count;
-	count_free(-(long)count);
+	count_free(-(long)count, false);
+	count_pool(-(long)count);
 	region_list(region);
 }
 
-static void region_give(struct region *region, unsigned int first, unsigned int count)
+/* And as free; from a doomed region, which it becomes by @doom, nothing is taken any more. */
+static void region_give(struct region *region, unsigned int first, unsigned int count, bool doom)
 {
-	lockdep_assert_held(&pool.lock);
+	unsigned long usable = region_usable(region);
+
 	bitmap_clear(region->map, first, count);
 	region->used -= count;
+	region->doomed |= doom;
+	count_free((long)region_usable(region) - (long)usable, false);
 	if (!region->used)
-		pool.in_empty += region_pages(region);
-	count_free(count);
+		WRITE_ONCE(pool.in_empty, pool.in_empty + region_usable(region));
+	count_pool(count);
 	region_list(region);
 }
 
 /* A new region, in the pool, all of it free. */
 static void region_add(struct region *region)
 {
-	lockdep_assert_held(&pool.lock);
-	list_add(&region->list, &pool.empty);
-	pool.in_empty += region_pages(region);
-	count_free(region_pages(region));
+	count_free(region_pages(region), true);
+	count_pool(region_pages(region));
+	region_list(region);
 }
 
 /* Takes an empty region out of the pool, to be freed. */
 static void region_detach(struct region *region)
 {
-	lockdep_assert_held(&pool.lock);
-	list_del(&region->list);
-	pool.in_empty -= region_pages(region);
-	count_free(-(long)region_pages(region));
+	count_free(-(long)region_usable(region), true);
+	count_pool(-(long)region_pages(region));
+	list_del_init(&region->list);
 }
 
 /* --- the pool --- */
@@ -305,7 +325,8 @@ static void pool_fill(void)
 {
 	struct region *region;
 
-	while (READ_ONCE(pool.free) < pool_target() && !pages_stopped()) {
+	while (READ_ONCE(pool.free) < pool_target() && !pages_stopped() &&
+	       READ_ONCE(pool.queue) && !atomic_long_read(&pool.wanted)) {
 		region = region_new(REGION_ORDER, GFP_KERNEL | __GFP_NORETRY);
 		if (IS_ERR(region))
 			return; /* the next allocation will ask again */
@@ -329,28 +350,34 @@ static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	unsigned long freed = 0;
+	atomic_long_add(sc->nr_to_scan, &pool.wanted);
+	queue_work(pool.queue, &pool.shrink);
+	return SHRINK_STOP;
+}
+
+static void pool_shrink(struct work_struct *work)
+{
+	long pages = atomic_long_xchg(&pool.wanted, 0);
 	struct region *region;
 
-	while (freed < sc->nr_to_scan && (region = pool_detach(0))) {
-		freed += region_pages(region);
+	while (pages > 0 && (region = pool_detach(0))) {
+		pages -= region_pages(region);
 		region_free(region);
+		cond_resched();
 	}
-	sc->nr_scanned = freed; /* by whole regions: more than was asked for */
-	return freed ?: SHRINK_STOP;
 }
 
 /* Takes @count free pages in a row out of a list of regions. */
 static bool list_take(struct list_head *list, unsigned int count, struct run *ret_run)
 {
-	/* a run is aligned as it would be if it were a block of the kernel's, up to 64 KiB */
+	/* a run is aligned as it would be if it were a block of the kernel's, up to 16 pages */
 	unsigned long mask = min(rounddown_pow_of_two(count), 16UL) - 1;
 	struct region *region;
 	unsigned long first;
 
 	lockdep_assert_held(&pool.lock);
 	list_for_each_entry(region, list, list) {
-		if (region->doomed || region_pages(region) - region->used < count)
+		if (region_pages(region) - region->used < count)
 			continue;
 		first = bitmap_find_next_zero_area(region->map, region_pages(region), 0, count,
 						   mask);
@@ -425,7 +452,6 @@ static int take_own(unsigned long pages, struct run *ret_run)
 		region = region_new(blocks[i].order, blocks[i].gfp | __GFP_ACCOUNT);
 		if (!IS_ERR(region)) {
 			region->own = true;
-			INIT_LIST_HEAD(&region->list);
 			*ret_run = (struct run){
 				.region = region,
 				.count = region_pages(region),
@@ -489,8 +515,7 @@ static void run_put(const struct run *run, bool at_once)
 	memset(page_address(run_page(run)), 0, (size_t)run->count << PAGE_SHIFT);
 	if (!region->own) {
 		mutex_lock(&pool.lock);
-		region->doomed |= at_once;
-		region_give(region, run->first, run->count);
+		region_give(region, run->first, run->count, at_once);
 		empty = region->doomed && !region->used;
 		if (empty)
 			region_detach(region);
@@ -583,6 +608,7 @@ int pages_init(void)
 	int ret;
 
 	INIT_WORK(&pool.balance, pool_balance);
+	INIT_WORK(&pool.shrink, pool_shrink);
 	pool.queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 1);
 	if (!pool.queue)
 		return -ENOMEM;
@@ -597,8 +623,8 @@ int pages_init(void)
 
 void pages_exit(void)
 {
-	queue_stop();
 	ccbuf_shrinker_remove(pool.shrinker);
+	queue_stop();
 	pool_trim(0);
 	WARN_ON(pool.free || !list_empty(&pool.partial));
 }
