@@ -32,8 +32,10 @@ int module_revoke(int node, uint64_t id, struct module_hold *ret_hold)
 {
 	struct ccbuf_heap_revoke revoke = { .id = id };
 
-	if (ioctl(node, CCBUF_HEAP_REVOKE, &revoke) < 0)
-		return -errno;
+	while (ioctl(node, CCBUF_HEAP_REVOKE, &revoke) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
 	ret_hold->mappings = revoke.mappings;
 	ret_hold->vmaps = revoke.vmaps;
 	ret_hold->busy = revoke.busy;

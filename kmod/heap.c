@@ -9,19 +9,21 @@
  *
  *	live		mappings, faults, importers: all is given
  *	revoking	nothing new is given; mappings of processes are zapped, importers told, and
- *			waited for the end of what their devices do
+ *			waited for the end of what their devices did until then
  *	revoked		the memory goes as soon as no device and no kernel mapping is left
- *	gone		it has gone; the dma-buf may live on, empty
+ *	gone		nobody has it; the dma-buf may live on, empty
  *
  * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the
  * buffer; buffer->lock (state, mappings); heap.lock (list of buffers, watches, events) or that of
- * the pool.
+ * the pool. Memory is allocated under buffer->lock, so nothing that reclaims memory may take it;
+ * large memory is given back under none.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cc_platform.h>
 #include <linux/debugfs.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -55,6 +57,8 @@ enum state { LIVE, REVOKING, REVOKED, GONE };
  * @inode: of the dma-buf, whose page cache tree knows all mappings of processes
  * @revoking: held for a whole revoke, and to release the dma-buf
  * @dmabuf: NULL when it has been released; under @revoking
+ * @told: the importers have been told; under @revoking
+ * @work: what devices were at when they were told, or NULL; under @revoking
  * @lock: guards all below
  * @state: see above
  * @runs: the memory
@@ -71,6 +75,8 @@ struct buffer {
 	struct inode *inode;
 	struct mutex revoking; /* a whole revoke */
 	struct dma_buf *dmabuf;
+	bool told;
+	struct dma_fence *work;
 	struct mutex lock; /* all below */
 	enum state state;
 	struct runs runs;
@@ -122,7 +128,10 @@ static struct miscdevice heap_misc;
 
 static void buffer_free(struct kref *refs)
 {
-	kfree(container_of(refs, struct buffer, refs));
+	struct buffer *buffer = container_of(refs, struct buffer, refs);
+
+	dma_fence_put(buffer->work);
+	kfree(buffer);
 }
 
 static void buffer_put(struct buffer *buffer)
@@ -148,27 +157,43 @@ static void buffer_tell(struct buffer *buffer)
 		wake_up_interruptible(&heap_events);
 }
 
-/* Gives back the memory of a buffer that nobody can reach any more. */
-static void buffer_empty(struct buffer *buffer, bool at_once)
+/* Takes the memory out of a buffer that nobody can reach any more. */
+static struct runs buffer_take(struct buffer *buffer)
 {
+	struct runs runs = buffer->runs;
+
 	lockdep_assert_held(&buffer->lock);
-	trace_free(buffer->id, buffer->bytes, buffer->runs.nr);
 	buffer->state = GONE;
-	pages_put(&buffer->runs, at_once);
+	buffer->runs = (struct runs){};
+	return runs;
+}
+
+/* Gives it back; without buffer->lock, as that may take long. */
+static void buffer_give(struct buffer *buffer, struct runs *runs, bool at_once)
+{
+	trace_free(buffer->id, buffer->bytes, runs->nr);
+	pages_put(runs, at_once);
 	buffer_tell(buffer);
 }
 
-/* To be called whenever a device or the kernel has let go of the buffer. */
-static void buffer_let_go(struct buffer *buffer)
+/* To be called, locked, whenever something has let go of the buffer; unlocks it. */
+static void buffer_unlock(struct buffer *buffer)
 {
-	lockdep_assert_held(&buffer->lock);
-	if (buffer->state == REVOKED && list_empty(&buffer->mappings) && !buffer->vmaps)
-		buffer_empty(buffer, true);
+	bool gone = buffer->state == REVOKED && list_empty(&buffer->mappings) && !buffer->vmaps;
+	struct runs runs;
+
+	if (gone)
+		runs = buffer_take(buffer);
+	mutex_unlock(&buffer->lock);
+	if (gone)
+		buffer_give(buffer, &runs, true);
 }
 
 static void buffer_release(struct dma_buf *dmabuf)
 {
 	struct buffer *buffer = dmabuf->priv;
+	enum state state;
+	struct runs runs;
 
 	mutex_lock(&heap.lock);
 	list_del(&buffer->list);
@@ -179,9 +204,11 @@ static void buffer_release(struct dma_buf *dmabuf)
 	mutex_unlock(&buffer->revoking);
 
 	mutex_lock(&buffer->lock);
-	if (buffer->state != GONE)
-		buffer_empty(buffer, false);
+	state = buffer->state;
+	runs = buffer_take(buffer);
 	mutex_unlock(&buffer->lock);
+	if (state != GONE)
+		buffer_give(buffer, &runs, state != LIVE);
 
 	iput(buffer->inode);
 	buffer_put(buffer);
@@ -202,7 +229,6 @@ static int refuse(struct device *dev, const char *why)
  */
 static int check_device(struct device *dev, struct sg_table *table)
 {
-	u64 boundary = dma_get_seg_boundary(dev);
 	struct scatterlist *sg;
 	u64 limit;
 	int i;
@@ -219,10 +245,48 @@ static int check_device(struct device *dev, struct sg_table *table)
 
 		if (address == DMA_MAPPING_ERROR || end < address || end > limit)
 			return refuse(dev, "it does not reach an address that high");
-		if ((address & ~boundary) != (end & ~boundary))
-			return refuse(dev, "a segment crosses its boundary");
 	}
 	return 0;
+}
+
+/* How much of @bytes from @address on the device takes as one segment; 0 is not even a page. */
+static size_t segment_bytes(struct device *dev, dma_addr_t address, size_t bytes)
+{
+	u64 boundary = dma_get_seg_boundary(dev);
+	u64 room = boundary - (address & boundary); /* less one: it may be all addresses */
+
+	bytes = min_t(size_t, bytes, dma_get_max_seg_size(dev));
+	if (room < bytes)
+		bytes = room + 1;
+	return bytes & PAGE_MASK;
+}
+
+/* Cuts memory into segments for a device: how many there are; with @sg they are put there. */
+static int cut(struct device *dev, const struct runs *runs, struct scatterlist *sg)
+{
+	unsigned int i;
+	int count = 0;
+
+	for (i = 0; i < runs->nr; i++) {
+		size_t left = (size_t)runs->run[i].count << PAGE_SHIFT;
+		struct page *page = run_page(&runs->run[i]);
+
+		while (left) {
+			dma_addr_t address = phys_to_dma_unencrypted(dev, page_to_phys(page));
+			size_t bytes = segment_bytes(dev, address, left);
+
+			if (!bytes)
+				return refuse(dev, "it does not take a page as a segment");
+			if (sg) {
+				sg_set_page(sg, page, bytes, 0);
+				sg = sg_next(sg);
+			}
+			page += bytes >> PAGE_SHIFT;
+			left -= bytes;
+			count++;
+		}
+	}
+	return count;
 }
 
 #ifdef DMA_ATTR_CC_SHARED
@@ -279,14 +343,15 @@ static int map_table(struct device *dev, struct sg_table *table, enum dma_data_d
 static int mapping_fill(struct mapping *mapping, const struct runs *runs,
 			enum dma_data_direction dir)
 {
-	struct scatterlist *sg;
-	int i, ret;
+	int ret;
 
-	ret = sg_alloc_table(&mapping->table, runs->nr, GFP_KERNEL);
+	ret = cut(mapping->dev, runs, NULL);
+	if (ret < 0)
+		return ret;
+	ret = sg_alloc_table(&mapping->table, ret, GFP_KERNEL);
 	if (ret)
 		return ret;
-	for_each_sgtable_sg(&mapping->table, sg, i)
-		sg_set_page(sg, run_page(&runs->run[i]), runs->run[i].count << PAGE_SHIFT, 0);
+	cut(mapping->dev, runs, mapping->table.sgl);
 	ret = check_device(mapping->dev, &mapping->table);
 	if (!ret)
 		ret = map_table(mapping->dev, &mapping->table, dir);
@@ -341,8 +406,7 @@ static void buffer_unmap(struct dma_buf_attachment *attachment, struct sg_table 
 	list_del(&mapping->list);
 	unmap_table(mapping->dev, table, dir);
 	sg_free_table(table);
-	buffer_let_go(buffer);
-	mutex_unlock(&buffer->lock);
+	buffer_unlock(buffer);
 	kfree(mapping);
 }
 
@@ -436,9 +500,8 @@ static void buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (!--buffer->vmaps) {
 		vunmap(buffer->vaddr);
 		buffer->vaddr = NULL;
-		buffer_let_go(buffer);
 	}
-	mutex_unlock(&buffer->lock);
+	buffer_unlock(buffer);
 	iosys_map_clear(map);
 }
 
@@ -679,41 +742,57 @@ static long ioctl_watch(struct session *session, void __user *arg)
 	return ret;
 }
 
-/* Lets nobody have any more of the buffer than they have. */
-static void buffer_close(struct buffer *buffer)
+/*
+ * Lets nobody have any more of the buffer than they have. What devices are at is what they are at
+ * now: who has an fd can add fences for ever, and those of importers that are still to come are of
+ * importers that still have it mapped.
+ */
+static int buffer_close(struct buffer *buffer)
 {
 	struct dma_resv *resv = buffer->dmabuf->resv;
+	int ret;
 
-	mutex_lock(&buffer->lock);
-	WRITE_ONCE(buffer->state, REVOKING);
-	mutex_unlock(&buffer->lock);
-	atomic64_inc(&counters.revoked_buffers);
-
+	if (READ_ONCE(buffer->state) == LIVE) {
+		mutex_lock(&buffer->lock);
+		WRITE_ONCE(buffer->state, REVOKING);
+		mutex_unlock(&buffer->lock);
+		atomic64_inc(&counters.revoked_buffers);
+	}
 	unmap_mapping_range(buffer->inode->i_mapping, 0, 0, 1);
 	dma_resv_lock(resv, NULL);
 	dma_buf_invalidate_mappings(buffer->dmabuf);
+	ret = dma_resv_get_singleton(resv, DMA_RESV_USAGE_BOOKKEEP, &buffer->work);
 	dma_resv_unlock(resv);
+	buffer->told = !ret;
+	return ret;
 }
 
 /*
  * Takes a buffer's memory back; the caller holds buffer->revoking, under which alone the state
- * comes to be REVOKING or REVOKED. False when a device is still at work after a second: importers
+ * comes to be REVOKING or REVOKED. -EBUSY when a device is still at work after a second: importers
  * may unmap before its fences have signalled.
  */
-static bool buffer_revoke(struct buffer *buffer)
+static int buffer_revoke(struct buffer *buffer)
 {
-	if (READ_ONCE(buffer->state) == LIVE)
-		buffer_close(buffer);
-	if (READ_ONCE(buffer->state) != REVOKING)
-		return true;
-	if (dma_resv_wait_timeout(buffer->dmabuf->resv, DMA_RESV_USAGE_BOOKKEEP, true, HZ) <= 0)
-		return false;
+	long left = 1;
+	int ret;
+
+	if (READ_ONCE(buffer->state) > REVOKING)
+		return 0;
+	if (!buffer->told) {
+		ret = buffer_close(buffer);
+		if (ret)
+			return ret;
+	}
+	if (buffer->work)
+		left = dma_fence_wait_timeout(buffer->work, true, HZ);
+	if (left <= 0)
+		return left ?: -EBUSY;
 
 	mutex_lock(&buffer->lock);
 	WRITE_ONCE(buffer->state, REVOKED);
-	buffer_let_go(buffer);
-	mutex_unlock(&buffer->lock);
-	return true;
+	buffer_unlock(buffer);
+	return 0;
 }
 
 static void buffer_holders(struct buffer *buffer, struct ccbuf_heap_revoke *ret_data)
@@ -736,7 +815,7 @@ static long ioctl_revoke(struct session *session, void __user *arg)
 	struct ccbuf_heap_revoke data, ret_data = {};
 	struct buffer *buffer = NULL;
 	struct watch *watch;
-	int ret = -ENOENT;
+	int ret;
 
 	if (copy_from_user(&data, arg, sizeof(data)))
 		return -EFAULT;
@@ -752,13 +831,17 @@ static long ioctl_revoke(struct session *session, void __user *arg)
 	if (!buffer)
 		return -ENOENT;
 
-	mutex_lock(&buffer->revoking);
-	if (buffer->dmabuf) {
-		ret_data.busy = !buffer_revoke(buffer);
-		buffer_holders(buffer, &ret_data);
-		ret = 0;
+	ret = mutex_lock_interruptible(&buffer->revoking) ? -ERESTARTSYS : 0;
+	if (!ret) {
+		ret = buffer->dmabuf ? buffer_revoke(buffer) : -ENOENT;
+		if (ret == -EBUSY) {
+			ret_data.busy = 1;
+			ret = 0;
+		}
+		if (!ret)
+			buffer_holders(buffer, &ret_data);
+		mutex_unlock(&buffer->revoking);
 	}
-	mutex_unlock(&buffer->revoking);
 	buffer_put(buffer);
 
 	ret_data.id = data.id;

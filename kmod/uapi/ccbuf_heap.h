@@ -59,16 +59,17 @@ struct ccbuf_heap_watch {
 
 /*
  * CCBUF_HEAP_REVOKE: take the memory of a buffer back from all who have it. Mappings of processes
- * are gone when this returns, and SIGBUS from then on; importers that can be told are told; all
- * that is asked of the buffer later fails with ENODEV. Its memory is scrubbed and made private at
+ * are gone when this returns, and SIGBUS from then on; importers that can be told are told; to map
+ * it anew, for a process or a device, fails with ENODEV. Its memory is scrubbed and made private at
  * once, unless a device or the kernel still has it mapped: then as soon as the last of them lets
- * go, and `mappings`, `vmaps` and `device` say who that is. For work of a device that is under way
- * REVOKE waits up to a second. Memory that shares a region with other buffers is scrubbed, and made
- * private with the last of them. RELEASED is told when the buffer's memory is given back, though
- * fds of the empty buffer may live on.
+ * go, and `mappings`, `vmaps` and `device` say who that is. For work of devices that was under way
+ * when they were told REVOKE waits up to a second; for importers to do as they are told, as long as
+ * they take (virtio-gpu until the host answers). Memory that shares a region with other buffers is
+ * scrubbed, and made private with the last of them. RELEASED is told when the buffer's memory is
+ * given back, though fds of the empty buffer may live on.
  * To ask again is no error, and says what holds it now.
  * Errors: ENOENT (no buffer of that number that this open file watches and that is not released),
- * EINVAL (flags), EFAULT.
+ * EINVAL (flags), EINTR, ENOMEM (both: ask again), EFAULT.
  */
 struct ccbuf_heap_revoke {
 	__u64 id;		/* in: from CCBUF_HEAP_WATCH on the same open file */
