@@ -43,6 +43,9 @@ boot() {
 	*-strict) options=(--tee "${flavour%-strict}" --strict) ;;
 	*) options=(--tee "$flavour") ;;
 	esac
+	case $kernel in
+	*-heap) append+=' ccbuf.native' ;;
+	esac
 	log_dir=$work/log-$kernel-$flavour
 	for _ in 1 2 3; do
 		status=0

@@ -5,8 +5,8 @@ import stat
 
 import heap
 import kernel
-from harness import check, expect, out, read, run
-from heap import MIB, NODE, PLAIN, Heap
+from harness import Skip, check, expect, out, read, run
+from heap import MIB, NATIVE, NODE, PLAIN, Heap, native
 
 
 def said_by(function):
@@ -45,6 +45,25 @@ def heap_load_where_it_belongs():
     expect(stats.flags == (heap.UNSHARED if PLAIN else 0), f"flags {stats.flags}")
     expect(all(value == 0 for value in stats[2:]), f"not all zero at first: {stats}")
     expect(heap.sysfs()[2:] == stats[2:], "sysfs does not agree with the ioctl")
+
+
+@check
+@native
+def heap_load_not_over_the_kernels():
+    """Where the kernel has the heap itself the module is refused, without harm to that."""
+    if not NATIVE:
+        raise Skip("this kernel does not have the heap")
+    expect(os.path.exists(NODE), "the kernel does not have it")
+    lines = said_by(lambda: run("modprobe", "ccbuf_heap", ok=False))
+    expect(len(lines) == 1 and "this kernel has the heap system_cc_shared itself" in lines[0],
+           f"not one clear line: {lines}")
+    expect(not heap.loaded(), "it is loaded none the less")
+    lines = said_by(lambda: run("modprobe", "ccbuf_heap", "unshared=1", ok=False))
+    expect(len(lines) == 1, f"not one clear line: {lines}")
+    run("systemctl", "restart", "systemd-modules-load.service")
+    with Heap() as node:
+        heap.expect_error("EINVAL", node.stats)  # not the module's
+        node.alloc(4096).close()
 
 
 @check

@@ -114,20 +114,19 @@ def heap_import_narrow_mask():
 
 @check
 def heap_import_boundary():
-    """A segment that the device cannot take whole is split for it, or it is refused."""
-    with Heap() as node, node.alloc(SIZE) as buffer:
-        got, importer = try_map(buffer, BOUNDARY)
-        if got:
-            expect(got == "EOPNOTSUPP", f"{got} instead of EOPNOTSUPP")
-        else:
-            for dma, _, size in importer.segments():
-                expect(dma >> 16 == (dma + size - 1) >> 16, f"{dma:x}, {size} bytes: across")
-                expect(size <= 1 << 16, f"{size} bytes: more than the device takes")
-    with Heap() as node, node.alloc(64 << 10) as buffer, buffer.map() as mapping:
-        got, importer = try_map(buffer, BOUNDARY)
-        expect(got is None, f"64 KiB that are aligned: {got}")
-        mapping.write(text(b"small", 64 << 10))
-        expect(importer.read(DEVICE, 0, 64 << 10) == text(b"small", 64 << 10), "not the same bytes")
+    """What the device cannot take as one segment is cut for it."""
+    for size in (SIZE, 64 << 10, PAGE):
+        with Heap() as node, node.alloc(size) as buffer, buffer.map() as mapping, \
+                Importer(buffer, BOUNDARY) as importer:
+            importer.map()
+            for dma, _, length in importer.segments():
+                expect(dma >> 16 == (dma + length - 1) >> 16, f"{dma:x}, {length} bytes: across")
+                expect(length <= 40 << 10, f"{length} bytes: more than the device takes")
+                expect(length % PAGE == 0, f"{length} bytes: no whole pages")
+            mapping.write(text(b"cut", size))
+            expect(importer.read(DEVICE, 0, size) == text(b"cut", size), "not the same bytes")
+            importer.write(DEVICE, 0, text(b"back", size))
+            expect(mapping.read() == text(b"back", size), "a process sees something else")
 
 
 @check

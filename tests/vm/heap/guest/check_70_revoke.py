@@ -303,6 +303,70 @@ def heap_revoke_waits_for_devices():
 
 
 @check
+def heap_revoke_is_not_held_up():
+    """Whoever has an fd can say that some device is at work in the buffer (DMA_BUF_IOCTL_IMPORT_
+    SYNC_FILE): that is waited for if it was said before, and not if it is said later."""
+    heap.reload(pool_high=0)
+    with Heap() as node, node.alloc(PAGE) as other, Importer(other) as endless:
+        endless.write_work()
+        sync = other.export_sync_file()
+        with node.alloc(SIZE) as buffer, Importer(buffer, WIDE, DYNAMIC | OBEY) as importer:
+            number = node.watch(buffer)
+            importer.map()
+            importer.begin()
+            expect(node.revoke(number).busy == 1, "its device is not waited for")
+            buffer.import_sync_file(sync)
+            importer.end()
+            expect(node.revoke(number) == NOBODY, "held up by what came later")
+            expect(node.event() == (RELEASED, number, SIZE), "the event is not right")
+        with node.alloc(SIZE) as buffer:
+            number = node.watch(buffer)
+            buffer.import_sync_file(sync)
+            expect(node.revoke(number).busy == 1, "what came before is not waited for")
+            endless.end()
+            expect(node.revoke(number) == NOBODY, "still busy")
+            expect(node.event() == (RELEASED, number, SIZE), "the event is not right")
+        os.close(sync)
+
+
+@check
+def heap_revoke_and_close_while_busy():
+    """What was revoked goes to nobody else, even if it is closed before a device was done."""
+    heap.reload(pool_high=64)
+    with Heap() as node:
+        buffer = node.alloc(4 * MIB)
+        number = node.watch(buffer)
+        with Importer(buffer) as importer:
+            importer.begin()
+            expect(node.revoke(number).busy == 1, "not busy")
+            buffer.close()
+            importer.detach()
+            expect(node.event()[:2] == (RELEASED, number), "not released with the last holder")
+            stats = node.stats()
+            expect(stats.pool_bytes == 0 and stats.to_private == stats.to_shared,
+                   f"it went to the pool: {stats}")
+
+
+@check
+def heap_revoke_can_be_interrupted():
+    """A signal ends the wait for a device, is no answer, and takes nothing back."""
+    with Heap() as node, node.alloc(SIZE) as buffer, Importer(buffer) as importer:
+        number = node.watch(buffer)
+        importer.begin()
+        seen = []
+        before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+        left = signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        got = error(node.revoke_once, number)
+        signal.signal(signal.SIGALRM, before)
+        signal.alarm(left)
+        expect(got == "EINTR" and seen, f"{got} instead of EINTR")
+        importer.end()
+        expect(node.revoke(number) == NOBODY, "still held")
+        expect(node.event() == (RELEASED, number, SIZE), "the event is not right")
+
+
+@check
 def heap_revoke_goes_on_without_the_watcher():
     """What was revoked stays so when who revoked it has gone."""
     heap.reload(pool_high=0)
@@ -354,6 +418,30 @@ def heap_revoke_with_a_pool():
             shared = heap.shared()
             expect(PLAIN or shared * PAGE == 4 * MIB, f"{shared} pages are shared")
             del places
+
+
+@check
+def heap_revoke_leaves_the_pool_its_size():
+    """What is free in a region that goes is no part of the pool, which is filled up again."""
+    heap.reload(pool=8, pool_low=8, pool_high=8)
+    with Heap() as node:
+        wait_for("the pool", lambda: node.stats().pool_bytes == 8 * MIB)
+        kept, gone = [], []
+        for _ in range(8):  # two in each region of the pool, and of those that come instead
+            kept.append(node.alloc(PAGE))
+            gone.append(node.alloc(MIB + PAGE))
+        for buffer in gone:
+            node.revoke(node.watch(buffer))
+        # all of those regions are doomed: the pool needs others
+        node.alloc(PAGE).close()
+        doomed = len({at >> 21 for buffer in kept for at, _ in kernel.ranges(buffer)})
+        stats = wait_for("a pool without them", lambda: (s := node.stats()).pool_bytes >=
+                         (8 + 2 * doomed) * MIB - 16 * PAGE and s)
+        heap.set_parameters(pool=0, pool_high=32)  # no more is added
+        for _ in range(3):
+            node.alloc(2 * MIB).close()
+        expect(node.stats().to_shared == stats.to_shared, "what is in the pool is not to be had")
+        del gone, kept, buffer
 
 
 @check

@@ -17,7 +17,10 @@ from harness import expect, out, read, run, wait_for
 PAGE = 4096
 MIB = 1 << 20
 REGION = 2 * MIB
-PLAIN = "ccbuf.plain" in read("/proc/cmdline").split()  # no confidential guest
+OPTIONS = read("/proc/cmdline").split()
+PLAIN = "ccbuf.plain" in OPTIONS  # no confidential guest
+NATIVE = "ccbuf.native" in OPTIONS  # a kernel that has the heap itself
+QUICK = "ccbuf.quick" in OPTIONS  # less of what takes long
 NAME = "ccbuf_unshared" if PLAIN else "system_cc_shared"
 NODE = "/dev/dma_heap/" + NAME
 SYSFS = f"/sys/class/misc/{NAME}/"
@@ -26,9 +29,11 @@ PARAMETERS = "/sys/module/ccbuf_heap/parameters/"
 ALLOC = 0xc0184800
 STATS, WATCH, REVOKE = 0x8080cc40, 0xc010cc41, 0xc058cc42
 SYNC = 0x40086200
+EXPORT_SYNC_FILE, IMPORT_SYNC_FILE = 0xc0086202, 0x40086203
 SYNC_READ, SYNC_WRITE, SYNC_START, SYNC_END = 1, 2, 0, 4
 STATS_FORMAT = "<II9Q6Q"
 EVENT = struct.Struct("<IIQQ")
+REVOCATION = struct.Struct("<QIIII64s")
 RELEASED, LEAKED = 1, 2
 UNSHARED, STOPPED = 1, 2  # flags of stats
 
@@ -41,8 +46,6 @@ PROT_READ, PROT_WRITE = 1, 2
 MAP_SHARED, MAP_PRIVATE = 1, 2
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2
 FAILED = ctypes.c_void_p(-1).value
-
-QUICK = "ccbuf.quick" in read("/proc/cmdline").split()  # less of what takes long
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mallopt(-3, 1 << 17)  # what is freed goes back to the kernel at once: MemFree is looked at
@@ -59,6 +62,12 @@ libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctype
 def slow(function):
     """A check that is left out when it shall be quick."""
     function.slow = True
+    return function
+
+
+def native(function):
+    """A check of what the kernel's own heap has as well; with that these are the only ones."""
+    function.native = True
     return function
 
 
@@ -131,7 +140,7 @@ class Heap:
     """An open file of the node; the module is loaded for it if need be."""
 
     def __init__(self, flags=os.O_RDWR, path=NODE):
-        if path == NODE and not loaded():
+        if path == NODE and not loaded() and not NATIVE:
             load()
         self.fd = os.open(path, flags | os.O_CLOEXEC)
 
@@ -163,9 +172,14 @@ class Heap:
         reply = fcntl.ioctl(self.fd, WATCH, struct.pack("<iIQ", fd, flags, 0))
         return struct.unpack("<iIQ", reply)[2]
 
+    def revoke_once(self, number):
+        """As revoke(), but a signal is an error; Python's ioctl() would ask again."""
+        data = ctypes.create_string_buffer(REVOCATION.pack(number, 0, 0, 0, 0, b""))
+        check_call(libc.ioctl(self.fd, ctypes.c_ulong(REVOKE), data))
+
     def revoke(self, number, flags=0):
-        reply = fcntl.ioctl(self.fd, REVOKE, struct.pack("<QIIII64s", number, flags, 0, 0, 0, b""))
-        got, _, mappings, vmaps, busy, device = struct.unpack("<QIIII64s", reply)
+        reply = fcntl.ioctl(self.fd, REVOKE, REVOCATION.pack(number, flags, 0, 0, 0, b""))
+        got, _, mappings, vmaps, busy, device = REVOCATION.unpack(reply)
         expect(got == number and device[-1] == 0, "the reply to REVOKE is not right")
         return Holders(mappings, vmaps, busy, device.rstrip(b"\0").decode())
 
@@ -207,6 +221,15 @@ class Buffer:
 
     def sync(self, flags):
         fcntl.ioctl(self.fd, SYNC, struct.pack("<Q", flags))
+
+    def export_sync_file(self):
+        """A file of what devices are at in it."""
+        data = struct.pack("<Ii", SYNC_READ | SYNC_WRITE, -1)
+        reply = fcntl.ioctl(self.fd, EXPORT_SYNC_FILE, data)
+        return struct.unpack("<Ii", reply)[1]
+
+    def import_sync_file(self, fd):
+        fcntl.ioctl(self.fd, IMPORT_SYNC_FILE, struct.pack("<Ii", SYNC_WRITE, fd))
 
     def fdinfo(self):
         return read(f"/proc/self/fdinfo/{self.fd}")
@@ -265,6 +288,17 @@ class Mapping:
 
 
 # --- looking ---
+
+def live():
+    """Bytes and number of the buffers that there are."""
+    if not NATIVE:
+        now = stats()
+        return now.live_bytes, now.live_buffers
+    # those of others are among them
+    total = re.search(r"^Total (\d+) objects, (\d+) bytes",
+                      read("/sys/kernel/debug/dma_buf/bufinfo"), re.M)
+    return int(total[2]), int(total[1])
+
 
 def sysfs():
     return Stats(0, 0, *(int(read(SYSFS + name)) for name in COUNTERS))

@@ -79,6 +79,10 @@ class Importer:
     def begin(self):
         fcntl.ioctl(self.fd, request(0, 14, 0))
 
+    def write_work(self):
+        """As begin(), and so that DMA_BUF_IOCTL_EXPORT_SYNC_FILE gives it out."""
+        fcntl.ioctl(self.fd, request(0, 16, 0))
+
     def end(self):
         fcntl.ioctl(self.fd, request(0, 15, 0))
 

@@ -30,11 +30,11 @@ TABLE = (
      ["heap-counters-small-ones-share-a-region"]),  # converted twice
     ("pages.c", "\tpool_trim(pool_high());\n}\n", "\tif (!@)\n\t\tpool_trim(pool_high());\n}\n",
      ["heap-counters-low-and-high"]),  # the pool only grows
-    ("pages.c", "\twhile (freed < sc->nr_to_scan", "\twhile (!@ && freed < sc->nr_to_scan",
+    ("pages.c", "\twhile (pages > 0 &&", "\twhile (!@ && pages > 0 &&",
      ["heap-counters-shrinker"]),  # even if memory is short
     ("pages.c", "blocks[i].gfp | __GFP_ACCOUNT", "blocks[i].gfp | (@ ? 0 : __GFP_ACCOUNT)",
      ["heap-counters-cgroup"]),
-    ("pages.c", "region->doomed |= at_once;", "region->doomed |= at_once && !@;",
+    ("pages.c", "region->doomed |= doom;", "region->doomed |= doom && !@;",
      ["heap-revoke-in-a-shared-region", "heap-revoke-with-a-pool"]),  # the pool keeps it
     ("heap.c", "= pgprot_decrypted(vma->vm_page_prot);",
      "= @ ? vma->vm_page_prot : pgprot_decrypted(vma->vm_page_prot);",
@@ -51,8 +51,18 @@ TABLE = (
     ("heap.c", "\tdma_buf_invalidate_mappings(buffer->dmabuf);",
      "\tif (!@)\n\t\tdma_buf_invalidate_mappings(buffer->dmabuf);",
      ["heap-revoke-tells-importers"]),
-    ("heap.c", "\tif (dma_resv_wait_timeout(", "\tif (!@ && dma_resv_wait_timeout(",
+    ("heap.c", "\tif (buffer->work)\n", "\tif (!@ && buffer->work)\n",
      ["heap-revoke-waits-for-devices"]),
+    ("heap.c", "\tif (!buffer->told) {", "\tif (!buffer->told || @) {",
+     ["heap-revoke-is-not-held-up"]),  # and for whatever comes later
+    ("heap.c", "\t\tbuffer_give(buffer, &runs, state != LIVE);",
+     "\t\tbuffer_give(buffer, &runs, state != LIVE && !@);",
+     ["heap-revoke-and-close-while-busy"]),  # it is kept for others, after all
+    ("pages.c", "\treturn region->doomed ? 0 :", "\treturn region->doomed && !@ ? 0 :",
+     ["heap-revoke-leaves-the-pool-its-size"]),
+    ("heap.c", "\tbytes = min_t(size_t, bytes, dma_get_max_seg_size(dev));\n",
+     "\tif (!@)\n\t\tbytes = min_t(size_t, bytes, dma_get_max_seg_size(dev));\n",
+     ["heap-import-boundary"]),
     ("heap.c", "\tif (READ_ONCE(buffer->state) != LIVE)\n\t\treturn -ENODEV;\n\tvm_flags_set",
      "\tif (READ_ONCE(buffer->state) != LIVE && !@)\n\t\treturn -ENODEV;\n\tvm_flags_set",
      ["heap-revoke-takes-it-from-processes"]),  # it can be mapped again

@@ -72,9 +72,10 @@ static int make_special(unsigned int kind, struct device *dev)
 
 	if (ret)
 		return ret;
+	dma_set_max_seg_size(dev, UINT_MAX);
 	if (kind == DEVICE_BOUNDARY) {
 		dma_set_seg_boundary(dev, 0xffff);
-		dma_set_max_seg_size(dev, 0x10000);
+		dma_set_max_seg_size(dev, 0xa000);
 	}
 	if (kind == DEVICE_OPS)
 		set_dma_ops(dev, &ops);

@@ -221,7 +221,7 @@ int importer_vunmap(struct importer *m)
 	return ret;
 }
 
-int importer_begin(struct importer *m)
+int importer_begin(struct importer *m, enum dma_resv_usage usage)
 {
 	struct dma_fence *work = kzalloc(sizeof(*work), GFP_KERNEL);
 	int ret = -ENOENT;
@@ -239,7 +239,7 @@ int importer_begin(struct importer *m)
 	dma_resv_lock(m->dmabuf->resv, NULL);
 	ret = dma_resv_reserve_fences(m->dmabuf->resv, 1);
 	if (!ret)
-		dma_resv_add_fence(m->dmabuf->resv, work, DMA_RESV_USAGE_BOOKKEEP);
+		dma_resv_add_fence(m->dmabuf->resv, work, usage);
 	dma_resv_unlock(m->dmabuf->resv);
 	if (ret)
 		dma_fence_put(work);

@@ -113,7 +113,9 @@ static int handle(struct importer *m, unsigned int request, union argument *a)
 	case TEST_VUNMAP:
 		return importer_vunmap(m);
 	case TEST_BEGIN:
-		return importer_begin(m);
+		return importer_begin(m, DMA_RESV_USAGE_BOOKKEEP);
+	case TEST_WRITE:
+		return importer_begin(m, DMA_RESV_USAGE_WRITE);
 	case TEST_END:
 		return importer_end(m);
 	case TEST_STATE:

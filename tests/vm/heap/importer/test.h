@@ -8,6 +8,7 @@
 #define CCBUF_HEAP_TEST_H
 
 #include <linux/device.h>
+#include <linux/dma-resv.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
@@ -16,9 +17,9 @@ enum side { TO_SHARED, TO_PRIVATE, SIDES };
 
 /* The devices that import. */
 enum device_kind {
-	DEVICE_WIDE,	 /* coherent, 64 bits, takes everything */
+	DEVICE_WIDE,	 /* coherent, 64 bits, segments of any length: takes everything */
 	DEVICE_NARROW,	 /* 24 bits: nothing above 16 MiB */
-	DEVICE_BOUNDARY, /* no segment may cross a multiple of 64 KiB */
+	DEVICE_BOUNDARY, /* no segment may cross a multiple of 64 KiB, nor be longer than 40 KiB */
 	DEVICE_OPS,	 /* with DMA operations of its own */
 	DEVICE_IOMMU,	 /* says that it is behind an IOMMU, where Linux can tell (from 6.12) */
 	DEVICES,
@@ -113,6 +114,7 @@ struct test_msr {
 #define TEST_MAILBOX _IOR(0xcd, 13, __u64) /* physical address of a shared page for the host */
 #define TEST_BEGIN   _IO(0xcd, 14)	   /* the device is at work in the buffer, until */
 #define TEST_END     _IO(0xcd, 15)	   /* it is done, or the file is closed */
+#define TEST_WRITE   _IO(0xcd, 16)	   /* as BEGIN, and others must wait for it */
 
 /* devices.c */
 int devices_init(void);
@@ -129,7 +131,7 @@ int importer_map(struct importer *m);
 int importer_unmap(struct importer *m);
 int importer_vmap(struct importer *m);
 int importer_vunmap(struct importer *m);
-int importer_begin(struct importer *m);
+int importer_begin(struct importer *m, enum dma_resv_usage usage);
 int importer_end(struct importer *m);
 void importer_state(struct importer *m, struct test_state *ret_state);
 int importer_segment(struct importer *m, struct test_segment *s);
