@@ -788,6 +788,8 @@ static int buffer_revoke(struct buffer *buffer)
 		left = dma_fence_wait_timeout(buffer->work, true, HZ);
 	if (left <= 0)
 		return left ?: -EBUSY;
+	dma_fence_put(buffer->work);
+	buffer->work = NULL;
 
 	mutex_lock(&buffer->lock);
 	WRITE_ONCE(buffer->state, REVOKED);
