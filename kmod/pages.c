@@ -10,8 +10,9 @@
  * host; and when a buffer is given back.
  *
  * pool.lock guards the lists, the bitmaps and the sums. It is never held while memory is allocated,
- * converted or zeroed. The shrinker takes no lock at all, and converts nothing: who is short of
- * memory may hold what a conversion takes, as the lock of the direct map's page tables on arm64.
+ * converted or zeroed. The shrinker takes no lock at all, has a work item convert, and waits for
+ * that, but not for long: who is short of memory may hold what a conversion takes, as the lock of
+ * the direct map's page tables on arm64.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -59,6 +60,8 @@ static struct {
 	unsigned long free;	  /* pages, in both lists */
 	unsigned long in_empty;	  /* of them in the list of that name */
 	atomic_long_t wanted;	  /* pages that the kernel would like to have back */
+	unsigned long returned;	  /* pages that it was given back for that, ever */
+	struct wait_queue_head shrunk;
 	struct workqueue_struct *queue;
 	struct work_struct balance;
 	struct work_struct shrink;
@@ -67,6 +70,7 @@ static struct {
 	.lock = __MUTEX_INITIALIZER(pool.lock),
 	.partial = LIST_HEAD_INIT(pool.partial),
 	.empty = LIST_HEAD_INIT(pool.empty),
+	.shrunk = __WAIT_QUEUE_HEAD_INITIALIZER(pool.shrunk),
 };
 
 struct counters counters;
@@ -348,23 +352,38 @@ static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control
 	return READ_ONCE(pool.in_empty) ?: SHRINK_EMPTY;
 }
 
+static unsigned long pool_returned(unsigned long before)
+{
+	return READ_ONCE(pool.returned) - before;
+}
+
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
+	unsigned long before = READ_ONCE(pool.returned);
+
 	atomic_long_add(sc->nr_to_scan, &pool.wanted);
 	queue_work(pool.queue, &pool.shrink);
-	return SHRINK_STOP;
+	wait_event_timeout(pool.shrunk, pool_returned(before) >= sc->nr_to_scan ||
+			   !READ_ONCE(pool.in_empty), HZ / 10);
+	sc->nr_scanned = pool_returned(before); /* by whole regions: may be more than asked for */
+	return sc->nr_scanned ?: SHRINK_STOP;
 }
 
 static void pool_shrink(struct work_struct *work)
 {
 	long pages = atomic_long_xchg(&pool.wanted, 0);
 	struct region *region;
+	unsigned int count;
 
 	while (pages > 0 && (region = pool_detach(0))) {
-		pages -= region_pages(region);
+		count = region_pages(region);
 		region_free(region);
+		pages -= count;
+		WRITE_ONCE(pool.returned, pool.returned + count);
+		wake_up_all(&pool.shrunk);
 		cond_resched();
 	}
+	wake_up_all(&pool.shrunk);
 }
 
 /* Takes @count free pages in a row out of a list of regions. */
@@ -609,7 +628,7 @@ int pages_init(void)
 
 	INIT_WORK(&pool.balance, pool_balance);
 	INIT_WORK(&pool.shrink, pool_shrink);
-	pool.queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 1);
+	pool.queue = alloc_workqueue(KBUILD_MODNAME, WQ_UNBOUND, 0);
 	if (!pool.queue)
 		return -ENOMEM;
 	ret = ccbuf_shrinker_add(&pool.shrinker, KBUILD_MODNAME, pool_count, pool_scan);
