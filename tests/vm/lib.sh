@@ -157,8 +157,21 @@ get_root() {
 }
 
 get_kernel() {
-	cache_entry kernel "$1" "$vm_dir/make-kernel"
-	kernel_dir=$entry
+	local built
+	case $1 in
+	*-*)
+		built=${1%-*}
+		cache_entry built "$built" "$vm_dir/kernel/make" "$vm_dir"/kernel/*.config
+		kernel_dir=$entry/${1##*-}
+		if [ ! -d "$kernel_dir" ]; then
+			die "no such kernel: $1 ($built-debug or $built-heap)"
+		fi
+		;;
+	*)
+		cache_entry kernel "$1" "$vm_dir/make-kernel"
+		kernel_dir=$entry
+		;;
+	esac
 }
 
 get_hypervisor() {
@@ -172,6 +185,14 @@ get_probe() {
 	cache_entry probe "$1" "$vm_dir/cocovm/make-probe" "$vm_dir/make-module" \
 		"$kernel_dir/release" "$vm_dir"/cocovm/probe/*
 	probe_dir=$entry
+}
+
+# pack_modules FOLDER: FOLDER/modules, for depmod and as the archive that the guest gets
+pack_modules() {
+	ln -s usr/lib "$1/modules/lib"
+	depmod -b "$1/modules" "$(cat "$1/release")"
+	(cd "$1/modules" && find usr -print0 | cpio --null --quiet -o -H newc) |
+		zstd -q -T0 -10 -o "$1/modules.cpio.zst"
 }
 
 # Removes a tree that was a root, never anything mounted below it.
