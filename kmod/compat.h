@@ -3,6 +3,7 @@
 #ifndef CCBUF_COMPAT_H
 #define CCBUF_COMPAT_H
 
+#include <linux/cc_platform.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -35,13 +36,19 @@ static inline void vm_flags_set(struct vm_area_struct *vma, unsigned long flags)
  * Before 6.5 a conversion of a SEV-SNP guest allocates, charges that to the caller's cgroup, and
  * panics when it is refused: so no cgroup is asked.
  */
-#if defined(CONFIG_AMD_MEM_ENCRYPT) && !defined(CCBUF_HAVE_SNP_ACCEPT_MEMORY)
-#define ccbuf_convert_begin()	memalloc_noreclaim_save()
-#define ccbuf_convert_end(f)	memalloc_noreclaim_restore(f)
-#else
-#define ccbuf_convert_begin()	0
-#define ccbuf_convert_end(f)	((void)(f))
+static inline unsigned int ccbuf_convert_begin(void)
+{
+#ifndef CCBUF_HAVE_SNP_ACCEPT_MEMORY
+	if (cc_platform_has(CC_ATTR_GUEST_SEV_SNP))
+		return memalloc_noreclaim_save();
 #endif
+	return current->flags & PF_MEMALLOC;
+}
+
+static inline void ccbuf_convert_end(unsigned int flags)
+{
+	memalloc_noreclaim_restore(flags);
+}
 
 #ifdef CCBUF_HAVE_SHRINKER_ALLOC
 static inline int ccbuf_shrinker_add(struct shrinker **shrinker, const char *name,

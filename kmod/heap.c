@@ -11,12 +11,13 @@
  *	revoking	nothing new is given; mappings of processes are zapped, importers told, and
  *			waited for the end of what their devices did until then
  *	revoked		the memory goes as soon as no device and no kernel mapping is left
- *	gone		nobody has it; the dma-buf may live on, empty
+ *	going		nobody has it, and it is being given back
+ *	gone		it was given back; the dma-buf may live on, empty
  *
  * Locks, outermost first: buffer->revoking (a whole revoke); mmap_lock or the dma_resv of the
  * buffer; buffer->lock (state, mappings); heap.lock (list of buffers, watches, events) or that of
  * the pool. Memory is allocated under buffer->lock, so nothing that reclaims memory may take it;
- * large memory is given back under none.
+ * and what takes long, to give memory back, is not done under it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -45,7 +46,7 @@
 #include "trace.h"
 #include "uapi/ccbuf_heap.h"
 
-enum state { LIVE, REVOKING, REVOKED, GONE };
+enum state { LIVE, REVOKING, REVOKED, GOING, GONE };
 
 /**
  * struct buffer - a buffer
@@ -163,7 +164,7 @@ static struct runs buffer_take(struct buffer *buffer)
 	struct runs runs = buffer->runs;
 
 	lockdep_assert_held(&buffer->lock);
-	buffer->state = GONE;
+	buffer->state = GOING;
 	buffer->runs = (struct runs){};
 	return runs;
 }
@@ -173,6 +174,9 @@ static void buffer_give(struct buffer *buffer, struct runs *runs, bool at_once)
 {
 	trace_free(buffer->id, buffer->bytes, runs->nr);
 	pages_put(runs, at_once);
+	mutex_lock(&buffer->lock);
+	buffer->state = GONE;
+	mutex_unlock(&buffer->lock);
 	buffer_tell(buffer);
 }
 
@@ -192,8 +196,8 @@ static void buffer_unlock(struct buffer *buffer)
 static void buffer_release(struct dma_buf *dmabuf)
 {
 	struct buffer *buffer = dmabuf->priv;
-	enum state state;
 	struct runs runs;
+	enum state state;
 
 	mutex_lock(&heap.lock);
 	list_del(&buffer->list);
@@ -205,7 +209,8 @@ static void buffer_release(struct dma_buf *dmabuf)
 
 	mutex_lock(&buffer->lock);
 	state = buffer->state;
-	runs = buffer_take(buffer);
+	if (state != GONE)
+		runs = buffer_take(buffer);
 	mutex_unlock(&buffer->lock);
 	if (state != GONE)
 		buffer_give(buffer, &runs, state != LIVE);
@@ -802,6 +807,7 @@ static void buffer_holders(struct buffer *buffer, struct ccbuf_heap_revoke *ret_
 	struct mapping *mapping;
 
 	mutex_lock(&buffer->lock);
+	ret_data->busy |= buffer->state == GOING;
 	ret_data->vmaps = buffer->vmaps;
 	list_for_each_entry(mapping, &buffer->mappings, list) {
 		if (!ret_data->mappings++)
@@ -836,7 +842,7 @@ static long ioctl_revoke(struct session *session, void __user *arg)
 	ret = mutex_lock_interruptible(&buffer->revoking) ? -ERESTARTSYS : 0;
 	if (!ret) {
 		ret = buffer->dmabuf ? buffer_revoke(buffer) : -ENOENT;
-		if (ret == -EBUSY) {
+		if (ret == -EBUSY || ret == -ENOMEM) {
 			ret_data.busy = 1;
 			ret = 0;
 		}
@@ -1031,7 +1037,7 @@ ATTRIBUTE_GROUPS(heap);
 
 static int buffers_show(struct seq_file *seq, void *data)
 {
-	static const char * const states[] = { "live", "revoking", "revoked", "gone" };
+	static const char * const states[] = { "live", "revoking", "revoked", "going", "gone" };
 	struct mapping *mapping;
 	struct buffer *buffer;
 

@@ -325,12 +325,20 @@ static void pool_trim(unsigned long keep)
 	}
 }
 
+/* How many pages the kernel has been given back since it was short of memory. */
+static unsigned long pool_returned(unsigned long before)
+{
+	return READ_ONCE(pool.returned) - before;
+}
+
 static void pool_fill(void)
 {
+	unsigned long before = READ_ONCE(pool.returned);
 	struct region *region;
 
+	/* not against a kernel that is short of memory: it would go round and round */
 	while (READ_ONCE(pool.free) < pool_target() && !pages_stopped() &&
-	       READ_ONCE(pool.queue) && !atomic_long_read(&pool.wanted)) {
+	       READ_ONCE(pool.queue) && !pool_returned(before)) {
 		region = region_new(REGION_ORDER, GFP_KERNEL | __GFP_NORETRY);
 		if (IS_ERR(region))
 			return; /* the next allocation will ask again */
@@ -350,11 +358,6 @@ static void pool_balance(struct work_struct *work)
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	return READ_ONCE(pool.in_empty) ?: SHRINK_EMPTY;
-}
-
-static unsigned long pool_returned(unsigned long before)
-{
-	return READ_ONCE(pool.returned) - before;
 }
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)

@@ -69,15 +69,15 @@ struct ccbuf_heap_watch {
  * given back, though fds of the empty buffer may live on.
  * To ask again is no error, and says what holds it now.
  * Errors: ENOENT (no buffer of that number that this open file watches and that is not released),
- * EINVAL (flags), EINTR, ENOMEM (both: ask again), EFAULT.
+ * EINVAL (flags), EINTR (ask again), EFAULT.
  */
 struct ccbuf_heap_revoke {
 	__u64 id;		/* in: from CCBUF_HEAP_WATCH on the same open file */
 	__u32 flags;		/* in: 0 */
 	__u32 mappings;		/* out: by devices */
 	__u32 vmaps;		/* out: by the kernel itself */
-	__u32 busy;		/* out: 1: a device is at work in it; nothing is given back before
-				 * REVOKE is asked again
+	__u32 busy;		/* out: 1: a device is at work in it, and nothing is given back
+				 * before REVOKE is asked again; or it is being given back just now
 				 */
 	char device[64];	/* out: one of the devices, "DRIVER NAME", or empty; ends in NUL */
 };
