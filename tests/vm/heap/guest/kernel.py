@@ -14,7 +14,7 @@ NAMES = ("ccbuf-wide", "ccbuf-narrow", "ccbuf-boundary", "ccbuf-ops", "ccbuf-iom
 DYNAMIC, OBEY = 1, 2
 VMAP, DEVICE, SHARED, PRIVATE, DIRECT = range(5)
 TO_SHARED, TO_PRIVATE = 0, 1
-FAIL, PART = 1, 2
+FAIL, PART, WHOLE = 1, 2, 3
 
 State = namedtuple("State", "attached mapped segments vmapped told obeyed ops_used")
 Counts = namedtuple("Counts", "calls pages failed armed again unclean shared")

@@ -181,7 +181,7 @@ static int redirect(struct kprobe *p, struct pt_regs *regs)
 
 int conversions_arm(const struct test_fault *f)
 {
-	if (f->side >= SIDES || (f->how != FAULT_FAIL && f->how != FAULT_PART))
+	if (f->side >= SIDES || f->how < FAULT_FAIL || f->how > FAULT_WHOLE)
 		return -EINVAL;
 	spin_lock(&lock);
 	faults[f->side] = *f;

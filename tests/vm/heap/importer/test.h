@@ -72,8 +72,9 @@ struct test_copy {
 };
 
 /* ARM: the next conversions by the heap fail; how often 0 disarms. */
-#define FAULT_FAIL 1 /* nothing is done */
-#define FAULT_PART 2 /* half of it is done */
+#define FAULT_FAIL  1 /* nothing is done */
+#define FAULT_PART  2 /* half of it is done */
+#define FAULT_WHOLE 3 /* all of it is done, and it is an error all the same */
 struct test_fault {
 	__u32 side;
 	__u32 how;
