@@ -350,7 +350,8 @@ def heap_revoke_and_close_while_busy():
 @check
 def heap_revoke_can_be_interrupted():
     """A signal ends the wait for a device, is no answer, and takes nothing back."""
-    with Heap() as node, node.alloc(SIZE) as buffer, Importer(buffer) as importer:
+    with Heap() as node, node.alloc(SIZE) as buffer, \
+            Importer(buffer, WIDE, DYNAMIC | OBEY) as importer:
         number = node.watch(buffer)
         importer.begin()
         seen = []
