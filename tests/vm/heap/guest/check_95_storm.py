@@ -121,7 +121,10 @@ def heap_storm():
     said, tell = os.pipe()
     workers = {start(i, i, tell): True for i in range(WORKERS)}
     started, killed = WORKERS, 0
-    while workers:
+    while workers or killed < VICTIMS:
+        if not workers:  # all were done before enough were killed
+            workers[start(started, started, tell)] = True
+            started += 1
         select.select([], [], [], 0.05)
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid in workers:
