@@ -32,6 +32,7 @@ def sandbox_privileges():
     expect(status["Seccomp"] == "2", "no system call filter")
     for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
         expect(int(status[key], 16) == CAP_SYS_PTRACE, f"{key} is {status[key]}")
+    expect(read(f"/proc/{main_pid()}/oom_score_adj").strip() == "-900", "first to go for memory")
 
 
 @check
