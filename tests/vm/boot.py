@@ -11,11 +11,15 @@ plays: --host names a Python file whose class Host is made with the machine's me
 guest's memory in bytes and the kind of guest; its line(TEXT) is called for each, and end() when the
 guest is gone. What they raise is a failed check named `host`. Its attribute qmp is set to the path of
 the socket of QEMU's monitor.
+
+A guest that ends early by a fault of the emulator, which no guest and no test can cause, is to be
+booted again: the status is 75.
 """
 import argparse
 import importlib.util
 import mmap
 import os
+import re
 import select
 import signal
 import subprocess
@@ -24,6 +28,7 @@ import tempfile
 import time
 
 HALF_BELOW_4G = 2560
+AGAIN = 75
 
 
 def machine_memory(args):
@@ -159,6 +164,26 @@ def follow(guest, report, host, deadline):
             return None if report.done else "the guest ended before its checks did"
 
 
+def read_log(args, name):
+    try:
+        with open(os.path.join(args.log_dir, name), encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except FileNotFoundError:
+        return ""
+
+
+def emulators_fault(args):
+    """What the emulator did wrong, or None; see cocovm/README.md."""
+    if args.tee == "plain":
+        return "a stale INT3" if "Oops: int3" in read_log(args, "console.log") else None
+    # where the hypervisor itself is, no guest can be
+    stop = re.search(r"^stop: cpu \d+ at ([0-9a-f]+)", read_log(args, "cocovm.log"), re.M)
+    at = int(stop[1], 16) >> 20 if stop else 0
+    if HALF_BELOW_4G <= at < HALF_BELOW_4G + 16:
+        return "the hypervisor's state taken for the guest's"
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kernel", required=True)
@@ -204,6 +229,10 @@ def main():
             host.end()
         except Exception as e:  # pylint: disable=broad-except
             report.line(f"not ok host {e}")
+    fault = emulators_fault(args) if problem and not report.failed else None
+    if fault:
+        print(f"{args.prefix}# a fault of the emulator: {fault}; once more", flush=True)
+        return AGAIN
     log = os.path.join(args.log_dir, "cocovm.log")
     if args.tee != "plain" and os.path.exists(log):
         with open(log, encoding="utf-8", errors="replace") as f:

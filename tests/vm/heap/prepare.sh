@@ -47,21 +47,11 @@ boot() {
 	*-heap) append+=' ccbuf.native' ;;
 	esac
 	log_dir=$work/log-$kernel-$flavour
-	for _ in 1 2 3; do
-		status=0
-		rm -rf "$log_dir"
-		"$vm_dir/run" --suite trixie --kernel "$kernel" "${options[@]}" --cpus "$cpus" \
-			--memory "$memory" --append "$append" --timeout 3000 --log-dir "$log_dir" \
-			--module "$modules_dir/ccbuf_heap.ko" \
-			--module "$modules_dir/ccbuf_heap_test.ko" --overlay "$work/overlay" \
-			--host "$heap_dir/host.py" --preload "$work/udmabuf.so" \
-			--qemu -device --qemu "$virtio_gpu" "$@" || status=$?
-		# QEMU's, see cocovm/README.md; not in silence
-		if [ "$status" != 0 ] && grep -q -s 'Oops: int3' "$log_dir/console.log"; then
-			echo "# once more, as the kernel died of a stale INT3"
-			continue
-		fi
-		break
-	done
+	rm -rf "$log_dir"
+	"$vm_dir/run" --suite trixie --kernel "$kernel" "${options[@]}" --cpus "$cpus" \
+		--memory "$memory" --append "$append" --timeout 3000 --log-dir "$log_dir" \
+		--module "$modules_dir/ccbuf_heap.ko" --module "$modules_dir/ccbuf_heap_test.ko" \
+		--overlay "$work/overlay" --host "$heap_dir/host.py" --preload "$work/udmabuf.so" \
+		--qemu -device --qemu "$virtio_gpu" "$@" || status=$?
 	return "$status"
 }
