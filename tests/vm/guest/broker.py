@@ -98,6 +98,16 @@ def expect_refused(verdict, user, *options, says=(), **more):
     return got
 
 
+def take_fd(pid, number):
+    """A duplicate of another process's fd: one more holder of the buffer."""
+    pidfd = os.pidfd_open(pid)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)
+    os.close(pidfd)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return fd
+
+
 class Holder:
     """A client that holds what it was granted until it is told to end."""
 
@@ -126,13 +136,7 @@ class Holder:
         return text.decode().splitlines()
 
     def take(self, index=0):
-        """A duplicate of the client's fd: one more holder of the buffer."""
-        pidfd = os.pidfd_open(self.pid)
-        fd = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, self.grants[index]["fd"], 0)
-        os.close(pidfd)
-        if fd < 0:
-            raise OSError(ctypes.get_errno(), "pidfd_getfd")
-        return fd
+        return take_fd(self.pid, self.grants[index]["fd"])
 
     def end(self, signal=15):
         self.process.send_signal(signal)

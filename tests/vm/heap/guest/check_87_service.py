@@ -2,7 +2,6 @@
 """From end to end: ccbufd with this heap, or with the kernel's own; an unprivileged service that has
 host-shared memory by policy over D-Bus, and the host that reads and writes just that; another
 service gets nothing; all of it is in the trail; and in the end nothing is shared any more."""
-import ctypes
 import hashlib
 import os
 
@@ -10,15 +9,14 @@ import broker
 import heap
 import host
 import kernel
+import service
 from harness import Skip, check, expect, expect_in, out, read, run, wait_for, write
 from heap import MIB, NATIVE, PLAIN, native
 
 UNITS = "/run/systemd/system/"
 FOLDER = "/run/ccbuf-ring"
-SERVICE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "service.py")
 MASK = bytes([0x55]) * 16
 SIZE = MIB
-PIDFD_GETFD = 438
 
 
 def unit(name, user, *options):
@@ -26,7 +24,7 @@ def unit(name, user, *options):
     write(UNITS + name,
           f"[Service]\nType=exec\nUser={user}\nRuntimeDirectory={os.path.basename(FOLDER)}\n"
           "ExecStart=/usr/bin/ccbuf-client request --transport dbus --use ring --size 1M "
-          f"{' '.join(options)} -- /usr/bin/python3 -B {SERVICE} {FOLDER} $WORDS\n"
+          f"{' '.join(options)} -- /usr/bin/python3 -B {service.__file__} {FOLDER} $WORDS\n"
           "EnvironmentFile=/run/ccbuf-ring.words\n")
     run("systemctl", "daemon-reload")
 
@@ -45,11 +43,7 @@ def refused(name):
 def buffer_of(name):
     """A duplicate of the service's fd of its buffer."""
     pid = int(out("systemctl", "show", "-p", "MainPID", "--value", name))
-    pidfd = os.pidfd_open(pid)
-    fd = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, 3, 0)
-    os.close(pidfd)
-    expect(fd >= 0, f"no fd 3 of {pid}: {os.strerror(ctypes.get_errno())}")
-    return heap.Buffer(fd)
+    return heap.Buffer(broker.take_fd(pid, service.FD))
 
 
 def host_and_service(name, said, kept):
@@ -58,8 +52,7 @@ def host_and_service(name, said, kept):
     wait_for("the service to say something", lambda: os.path.exists(FOLDER + "/ready"), 60)
     with buffer_of(name) as buffer:
         places, inode = kernel.ranges(buffer), os.fstat(buffer.fd).st_ino
-    word = bytes(a ^ b for a, b in zip(said, MASK))
-    want = word * (SIZE // 2 // 16) + bytes(SIZE // 2)
+    want = service.unmask(said.hex(), MASK.hex()) * (SIZE // 2 // 16) + bytes(SIZE // 2)
     expect(host.digest(places) == hashlib.sha256(want).hexdigest(),
            "the host does not see what the service wrote")
     at = host.find(said, MASK)

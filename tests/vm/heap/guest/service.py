@@ -36,4 +36,5 @@ def main():
         time.sleep(60)
 
 
-main()
+if __name__ == "__main__":
+    main()
