@@ -172,12 +172,13 @@ def read_log(args, name):
         return ""
 
 
-def emulators_fault(args):
-    """What the emulator did wrong, or None; see cocovm/README.md."""
-    if args.tee == "plain":
-        return "a stale INT3" if "Oops: int3" in read_log(args, "console.log") else None
+def emulators_fault(tee, console, log):
+    """What the emulator did wrong, by the guest's console and the hypervisor's log, or None; see
+    cocovm/README.md."""
+    if tee == "plain":
+        return "a stale INT3" if "Oops: int3" in console else None
     # where the hypervisor itself is, no guest can be
-    stop = re.search(r"^stop: cpu \d+ at ([0-9a-f]+)", read_log(args, "cocovm.log"), re.M)
+    stop = re.search(r"^stop: cpu \d+ at ([0-9a-f]+)", log, re.M)
     at = int(stop[1], 16) >> 20 if stop else 0
     if HALF_BELOW_4G <= at < HALF_BELOW_4G + 16:
         return "the hypervisor's state taken for the guest's"
@@ -229,8 +230,8 @@ def main():
             host.end()
         except Exception as e:  # pylint: disable=broad-except
             report.line(f"not ok host {e}")
-    fault = emulators_fault(args) if problem and not report.failed else None
-    if fault:
+    fault = emulators_fault(args.tee, read_log(args, "console.log"), read_log(args, "cocovm.log"))
+    if fault and problem and not report.failed:
         print(f"{args.prefix}# a fault of the emulator: {fault}; once more", flush=True)
         return AGAIN
     log = os.path.join(args.log_dir, "cocovm.log")

@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from boot import folder_for_memory, machine, map_memory  # noqa: E402
+from boot import emulators_fault, folder_for_memory, machine, map_memory  # noqa: E402
 from eye import Host, Leak, Problem, expect  # noqa: E402
 
 FEATURES = {"plain": None, "sev": "AMD SEV", "snp": "AMD SEV SEV-ES SEV-SNP", "tdx": "Intel TDX"}
@@ -46,10 +46,11 @@ def follow(guest, host, deadline, lines):
 
 def judge(args, host, lines, log):
     console = "\n".join(lines)
+    fault = emulators_fault(args.tee, console, log)
+    if fault:
+        raise Again(fault)
     why = re.search(r"^stop: .*\n(.*)", log, re.MULTILINE)
     expect(not why or args.test, f"the hypervisor stopped the guest: {why[1] if why else ''}")
-    if "Oops: int3" in console and args.tee == "plain":
-        raise Again("the kernel died of a stale INT3")
     if "probe:" not in console and not why:
         raise Again("the guest ended before its probe began")
     features = set(re.findall(r"Memory Encryption Features active: (.*)", console))
