@@ -9,7 +9,8 @@ static const char *const of_policy[] = { "$schema", "version", "uses", "heaps", 
 	"on-reload", "rules", NULL };
 static const char *const of_use[] = { "heap", NULL };
 static const char *const of_heap[] = { "exposure", NULL };
-static const char *const of_limits[] = { "total", "per-user", "connections-per-user", NULL };
+static const char *const of_limits[] = { "total", "per-user", "emulated-per-user",
+	"connections-per-user", NULL };
 static const char *const of_audit[] = { "durability", NULL };
 static const char *const of_rule[] = { "name", "match", "allow", "deny", "use", "on-reload", NULL };
 static const char *const of_match[] = { "user", "group", "unit", "slice", "exe", "label", "cgroup",

@@ -7,6 +7,7 @@
 #include "policy-internal.h"
 
 #define CONNECTIONS_DEFAULT 128
+#define EMULATED_DEFAULT    (UINT64_C(64) << 20)
 
 static void cleanup_policy(struct policy **policy)
 {
@@ -69,6 +70,7 @@ int policy_new_report(const struct policy_source *sources, size_t n_sources,
 	policy->settings = (struct policy_settings){
 		.total = env->ram / 4,
 		.per_user = POLICY_UNLIMITED,
+		.emulated_per_user = EMULATED_DEFAULT,
 		.connections_per_user = CONNECTIONS_DEFAULT,
 		.durability = POLICY_SYNCED,
 		.on_reload = POLICY_RELOAD_KEEP,

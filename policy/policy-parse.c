@@ -90,23 +90,27 @@ static void parse_limits(
 	struct policy_parse *parse, const struct policy_place *place, struct json_object *json)
 {
 	struct policy_settings *settings = &parse->policy->settings;
+	const struct {
+		const char *key;
+		enum policy_setting setting;
+		uint64_t *bytes;
+	} sizes[] = {
+		{ "total", POLICY_SET_TOTAL, &settings->total },
+		{ "per-user", POLICY_SET_PER_USER, &settings->per_user },
+		{ "emulated-per-user", POLICY_SET_EMULATED, &settings->emulated_per_user },
+	};
 	const char **set_by = parse->policy->set_by;
 	struct json_object *member;
 	uint64_t number;
 
 	if (!policy_value_object(parse, place, json, POLICY_OBJECT_LIMITS))
 		return;
-	if (json_object_object_get_ex(json, "total", &member)) {
-		struct policy_place at = { .up = place, .key = "total" };
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct policy_place at = { .up = place, .key = sizes[i].key };
 
-		if (policy_value_size(parse, &at, member, 0, true, &settings->total))
-			set_by[POLICY_SET_TOTAL] = parse->path;
-	}
-	if (json_object_object_get_ex(json, "per-user", &member)) {
-		struct policy_place at = { .up = place, .key = "per-user" };
-
-		if (policy_value_size(parse, &at, member, 0, true, &settings->per_user))
-			set_by[POLICY_SET_PER_USER] = parse->path;
+		if (json_object_object_get_ex(json, sizes[i].key, &member) &&
+			policy_value_size(parse, &at, member, 0, true, sizes[i].bytes))
+			set_by[sizes[i].setting] = parse->path;
 	}
 	if (json_object_object_get_ex(json, "connections-per-user", &member)) {
 		struct policy_place at = { .up = place, .key = "connections-per-user" };

@@ -116,6 +116,8 @@ static void put_settings(struct show *show, struct json_object *to)
 		show, limits, "/limits", "total", POLICY_SET_TOTAL, amount(settings->total, true));
 	put_setting(show, limits, "/limits", "per-user", POLICY_SET_PER_USER,
 		amount(settings->per_user, true));
+	put_setting(show, limits, "/limits", "emulated-per-user", POLICY_SET_EMULATED,
+		amount(settings->emulated_per_user, true));
 	put_setting(show, limits, "/limits", "connections-per-user", POLICY_SET_CONNECTIONS,
 		amount(settings->connections_per_user, false));
 	put_setting(show, audit, "/audit", "durability", POLICY_SET_DURABILITY,

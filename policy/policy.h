@@ -72,6 +72,7 @@ struct policy_limits {
 struct policy_settings {
 	uint64_t total;			   /* bytes of everything; default 25 % of RAM */
 	uint64_t per_user;		   /* bytes of one user; default POLICY_UNLIMITED */
+	uint64_t emulated_per_user;	   /* those of the emulated heap; default 64 MiB */
 	uint32_t connections_per_user;	   /* socket connections; default 128 */
 	enum policy_durability durability; /* "audit": { "durability": ... }; default synced */
 	enum policy_reload on_reload;	   /* keep or revoke; default keep */

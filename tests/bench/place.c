@@ -24,7 +24,8 @@
 #define POLICY                                                                                     \
 	"{ \"version\": 1,\n"                                                                      \
 	"\"uses\": { \"bench\": { \"heap\": \"emulated\" } },\n"                                   \
-	"\"limits\": { \"total\": \"90%%\", \"connections-per-user\": 256 },\n"                    \
+	"\"limits\": { \"total\": \"90%%\", \"emulated-per-user\": \"90%%\",\n"                    \
+	"\t\"connections-per-user\": 256 },\n"                                                     \
 	"\"audit\": { \"durability\": \"%s\" },\n"                                                 \
 	"\"rules\": [ { \"name\": \"bench\", \"match\": { },\n"                                    \
 	"\t\"allow\": { \"use\": [ \"bench\" ] } } ] }\n"

@@ -29,6 +29,7 @@ BASIC = {
     'version': 1,
     'audit': {'durability': 'written'},
     'uses': {'scratch': {'heap': 'emulated'}},
+    'limits': {'emulated-per-user': '100%'},
     'rules': [{'name': 'all', 'match': {}, 'allow': {'use': 'scratch'}}],
 }
 
@@ -44,7 +45,9 @@ def rule(name, **allow_or_more):
 
 
 def policy(*rules, **more):
-    return {**BASIC, **more, 'rules': list(rules) or BASIC['rules']}
+    """BASIC with other rules and keys; a limit that is not given is as there."""
+    limits = {**BASIC['limits'], **more.pop('limits', {})}
+    return {**BASIC, **more, 'limits': limits, 'rules': list(rules) or BASIC['rules']}
 
 
 class Daemon:

@@ -34,6 +34,7 @@ START_TEST(nothing)
 	ck_assert_int_eq(policy_new(NULL, 0, &test_env, NULL, &policy), 0);
 	ck_assert_uint_eq(policy_settings(policy)->total, 2 * GIB);
 	ck_assert_uint_eq(policy_settings(policy)->per_user, POLICY_UNLIMITED);
+	ck_assert_uint_eq(policy_settings(policy)->emulated_per_user, 64 << 20);
 	ck_assert_uint_eq(policy_settings(policy)->connections_per_user, 128);
 	ck_assert_int_eq(policy_settings(policy)->durability, POLICY_SYNCED);
 	ck_assert_uint_eq(strlen(policy_digest(policy)), 64);
@@ -246,6 +247,14 @@ START_TEST(limits)
 			"number with K, M, G or T (\"256M\"), or a share (\"25%\")\n"
 			"a.json: /limits/per-user: \"%\" is no size; write bytes, or a whole "
 			"number with K, M, G or T (\"256M\"), or a share (\"25%\")\n" },
+		{ LIMITS("'emulated-per-user':-1"),
+			"a.json: /limits/emulated-per-user: is -1, but must be 0 to "
+			"9007199254740991\n" },
+		{ LIMITS("'emulated-per-user':'101%','emulated':1"),
+			"a.json: /limits/emulated: unknown key; known here are total, per-user, "
+			"emulated-per-user, connections-per-user\n"
+			"a.json: /limits/emulated-per-user: is \"101%\", but must be \"0%\" to "
+			"\"100%\" of the memory\n" },
 		{ LIMITS("'connections-per-user':0,'conections-per-user':1"),
 			"a.json: /limits/conections-per-user: unknown key; did you mean "
 			"\"connections-per-user\"?\n"
@@ -279,7 +288,8 @@ START_TEST(limits)
 			"999999999 and \"/s\", \"/min\" or \"/h\", such as \"100/s\"\n" },
 	};
 	static const char *const texts[] = {
-		LIMITS("'total':'25%','per-user':'1G','connections-per-user':7"),
+		LIMITS("'total':'25%','per-user':'1G','emulated-per-user':'1%',"
+		       "'connections-per-user':7"),
 		"{'version':1,'limits':{'total':'50%'},'audit':{'durability':'written'}}",
 		"{'version':1,'limits':{},'audit':{}}",
 	};
@@ -303,6 +313,7 @@ START_TEST(limits)
 	policy = test_policies(texts, 3);
 	ck_assert_uint_eq(policy_settings(policy)->total, 4 * GIB);
 	ck_assert_uint_eq(policy_settings(policy)->per_user, GIB);
+	ck_assert_uint_eq(policy_settings(policy)->emulated_per_user, 8 * GIB / 100);
 	ck_assert_uint_eq(policy_settings(policy)->connections_per_user, 7);
 	ck_assert_int_eq(policy_settings(policy)->durability, POLICY_WRITTEN);
 	policy_unref(policy);
@@ -674,7 +685,8 @@ START_TEST(digest_same)
 		"'match':{'exe':['/b','/a','/a'],'user':[1003,1002,1003]},'name':'x'}]}",
 		"{'version':1,'heaps':{'odd':{'exposure':'private'}},"
 		"'audit':{'durability':'synced'},'on-reload':'keep','uses':{'b':{'heap':'odd'}}}",
-		"{'version':1,'limits':{'total':'1024M','connections-per-user':128},"
+		"{'version':1,'limits':{'total':'1024M','connections-per-user':128,"
+		"'emulated-per-user':'64M'},"
 		"'rules':[{'name':'y','match':{},'deny':'no'}]}",
 		"{'version':1,'uses':{'a':{'heap':'system'}}}",
 	};
@@ -694,6 +706,7 @@ START_TEST(digest_different)
 		"{'version':1," USES ",'limits':{'total':'1G'}}",
 		"{'version':1," USES ",'limits':{'total':'3G'}}",
 		"{'version':1," USES ",'limits':{'per-user':'1G'}}",
+		"{'version':1," USES ",'limits':{'emulated-per-user':'1G'}}",
 		"{'version':1," USES ",'limits':{'connections-per-user':1}}",
 		"{'version':1," USES ",'audit':{'durability':'written'}}",
 		"{'version':1," USES ",'heaps':{'x':{'exposure':'private'}}}",
@@ -753,7 +766,8 @@ START_TEST(show)
 {
 	static const char *const texts[] = {
 		"{'version':1,'uses':{'u':{'heap':'odd'}},"
-		"'heaps':{'odd':{'exposure':'shared'}},'limits':{'total':'25%','per-user':'1G'}}",
+		"'heaps':{'odd':{'exposure':'shared'}},'limits':{'total':'25%','per-user':'1G',"
+		"'emulated-per-user':'2G'}}",
 		"{'version':1,'limits':{'total':'50%'},'audit':{'durability':'written'},'rules':["
 		"{'name':'x','match':{'user':['alice',7],'unit':'a*','container':true,"
 		"'transport':'dbus','identity':'strong','not':{'exe':'/x'}},"
@@ -764,6 +778,7 @@ START_TEST(show)
 	static const char expected[] =
 		"'limits':{'total':{'value':'4G','from':'b.json: /limits/total'},"
 		"'per-user':{'value':'1G','from':'a.json: /limits/per-user'},"
+		"'emulated-per-user':{'value':'2G','from':'a.json: /limits/emulated-per-user'},"
 		"'connections-per-user':{'value':128,'from':'default'}},"
 		"'audit':{'durability':{'value':'written','from':'b.json: /audit/durability'}},"
 		"'on-reload':{'value':'revoke','from':'b.json: /on-reload'},"
