@@ -205,7 +205,7 @@ static int start_bus(struct place *place)
 		cleanup(cleanup_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) >= 0) {
-			snprintf(place->bus, sizeof(place->bus), "unix:path=%s", address.sun_path);
+			snprintf(place->bus, sizeof(place->bus), "unix:path=%s/bus", place->folder);
 			return 0;
 		}
 		if (waitpid(place->bus_daemon, NULL, WNOHANG) == place->bus_daemon) {

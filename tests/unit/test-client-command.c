@@ -80,13 +80,14 @@ static void read_until(struct child *child, const char *text)
 		struct pollfd fd = { child->output, POLLIN, 0 };
 		ssize_t n;
 
-		ck_assert_msg(poll(&fd, 1, 20000) == 1, "no '%s' in: %s", text, child->text);
+		ck_assert_msg(poll(&fd, 1, 20000) == 1, "no '%s' in: %s", text ? text : "end",
+			child->text);
 		n = read(child->output, child->text + child->length,
 			sizeof(child->text) - 1 - child->length);
 		ck_assert_int_ge((int)n, 0);
 		if (n == 0 && !text)
 			return;
-		ck_assert_msg(n > 0, "no '%s' in: %s", text, child->text);
+		ck_assert_msg(n > 0, "no '%s' in: %s", text ? text : "end", child->text);
 		child->length += (size_t)n;
 	}
 }

@@ -54,9 +54,8 @@ def rule(name, match, use=("real", "memfd"), deny=None, **limits):
 
 def set_policy(*rules, limits=None, load=True, **more):
     """Replaces the checks' policy file and has the daemon, started if need be, follow it."""
-    policy = {"version": 1, "uses": USES, "rules": list(rules), **more}
-    if limits:
-        policy["limits"] = limits
+    policy = {"version": 1, "uses": USES, "rules": list(rules), **more,
+              "limits": {"emulated-per-user": "100%", **(limits or {})}}
     write(POLICY, json.dumps(policy, indent=1) + "\n")
     if load:
         if active():
