@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages. It must never be called with what a client could flood.
+ * Messages. It must never be called with what a client could flood, and never wait for who reads
+ * them: a pipe or a journal that nobody reads loses some, and the next one says how many.
  */
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <systemd/sd-daemon.h>
 
 static void message(const char *priority, const char *format, va_list arguments)
@@ -13,10 +16,20 @@ static void message(const char *priority, const char *format, va_list arguments)
 
 static void message(const char *priority, const char *format, va_list arguments)
 {
-	char text[2048];
+	static unsigned int lost;
+	struct pollfd to = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char text[2048], before[64] = "";
 
+	/* Where it can be written to, there is room for more than this. */
+	if (poll(&to, 1, 0) == 0) {
+		lost++;
+		return;
+	}
+	if (lost)
+		snprintf(before, sizeof(before), "(%u messages before this one are lost) ", lost);
+	lost = 0;
 	vsnprintf(text, sizeof(text), format, arguments);
-	fprintf(stderr, "%s%s\n", getenv("JOURNAL_STREAM") ? priority : "ccbufd: ", text);
+	fprintf(stderr, "%s%s%s\n", getenv("JOURNAL_STREAM") ? priority : "ccbufd: ", before, text);
 }
 
 void log_error(const char *format, ...)
