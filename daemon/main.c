@@ -13,6 +13,7 @@
 #include "bus.h"
 #include "config.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "reload.h"
 #include "review.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct broker broker;
 	struct socket_server *socket;
 	struct bus *bus;
+	struct notify *notify;
 	bool ready, stopping;
 };
 
@@ -43,15 +45,16 @@ static void tell_ready(void *userdata)
 	if (daemon->ready)
 		return;
 	daemon->ready = true;
-	sd_notifyf(0, "READY=1\nSTATUS=%s",
-		daemon->broker.policy_error ? "The policy has mistakes; see the journal"
-					    : "Serving");
+	notify_ready(daemon->notify, daemon->broker.policy_error
+					     ? "The policy has mistakes; see the journal"
+					     : "Serving");
 }
 
 static void on_reloaded(void *userdata, int result)
 {
-	(void)userdata;
-	sd_notifyf(0, "READY=1\nSTATUS=%s",
+	struct daemon *daemon = userdata;
+
+	notify_ready(daemon->notify,
 		result < 0 ? "The policy has mistakes, the former one is kept; see the journal"
 			   : "Serving");
 	if (result >= 0)
@@ -67,7 +70,7 @@ static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, 
 	r = reload_policy(&daemon->broker, on_reloaded, daemon);
 	if (r > 0)
 		return 0; /* systemd is told once of many, or it could not follow */
-	sd_notify(0, "RELOADING=1");
+	notify_reloading(daemon->notify);
 	if (r < 0)
 		on_reloaded(daemon, -ENOMEM);
 	return 0;
@@ -188,7 +191,7 @@ static int start(struct daemon *daemon)
 	if (r >= 0)
 		r = add_signals(daemon);
 	if (r >= 0)
-		r = sd_event_set_watchdog(broker->loop, true);
+		r = notify_new(broker->loop, &daemon->notify);
 	if (r >= 0)
 		r = host_init(&broker->host);
 	if (r < 0) {
@@ -262,7 +265,7 @@ static void stop(struct daemon *daemon)
 	struct audit_event event = { .kind = AUDIT_STOP };
 	struct broker *broker = &daemon->broker;
 
-	sd_notify(0, "STOPPING=1");
+	notify_stopping(daemon->notify);
 	if (daemon->socket)
 		socket_server_stop(daemon->socket);
 	if (daemon->bus)
@@ -287,6 +290,7 @@ static void stop(struct daemon *daemon)
 	policy_unref(broker->policy);
 	free(broker->policy_error);
 	host_done(&broker->host);
+	notify_free(daemon->notify);
 	sd_event_unref(broker->loop);
 }
 

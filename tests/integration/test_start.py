@@ -172,6 +172,29 @@ def test_messages_to_systemd():
         same('exit', daemon.wait_exit(), 0)
 
 
+def test_manager_that_does_not_read():
+    """Its queue full, clients are served and the policy reloads; nothing that it should hear is
+    lost when it reads again."""
+    with Daemon(environment={'WATCHDOG_USEC': '300000'}) as daemon:
+        with Closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as filler:
+            filler.setblocking(False)
+            filler.connect(daemon.notify.getsockname())
+            try:
+                for _ in range(1000):
+                    filler.send(b'filler')
+                raise AssertionError('no queue takes so many')
+            except BlockingIOError:
+                pass
+        policies = len(daemon.records('policy'))
+        daemon.signal(1)
+        daemon.wait_records('policy', policies + 1)
+        for _ in range(20):
+            served(daemon)
+        daemon.wait_message('RELOADING=1')
+        daemon.wait_message('READY=1')
+        daemon.wait_message('WATCHDOG=1')
+
+
 def test_twice():
     with Daemon() as daemon:
         second = Daemon(start=False, bus=daemon.bus)
