@@ -9,155 +9,21 @@
 
 #include "util.h"
 
-#define IDLE_INTERVAL_USEC 100000
-
-struct accounts {
-	void *tree; /* of tsearch(3), by key */
-	size_t count;
-	uint64_t now_usec; /* of the last search for idle ones */
-	struct account *idle;
-};
-
-static int compare(const void *a, const void *b)
-{
-	return strcmp(((const struct account *)a)->key, ((const struct account *)b)->key);
-}
-
-static bool is_idle(const struct account *account, uint64_t now_usec)
-{
-	return account->refs == 0 && account->tokens_usec <= now_usec;
-}
-
-static void drop(struct accounts *accounts, struct account *account)
-{
-	if (account->parent) {
-		account->parent->children--;
-		account->parent->refs--;
-	}
-	tdelete(account, &accounts->tree, compare);
-	accounts->count--;
-	free(account->key);
-	free(account);
-}
-
-static void find_idle(const void *node, VISIT visit, void *closure)
-{
-	struct account *account = *(struct account *const *)node;
-	struct accounts *accounts = closure;
-
-	if ((visit == postorder || visit == leaf) && is_idle(account, accounts->now_usec)) {
-		account->idle_next = accounts->idle;
-		accounts->idle = account;
-	}
-}
-
-static void drop_idle(struct accounts *accounts, uint64_t now_usec)
-{
-	if (now_usec - accounts->now_usec < IDLE_INTERVAL_USEC)
-		return;
-	accounts->idle = NULL;
-	accounts->now_usec = now_usec;
-	twalk_r(accounts->tree, find_idle, accounts);
-	while (accounts->idle) {
-		struct account *account = accounts->idle;
-
-		accounts->idle = account->idle_next;
-		drop(accounts, account);
-	}
-}
-
-static bool is_full(const struct accounts *accounts, const struct account *parent)
-{
-	return accounts->count >= ACCOUNTS_MAX ||
-	       (parent && parent->children >= ACCOUNT_CHILDREN_MAX);
-}
-
-struct accounts *accounts_new(void)
-{
-	return calloc(1, sizeof(struct accounts));
-}
-
-static void free_account(void *node)
-{
-	struct account *account = node;
-
-	free(account->key);
-	free(account);
-}
-
-struct accounts *accounts_free(struct accounts *accounts)
-{
-	if (accounts)
-		tdestroy(accounts->tree, free_account);
-	free(accounts);
-	return NULL;
-}
-
-const struct account *accounts_find(const struct accounts *accounts, const char *key)
-{
-	struct account wanted = { .key = (char *)key };
-	struct account *const *found = tfind(&wanted, &accounts->tree, compare);
-
-	return found ? *found : NULL;
-}
-
-int accounts_get(struct accounts *accounts, const char *key, struct account *parent,
-	uint64_t now_usec, struct account **ret_account)
-{
-	struct account *account = (struct account *)accounts_find(accounts, key);
-
-	if (account) {
-		account->refs++;
-		*ret_account = account;
-		return 0;
-	}
-	if (is_full(accounts, parent))
-		drop_idle(accounts, now_usec);
-	if (is_full(accounts, parent))
-		return -ENOBUFS;
-	account = calloc(1, sizeof(*account));
-	if (!account)
-		return -ENOMEM;
-	account->key = strdup(key);
-	if (!account->key || !tsearch(account, &accounts->tree, compare)) {
-		free(account->key);
-		free(account);
-		return -ENOMEM;
-	}
-	accounts->count++;
-	account->refs = 1;
-	account->parent = parent;
-	if (parent) {
-		parent->children++;
-		parent->refs++;
-	}
-	*ret_account = account;
-	return 0;
-}
-
-void accounts_put(struct accounts *accounts, struct account *account, uint64_t now_usec)
-{
-	if (!account)
-		return;
-	assert(account->refs > 0);
-	account->refs--;
-	if (is_idle(account, now_usec))
-		drop(accounts, account);
-}
-
-void account_charge(struct account *account, uint64_t bytes, bool kept)
+void account_charge(struct account *account, uint64_t bytes, bool emulated)
 {
 	account->bytes += bytes;
 	account->buffers++;
-	account->kept += kept;
+	if (emulated)
+		account->emulated += bytes;
 }
 
-void account_uncharge(struct account *account, uint64_t bytes, bool kept)
+void account_uncharge(struct account *account, uint64_t bytes, bool emulated)
 {
-	assert(account->bytes >= bytes && account->buffers > 0 && account->kept >= kept);
+	assert(account->bytes >= bytes && account->buffers > 0);
 	account->bytes -= bytes;
 	account->buffers--;
-	account->kept -= kept;
+	if (emulated)
+		account->emulated -= bytes;
 }
 
 /*
@@ -214,4 +80,141 @@ bool account_take_token(
 		account->tokens_rate_usec = rate_usec;
 	}
 	return true;
+}
+
+/* --- those of rules --- */
+
+static int compare_texts(const char *a, const char *b)
+{
+	if (!a || !b)
+		return (a != NULL) - (b != NULL);
+	return strcmp(a, b);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct rule_account *x = a, *y = b;
+	int r = strcmp(x->rule, y->rule);
+
+	if (r)
+		return r;
+	if (x->per != y->per)
+		return x->per < y->per ? -1 : 1;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->start_time != y->start_time)
+		return x->start_time < y->start_time ? -1 : 1;
+	return compare_texts(x->unit, y->unit);
+}
+
+static struct rule_account wanted(const struct rule_key *key)
+{
+	return (struct rule_account){
+		.per = key->per,
+		.pid = key->pid,
+		.start_time = key->start_time,
+		.unit = (char *)key->unit,
+		.rule = (char *)key->rule,
+	};
+}
+
+struct rule_account *rule_accounts_find(const struct rule_accounts *set, const struct rule_key *key)
+{
+	struct rule_account like = wanted(key);
+	struct rule_account *const *found = tfind(&like, &set->tree, compare);
+
+	return found ? *found : NULL;
+}
+
+static void free_account(void *node)
+{
+	struct rule_account *account = node;
+
+	free(account->rule);
+	free(account->unit);
+	free(account);
+}
+
+struct rule_account *rule_accounts_add(struct rule_accounts *set, const struct rule_key *key)
+{
+	struct rule_account *account = malloc(sizeof(*account));
+
+	if (!account)
+		return NULL;
+	*account = wanted(key);
+	account->set = set;
+	account->rule = strdup(key->rule);
+	account->unit = key->unit ? strdup(key->unit) : NULL;
+	if (!account->rule || (key->unit && !account->unit) ||
+		!tsearch(account, &set->tree, compare)) {
+		free_account(account);
+		return NULL;
+	}
+	set->count++;
+	return account;
+}
+
+struct rule_account *rule_account_ref(struct rule_account *account)
+{
+	account->refs++;
+	return account;
+}
+
+static bool is_idle(const struct rule_account *account, uint64_t now_usec)
+{
+	return account->refs == 0 && account->account.tokens_usec <= now_usec;
+}
+
+static void drop(struct rule_account *account)
+{
+	tdelete(account, &account->set->tree, compare);
+	account->set->count--;
+	free_account(account);
+}
+
+bool rule_account_unref(struct rule_account *account, uint64_t now_usec)
+{
+	assert(account->refs > 0);
+	account->refs--;
+	if (!is_idle(account, now_usec))
+		return false;
+	drop(account);
+	return true;
+}
+
+struct idle {
+	uint64_t now_usec;
+	struct rule_account *first;
+};
+
+static void find_idle(const void *node, VISIT visit, void *closure)
+{
+	struct rule_account *account = *(struct rule_account *const *)node;
+	struct idle *idle = closure;
+
+	if ((visit == postorder || visit == leaf) && is_idle(account, idle->now_usec)) {
+		account->idle_next = idle->first;
+		idle->first = account;
+	}
+}
+
+size_t rule_accounts_drop_idle(struct rule_accounts *set, uint64_t now_usec)
+{
+	struct idle idle = { .now_usec = now_usec };
+	size_t before = set->count;
+
+	twalk_r(set->tree, find_idle, &idle);
+	while (idle.first) {
+		struct rule_account *account = idle.first;
+
+		idle.first = account->idle_next;
+		drop(account);
+	}
+	return before - set->count;
+}
+
+void rule_accounts_done(struct rule_accounts *set)
+{
+	tdestroy(set->tree, free_account);
+	*set = (struct rule_accounts){ 0 };
 }

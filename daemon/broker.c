@@ -5,6 +5,7 @@
 #include "broker.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "log.h"
 #include "util.h"
@@ -92,6 +93,32 @@ int broker_load_policy(struct broker *broker)
 	r = policy_load(broker->policy_dirs, broker->policy_trusted_uid, &errors, &policy);
 	broker_settle_policy(broker, r, &errors, policy);
 	return r;
+}
+
+/* Fds that the daemon needs for itself, at any time. */
+#define FDS_OWN 64
+
+int broker_new_users(struct broker *broker)
+{
+	struct users *users = users_new();
+	struct rlimit fds;
+	uint64_t n;
+
+	if (!users)
+		return -ENOMEM;
+	/* A connection and a buffer are an fd each; what a client has not received counts against
+	 * the same limit once more. */
+	if (getrlimit(RLIMIT_NOFILE, &fds) < 0)
+		fds.rlim_cur = 2 * FDS_OWN;
+	n = fds.rlim_cur;
+	users_set_max(users, USER_FDS, n > 2 * FDS_OWN ? n - FDS_OWN : n / 2);
+	users_set_max(users, USER_FDS_SENT, n);
+	users_set_max(users, USER_REQUESTS, 2048);
+	users_set_max(users, USER_CALLS, 2048);
+	users_set_max(users, USER_ACCOUNTS, 65536);
+	users_set_max(users, USER_CLOSES, 64);
+	broker->users = users;
+	return 0;
 }
 
 bool broker_is_admin(const struct broker *broker, const struct peer *peer)

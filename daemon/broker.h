@@ -32,7 +32,7 @@ struct broker {
 	struct review *review;			   /* of grants, after a reload */
 	struct revoke_op *busy;			   /* revoke.c's: to be asked for again */
 	unsigned int n_requests;		   /* under way, in either front end */
-	struct grant_user *users;		   /* who asks; grant.c's */
+	struct users *users;			   /* what each costs */
 	void (*on_policy_changed)(void *userdata); /* for D-Bus; may be NULL */
 	void *on_policy_changed_userdata;
 };
@@ -48,6 +48,10 @@ int broker_load_policy(struct broker *broker);
  * taken over. */
 void broker_settle_policy(
 	struct broker *broker, int result, struct policy_errors *errors, struct policy *policy);
+
+/* Makes the accounts of users, and says how much there is to share of what the daemon has. 0 or a
+ * negative errno. */
+int broker_new_users(struct broker *broker);
 
 /* Whether a peer may administer: root and members of ADMIN_GROUP. */
 bool broker_is_admin(const struct broker *broker, const struct peer *peer);

@@ -17,6 +17,7 @@
 
 #define BUS_IN_FLIGHT_MAX 64 /* grant requests of one connection under way */
 #define BUS_PENDING_MAX	  64 /* calls that wait for their connection's credentials */
+#define BUS_PEER_FDS	  2  /* of its process */
 
 struct bus {
 	struct broker *broker;
@@ -41,6 +42,7 @@ struct bus_peer {
 	struct bus_call *pending;
 	sd_bus_slot *credentials;
 	sd_bus_track *track;
+	bool charged; /* as a connection of its user */
 	bool gone;
 };
 

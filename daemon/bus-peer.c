@@ -52,6 +52,10 @@ static void forget(struct bus_peer *bus_peer)
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	bus_peer->track = sd_bus_track_unref(bus_peer->track);
 	drop_pending(bus_peer);
+	if (bus_peer->charged) {
+		user_uncharge(bus_peer->peer->user, USER_CONNECTIONS, 1);
+		user_uncharge(bus_peer->peer->user, USER_FDS, BUS_PEER_FDS);
+	}
 	if (bus_peer->peer)
 		ledger_check_peer(bus_peer->bus->broker->ledger, bus_peer->peer);
 	bus_peer_put(bus_peer);
@@ -187,30 +191,17 @@ static void handle(struct bus_peer *bus_peer, sd_bus_message *message, bus_handl
 		bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, strerror(-r));
 }
 
-struct count {
-	uid_t uid;
-	unsigned int count;
-};
-
-static void count_uid(const void *node, VISIT visit, void *closure)
-{
-	const struct bus_peer *bus_peer = *(struct bus_peer *const *)node;
-	struct count *count = closure;
-
-	if ((visit == postorder || visit == leaf) && bus_peer->peer)
-		count->count += bus_peer->peer->identity.uid == count->uid;
-}
-
-static bool too_many(const struct bus *bus, uid_t uid, char *reason, size_t size)
+static bool too_many(const struct bus *bus, const struct user *user, char *reason, size_t size)
 {
 	unsigned int limit = policy_settings(bus->broker->policy)->connections_per_user;
-	struct count count = { .uid = uid };
+	char who[USER_TEXT_MAX];
 
-	twalk_r(bus->peers, count_uid, &count);
-	if (count.count < limit)
+	if (user->used[USER_CONNECTIONS] < limit && user_left(user, USER_FDS) >= BUS_PEER_FDS)
 		return false;
-	snprintf(reason, size, "user %u has %u connections, the limit (connections-per-user)", uid,
-		count.count);
+	snprintf(reason, size,
+		"%s has %ju connections, the limit (connections-per-user), or its share of the "
+		"daemon's files",
+		user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
 	return true;
 }
 
@@ -220,26 +211,37 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 	struct broker *broker = bus_peer->bus->broker;
 	struct peer_claim claim = { .uid = (uid_t)-1, .pidfd = -1 };
 	struct peer bare = { 0 };
+	struct user *user = NULL;
 	struct bus_call *call;
 	enum verdict verdict;
-	char reason[128];
+	char reason[192];
 	int r;
 
 	(void)error;
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
 	bare.identity = (struct identity){ .uid = claim.uid, .pid = claim.pid };
-	if (r >= 0 && too_many(bus_peer->bus, claim.uid, reason, sizeof(reason))) {
+	if (r >= 0)
+		r = users_get(broker->users, claim.uid, 0, &user);
+	if (r >= 0 && too_many(bus_peer->bus, user, reason, sizeof(reason))) {
 		verdict = VERDICT_BUSY;
 	} else {
 		if (r >= 0)
 			r = peer_new(&broker->host, &claim, &bus_peer->peer);
+		if (r >= 0)
+			r = peer_set_user(bus_peer->peer, broker->users);
+		if (r >= 0) {
+			(void)user_charge(user, USER_CONNECTIONS, 1); /* asked for before */
+			(void)user_charge(user, USER_FDS, BUS_PEER_FDS);
+			bus_peer->charged = true;
+		}
 		if (r < 0)
 			snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 				strerror(-r));
 		verdict = r < 0 ? VERDICT_IDENTITY_CHANGED : VERDICT_GRANTED;
 	}
 	claim_done(&claim);
+	user_unref(user);
 	if (verdict != VERDICT_GRANTED) {
 		grant_record_refusal(broker, &bare, NULL, verdict, reason);
 		refuse_pending(bus_peer, verdict, reason);

@@ -177,7 +177,7 @@ static int answer(sd_bus_message *message, const struct decision *decision)
 }
 
 /* What the ledger and the heap would add to the policy's verdict. */
-static void consider(struct broker *broker, const struct identity *identity,
+static void consider(struct broker *broker, const struct identity *identity, struct user *user,
 	const struct request *request, struct decision *decision)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size;
@@ -200,7 +200,7 @@ static void consider(struct broker *broker, const struct identity *identity,
 			decision->heap);
 		return;
 	}
-	decision->verdict = ledger_would_reserve(broker->ledger, identity, decision,
+	decision->verdict = ledger_would_reserve(broker->ledger, identity, user, decision,
 		policy_settings(broker->policy), heap, size, 1, decision->reason);
 }
 
@@ -213,6 +213,7 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 	};
 	const struct identity *identity = &question.identity;
 	struct decision decision = { 0 };
+	struct user *user = NULL;
 	const char *untrusted_use;
 	char reason[128] = "";
 	int r;
@@ -232,12 +233,19 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 		r = bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may ask about other processes");
 	} else {
-		if (!question.other)
+		if (!question.other) {
 			identity = &bus_peer->peer->identity;
-		policy_decide(broker->policy, identity, &question.request, &decision);
-		if (decision.verdict == VERDICT_GRANTED)
-			consider(broker, identity, &question.request, &decision);
-		r = answer(message, &decision);
+			user = user_ref(bus_peer->peer->user);
+		} else {
+			r = users_get(broker->users, identity->uid, 0, &user);
+		}
+		if (r >= 0) {
+			policy_decide(broker->policy, identity, &question.request, &decision);
+			if (decision.verdict == VERDICT_GRANTED)
+				consider(broker, identity, user, &question.request, &decision);
+			r = answer(message, &decision);
+		}
+		user_unref(user);
 	}
 	identity_done(&question.identity);
 	return r;

@@ -48,6 +48,12 @@ struct exchange {
 
 /* --- the end of a connection --- */
 
+static void uncharge(struct user *user)
+{
+	user_uncharge(user, USER_FDS, CONNECTION_FDS);
+	user_uncharge(user, USER_CONNECTIONS, 1);
+}
+
 static void connection_put(struct connection *connection)
 {
 	if (--connection->refs > 0)
@@ -80,6 +86,7 @@ static void connection_close(struct connection *connection, int result)
 		next = reply->next;
 		reply_done(reply, result);
 	}
+	uncharge(connection->peer->user);
 	connections->count--;
 	if (connection->prev)
 		connection->prev->next = connection->next;
@@ -357,15 +364,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 /* --- beginning --- */
 
-unsigned int connections_of(const struct connections *connections, uid_t uid)
-{
-	unsigned int count = 0;
-
-	for (const struct connection *c = connections->first; c; c = c->next)
-		count += c->peer->identity.uid == uid;
-	return count;
-}
-
 void connection_turn_away(int fd, enum verdict verdict, const char *reason)
 {
 	struct reply reply = { 0 };
@@ -381,10 +379,16 @@ int connection_new(struct connections *connections, int *fd, struct peer *peer)
 
 	if (!connection)
 		return -ENOMEM;
+	if (user_charge(peer->user, USER_FDS, CONNECTION_FDS) < 0 ||
+		user_charge(peer->user, USER_CONNECTIONS, 1) < 0) {
+		free(connection);
+		return -EDQUOT;
+	}
 	setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	r = sd_event_add_io(
 		connections->broker->loop, &connection->io, *fd, EPOLLIN, on_io, connection);
 	if (r < 0) {
+		uncharge(peer->user);
 		free(connection);
 		return r;
 	}

@@ -12,6 +12,7 @@
 #include "broker.h"
 
 #define CONNECTION_SLOW_USEC 30000000
+#define CONNECTION_FDS	     3 /* its own, and those of its peer */
 
 struct connection;
 
@@ -26,9 +27,6 @@ struct connections {
 /* Serves *fd (taken over on success) for a peer (referenced) until the client hangs up or
  * misbehaves. 0 or a negative errno. */
 int connection_new(struct connections *connections, int *fd, struct peer *peer);
-
-/* How many of them a user has. */
-unsigned int connections_of(const struct connections *connections, uid_t uid);
 
 /* They read no more packets; replies still go out. */
 void connections_stop(struct connections *connections);

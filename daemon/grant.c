@@ -16,7 +16,7 @@ struct grant_op {
 	struct job job; /* first: the workers' handle */
 	struct broker *broker;
 	struct peer *peer;
-	struct grant_user *user;
+	bool charged;	       /* as one of its user's requests */
 	struct policy *policy; /* that decides, whatever is loaded meanwhile */
 	struct request request;
 	struct decision decision;
@@ -31,49 +31,10 @@ struct grant_op {
 	struct buffer_id buffers[REQUEST_COUNT_MAX];
 };
 
-/* --- one user's share --- */
-
-struct grant_user {
-	struct grant_user *next;
-	uid_t uid;
-	unsigned int n_requests;
-};
-
-/* The user's entry, made when there is none; NULL when out of memory. */
-static struct grant_user *user_get(struct broker *broker, uid_t uid)
-{
-	struct grant_user *user = broker->users;
-
-	while (user && user->uid != uid)
-		user = user->next;
-	if (!user) {
-		user = calloc(1, sizeof(*user));
-		if (!user)
-			return NULL;
-		user->uid = uid;
-		user->next = broker->users;
-		broker->users = user;
-	}
-	user->n_requests++;
-	return user;
-}
-
-static void user_put(struct broker *broker, struct grant_user *user)
-{
-	struct grant_user **at = &broker->users;
-
-	if (--user->n_requests > 0)
-		return;
-	while (*at != user)
-		at = &(*at)->next;
-	*at = user->next;
-	free(user);
-}
-
 static void let_go(struct grant_op *op)
 {
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
-		workers_close(op->broker->workers, op->job.owner, op->size, &op->fds[i]);
+		workers_close(op->broker->workers, op->peer->user, op->size, &op->fds[i]);
 	while (op->n_grants > 0)
 		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
 }
@@ -82,7 +43,8 @@ static void op_free(struct grant_op *op)
 {
 	let_go(op);
 	op->broker->n_requests--;
-	user_put(op->broker, op->user);
+	if (op->charged)
+		user_uncharge(op->peer->user, USER_REQUESTS, 1);
 	policy_unref(op->policy);
 	peer_unref(op->peer);
 	free(op);
@@ -254,10 +216,13 @@ static bool round_to_pages(uint64_t size, uint64_t *ret_size)
 /* Without waiting for the record, or what is too much would wait as well. */
 static void refuse_busy(struct grant_op *op)
 {
+	const struct user *user = op->peer->user;
+	char who[USER_TEXT_MAX];
+
 	op->decision.verdict = VERDICT_BUSY;
 	snprintf(op->decision.reason, sizeof(op->decision.reason),
-		"user %u has %d requests under way, over all connections", op->peer->identity.uid,
-		GRANT_USER_MAX);
+		"%s has %ju requests under way, over all connections; its share allows no more now",
+		user_text(user, who), (uintmax_t)user->used[USER_REQUESTS]);
 	note_failure(op->broker, record(op, AUDIT_DENY, NULL));
 	reply(op);
 }
@@ -314,11 +279,6 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 
 	if (!op)
 		return -ENOMEM;
-	op->user = user_get(broker, peer->identity.uid);
-	if (!op->user) {
-		free(op);
-		return -ENOMEM;
-	}
 	op->broker = broker;
 	op->peer = peer_ref(peer);
 	op->policy = policy_ref(broker->policy);
@@ -328,16 +288,17 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 	for (uint32_t i = 0; i < REQUEST_COUNT_MAX; i++)
 		op->fds[i] = -1;
 	op->job = (struct job){
-		.owner = peer->identity.uid,
+		.owner = peer->user,
 		.large = request->count > 0 && request->size > WORKERS_LARGE / request->count,
 		.run = allocate,
 		.done = on_allocated,
 	};
 	broker->n_requests++;
-	if (op->user->n_requests > GRANT_USER_MAX)
-		refuse_busy(op);
-	else
+	op->charged = user_charge(peer->user, USER_REQUESTS, 1) >= 0;
+	if (op->charged)
 		decide(op);
+	else
+		refuse_busy(op);
 	return 0;
 }
 

@@ -13,10 +13,6 @@
 
 struct grant_op;
 
-/* Requests of one user under way, over all connections: of what they wait in there is one for all
- * (the audit trail's queue, the workers' lanes). What is beyond is refused: busy. */
-#define GRANT_USER_MAX 1024
-
 /* What a front end sends. Everything is borrowed until grant_delivered(). */
 struct outcome {
 	enum verdict verdict;

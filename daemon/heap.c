@@ -189,6 +189,11 @@ enum heap_end heap_end(const struct heap *heap)
 	return heap->module ? HEAP_END_EVENT : HEAP_END_COUNT;
 }
 
+bool heap_is_emulated(const struct heap *heap)
+{
+	return heap->fd < 0;
+}
+
 bool heap_is_quick(const struct heap *heap, uint64_t size)
 {
 	return heap->fd < 0 && size <= QUICK_MAX;

@@ -57,6 +57,7 @@ int heaps_each(
 	struct heaps *heaps, void (*visit)(void *userdata, const char *name), void *userdata);
 
 enum heap_end heap_end(const struct heap *heap);
+bool heap_is_emulated(const struct heap *heap);
 
 /* Whether an allocation is so cheap that a thread's hand-off would cost more: emulated, up to 1
  * MiB. Kernel heaps reclaim and convert memory, at any size. */

@@ -54,8 +54,9 @@ struct holder {
 struct ledger {
 	sd_event *loop;
 	struct audit *audit;
-	struct workers *workers; /* to close large buffers; NULL for none */
-	struct accounts *accounts;
+	struct workers *workers;    /* to close large buffers; NULL for none */
+	struct rule_accounts rules; /* that count for all, or per unit */
+	size_t rules_sweep;	    /* at so many those that are idle are dropped */
 	struct account total;
 	struct grant_list grants;     /* reserved, live and orphaned, longest not looked at first */
 	struct grant_list unrecorded; /* released, their record still to be written */
@@ -76,7 +77,6 @@ struct ledger {
 	uint64_t last_id;	  /* given out */
 	uint64_t recorded_id;	  /* the highest that is in a record */
 	unsigned int n_numbering; /* grants whose record is under way */
-	uint64_t keep_max; /* buffers whose fd is kept: so many that fds are left for all else */
 };
 
 /* Microseconds of a clock. */
@@ -132,7 +132,7 @@ bool ledger_may_record(const struct ledger *ledger);
 void ledger_go_on(struct ledger *ledger);
 
 /* ledger-sweep.c: looks at some grants of an account that is full. */
-void sweep_relieve(struct ledger *ledger, struct account *full, struct account *user);
+void sweep_relieve(struct ledger *ledger, const struct account *full, struct user *user);
 /* Has the timer look in a while, if it is not about to. */
 #define SWEEP_USEC 1000000
 void sweep_start(struct ledger *ledger);
@@ -140,20 +140,24 @@ int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* One reservation held against its limits. */
 struct quota {
-	const struct account *rule, *user, *total;
+	struct account *rule, *total;
+	struct user *user;
 	const struct decision *decision;
 	const struct policy_settings *settings;
 	uint64_t size; /* of each buffer */
 	uint64_t count;
-	uint64_t keep_max; /* the ledger's */
-	bool keep;	   /* an fd of each */
+	bool keep;     /* an fd of each */
+	bool emulated; /* of the heap of that name */
 };
 
-/* The accounts that a decision for a peer is charged to, with a reference each that the caller puts
- * back. GRANTED, else BUSY or INTERNAL with a reason and the accounts NULL or with a reference. */
-enum verdict quota_open(struct ledger *ledger, const struct identity *peer,
-	const struct decision *decision, uint64_t now_usec, struct account **ret_user,
-	struct account **ret_rule, char reason[static LEDGER_REASON_MAX + 1]);
+/* The rule's account that a decision for a peer of a user is charged to, with a reference. GRANTED,
+ * else BUSY or INTERNAL with a reason. */
+enum verdict quota_open(struct ledger *ledger, const struct identity *peer, struct user *user,
+	const struct decision *decision, uint64_t now_usec, struct rule_account **ret_rule,
+	char reason[static LEDGER_REASON_MAX + 1]);
+
+/* Gives back the reference to a rule's account, which may go then. */
+void quota_close(struct rule_account *rule, struct user *user, uint64_t now_usec);
 
 /* GRANTED, or the limit that does not hold with a reason that names it; ret_full is then the
  * account that is full if releases would help, NULL if not. */

@@ -26,10 +26,8 @@ int grant_compare_watch(const void *a, const void *b)
 
 void grant_free(struct ledger *ledger, struct grant *grant)
 {
-	uint64_t now = ledger_now(CLOCK_MONOTONIC);
-
-	accounts_put(ledger->accounts, grant->rule, now);
-	accounts_put(ledger->accounts, grant->user, now);
+	quota_close(grant->rule, grant->user, ledger_now(CLOCK_MONOTONIC));
+	user_unref(grant->user);
 	tdelete(grant, &ledger->by_id, grant_compare);
 	if (grant->watch)
 		tdelete(grant, &ledger->by_watch, grant_compare_watch);
@@ -44,11 +42,13 @@ void grant_free(struct ledger *ledger, struct grant *grant)
 
 void grant_uncharge(struct ledger *ledger, struct grant *grant)
 {
-	bool kept = heap_end(grant->node) == HEAP_END_COUNT;
+	bool emulated = heap_is_emulated(grant->node);
 
-	account_uncharge(grant->rule, grant->size, kept);
-	account_uncharge(grant->user, grant->size, kept);
-	account_uncharge(&ledger->total, grant->size, kept);
+	account_uncharge(&grant->rule->account, grant->size, emulated);
+	account_uncharge(&grant->user->account, grant->size, emulated);
+	account_uncharge(&ledger->total, grant->size, emulated);
+	if (heap_end(grant->node) == HEAP_END_COUNT)
+		user_uncharge(grant->user, USER_FDS, 1);
 }
 
 static int record(struct ledger *ledger, struct grant *grant, enum audit_kind kind,
@@ -137,7 +137,7 @@ void grant_release(struct ledger *ledger, struct grant *grant, const char *reaso
 {
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
-	workers_close(ledger->workers, grant->peer->identity.uid, grant->size, &grant->fd);
+	workers_close(ledger->workers, grant->user, grant->size, &grant->fd);
 	grant->state = GRANT_RELEASED;
 	grant->release_reason = reason;
 	if (ledger->observer.released)

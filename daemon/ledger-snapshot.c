@@ -23,7 +23,8 @@ struct grant *grant_snapshot(const struct grant *grant)
 	snapshot->grant.rule_name = memcpy(snapshot->strings + heap, grant->rule_name, rule_name);
 	snapshot->grant.next = snapshot->grant.prev = NULL;
 	snapshot->grant.peer_next = snapshot->grant.peer_prev = NULL;
-	snapshot->grant.rule = snapshot->grant.user = NULL;
+	snapshot->grant.rule = NULL;
+	snapshot->grant.user = NULL;
 	snapshot->grant.holder = NULL;
 	snapshot->grant.node = NULL;
 	peer_ref(snapshot->grant.peer);

@@ -24,7 +24,8 @@ static void sweep_some(struct ledger *ledger, unsigned int scan, unsigned int li
 		struct grant *grant = ledger->grants.first;
 		bool last = grant == end, gone = false;
 
-		if ((!account || grant->rule == account || grant->user == account) &&
+		if ((!account || &grant->rule->account == account ||
+			    &grant->user->account == account) &&
 			grant_is_out(grant) && grant->polled) {
 			gone = grant_check(ledger, grant, holder_gone(grant->holder), reason);
 			limit--;
@@ -40,19 +41,19 @@ static void sweep_some(struct ledger *ledger, unsigned int scan, unsigned int li
 
 /* A full look costs its user a pause as long as the look, so that asking over and over at a limit
  * cannot take more than half of the daemon's time. */
-void sweep_relieve(struct ledger *ledger, struct account *full, struct account *user)
+void sweep_relieve(struct ledger *ledger, const struct account *full, struct user *user)
 {
 	uint64_t start = ledger_now(CLOCK_MONOTONIC), end;
 
 	if (full == &ledger->total)
 		full = NULL;
-	if (start < user->pause_until_usec) {
+	if (start < user->pause_usec) {
 		sweep_some(ledger, PRESSURE_SCAN, PRESSURE_GRANTS_MIN, full, "no longer held");
 		return;
 	}
 	sweep_some(ledger, PRESSURE_SCAN, PRESSURE_GRANTS, full, "no longer held");
 	end = ledger_now(CLOCK_MONOTONIC);
-	user->pause_until_usec = end + (end - start);
+	user->pause_usec = end + (end - start);
 }
 
 void sweep_start(struct ledger *ledger)

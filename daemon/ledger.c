@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "ledger-internal.h"
@@ -120,9 +119,10 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 
 static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 	const struct request *request, const struct decision *decision, const struct heap *heap,
-	uint64_t size, struct account *rule, struct account *user, struct grant **ret_grants)
+	uint64_t size, struct rule_account *rule, struct grant **ret_grants)
 {
-	bool kept = heap_end(heap) == HEAP_END_COUNT;
+	bool emulated = heap_is_emulated(heap);
+	struct user *user = peer->user;
 
 	for (uint32_t i = 0; i < request->count; i++) {
 		struct holder *holder = NULL;
@@ -137,17 +137,34 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 				ledger_cancel(ledger, ret_grants[--i]);
 			return VERDICT_INTERNAL;
 		}
-		grant->rule = rule;
-		grant->user = user;
-		rule->refs++;
-		user->refs++;
-		account_charge(rule, size, kept);
-		account_charge(user, size, kept);
-		account_charge(&ledger->total, size, kept);
+		grant->rule = rule_account_ref(rule);
+		grant->user = user_ref(user);
+		account_charge(&rule->account, size, emulated);
+		account_charge(&user->account, size, emulated);
+		account_charge(&ledger->total, size, emulated);
+		if (heap_end(heap) == HEAP_END_COUNT)
+			(void)user_charge(user, USER_FDS, 1); /* asked for before */
 		grant_list_append(&ledger->grants, grant);
 		ret_grants[i] = grant;
 	}
 	return VERDICT_GRANTED;
+}
+
+static struct quota quota_of(struct ledger *ledger, struct user *user, struct account *rule,
+	const struct decision *decision, const struct policy_settings *settings,
+	const struct heap *heap, uint64_t size, uint32_t count)
+{
+	return (struct quota){
+		.rule = rule,
+		.user = user,
+		.total = &ledger->total,
+		.decision = decision,
+		.settings = settings,
+		.size = size,
+		.count = count,
+		.keep = heap_end(heap) == HEAP_END_COUNT,
+		.emulated = heap_is_emulated(heap),
+	};
 }
 
 enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const struct request *request,
@@ -155,79 +172,62 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 	const struct heap *heap, uint64_t size, struct grant **ret_grants,
 	char reason[static LEDGER_REASON_MAX + 1])
 {
+	const struct policy_limits *limits = &decision->rule->limits;
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
-	struct account *user = NULL, *rule = NULL, *full;
+	struct rule_account *rule;
+	struct account *full;
 	struct quota quota;
 	enum verdict verdict;
 
-	verdict = quota_open(ledger, &peer->identity, decision, now, &user, &rule, reason);
-	if (verdict == VERDICT_GRANTED) {
-		quota = (struct quota){ .rule = rule,
-			.user = user,
-			.total = &ledger->total,
-			.decision = decision,
-			.settings = settings,
-			.size = size,
-			.keep_max = ledger->keep_max,
-			.keep = heap_end(heap) == HEAP_END_COUNT,
-			.count = request->count };
+	verdict = quota_open(ledger, &peer->identity, peer->user, decision, now, &rule, reason);
+	if (verdict != VERDICT_GRANTED)
+		return verdict;
+	quota = quota_of(
+		ledger, peer->user, &rule->account, decision, settings, heap, size, request->count);
+	verdict = quota_check(&quota, now, &full, reason);
+	if (full) {
+		ledger_take(ledger);
 		verdict = quota_check(&quota, now, &full, reason);
-		if (full) {
-			ledger_take(ledger);
-			verdict = quota_check(&quota, now, &full, reason);
-		}
-		/* The timer comes too late for one who gives back and asks again at once. */
-		for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
-			uint64_t before = full->buffers;
+	}
+	/* The timer comes too late for one who gives back and asks again at once. */
+	for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
+		uint64_t before = full->buffers;
 
-			sweep_relieve(ledger, full, user);
-			if (full->buffers == before)
-				break;
-			verdict = quota_check(&quota, now, &full, reason);
-		}
-		/* of a limit that held in the end */
-		if (verdict == VERDICT_GRANTED)
-			reason[0] = 0;
+		sweep_relieve(ledger, full, peer->user);
+		if (full->buffers == before)
+			break;
+		verdict = quota_check(&quota, now, &full, reason);
 	}
 	if (verdict == VERDICT_GRANTED) {
-		const struct policy_limits *limits = &decision->rule->limits;
-
-		account_take_token(rule, limits->rate, limits->rate_usec, now);
-		verdict = make_grants(
-			ledger, peer, request, decision, heap, size, rule, user, ret_grants);
+		/* of a limit that held in the end */
+		reason[0] = 0;
+		account_take_token(&rule->account, limits->rate, limits->rate_usec, now);
+		verdict =
+			make_grants(ledger, peer, request, decision, heap, size, rule, ret_grants);
 		if (verdict == VERDICT_INTERNAL)
 			snprintf(reason, LEDGER_REASON_MAX + 1, "out of memory");
 	}
-	accounts_put(ledger->accounts, rule, now);
-	accounts_put(ledger->accounts, user, now);
+	quota_close(rule, peer->user, now);
 	return verdict;
 }
 
 enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
-	const struct decision *decision, const struct policy_settings *settings,
+	struct user *user, const struct decision *decision, const struct policy_settings *settings,
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1])
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC);
-	struct account *user = NULL, *rule = NULL, *full;
+	struct rule_account *rule;
+	struct account *full;
+	struct quota quota;
 	enum verdict verdict;
 
-	verdict = quota_open(ledger, peer, decision, now, &user, &rule, reason);
-	if (verdict == VERDICT_GRANTED) {
-		struct quota quota = { .rule = rule,
-			.user = user,
-			.total = &ledger->total,
-			.decision = decision,
-			.settings = settings,
-			.size = size,
-			.keep_max = ledger->keep_max,
-			.keep = heap_end(heap) == HEAP_END_COUNT,
-			.count = count };
-
-		verdict = quota_check(&quota, now, &full, reason);
-	}
-	accounts_put(ledger->accounts, rule, now);
-	accounts_put(ledger->accounts, user, now);
+	verdict = quota_open(ledger, peer, user, decision, now, &rule, reason);
+	if (verdict != VERDICT_GRANTED)
+		return verdict;
+	quota = quota_of(ledger, user, &rule->account, decision, settings, heap, size, count);
+	verdict = quota_check(&quota, now, &full, reason);
+	quota_close(rule, user, now);
 	return verdict;
 }
 
@@ -238,7 +238,7 @@ static void let_go(struct ledger *ledger, const struct grant *grant, int *fd)
 {
 	if (heap_end(grant->node) == HEAP_END_EVENT && grant->size > WORKERS_LARGE &&
 		heap_holders(*fd) == 0)
-		workers_close(ledger->workers, grant->peer->identity.uid, grant->size, fd);
+		workers_close(ledger->workers, grant->user, grant->size, fd);
 	else
 		close_fd(fd);
 }
@@ -289,24 +289,14 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-static uint64_t fds_max(void)
-{
-	struct rlimit limit;
-
-	return getrlimit(RLIMIT_NOFILE, &limit) < 0 ? 1024 : limit.rlim_cur;
-}
-
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
 	int r = ledger ? 0 : -ENOMEM;
 
 	if (r >= 0) {
-		ledger->keep_max = fds_max() / 2;
 		ledger->loop = loop;
 		ledger->audit = audit;
-		ledger->accounts = accounts_new();
-		r = ledger->accounts ? 0 : -ENOMEM;
 		/* A record stands for REQUEST_COUNT_MAX grants at most, so numbers from here on are
 		 * not in the trail yet, whichever daemon wrote it. */
 		ledger->last_id = audit_sequence(audit) * REQUEST_COUNT_MAX;
@@ -335,6 +325,8 @@ static void free_list(struct ledger *ledger, struct grant_list *list)
 		struct grant *grant = list->first;
 
 		grant_list_remove(list, grant);
+		if (grant->state != GRANT_RELEASED)
+			grant_uncharge(ledger, grant);
 		grant_free(ledger, grant);
 	}
 }
@@ -345,7 +337,7 @@ struct ledger *ledger_free(struct ledger *ledger)
 		return NULL;
 	free_list(ledger, &ledger->grants);
 	free_list(ledger, &ledger->unrecorded);
-	accounts_free(ledger->accounts);
+	rule_accounts_done(&ledger->rules);
 	sd_event_source_disable_unref(ledger->timer);
 	sd_event_source_disable_unref(ledger->turn);
 	free(ledger);

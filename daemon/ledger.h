@@ -31,6 +31,7 @@
 #include "heap.h"
 #include "peer.h"
 #include "policy.h"
+#include "user.h"
 
 /* Revoked: its memory was taken back, but a device or the kernel still has some of it mapped. */
 enum grant_state { GRANT_RESERVED, GRANT_LIVE, GRANT_ORPHANED, GRANT_REVOKED, GRANT_RELEASED };
@@ -45,8 +46,9 @@ struct grant {
 	struct grant *peer_next, *peer_prev; /* of the same holder */
 	struct holder *holder;		     /* the process and its grants */
 	struct peer *peer;		     /* the process as it was when it asked */
-	struct account *rule, *user;
-	uint64_t id; /* 0 until recorded; no two of one trail have the same */
+	struct rule_account *rule;
+	struct user *user; /* whose it is, and counts to */
+	uint64_t id;	   /* 0 until recorded; no two of one trail have the same */
 	uint64_t size;
 	uint64_t asked;		 /* bytes, before they were rounded to pages */
 	uint64_t inode;		 /* 0 until it is numbered */
@@ -121,9 +123,9 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 	const struct heap *heap, uint64_t size, struct grant **ret_grants,
 	char reason[static LEDGER_REASON_MAX + 1]);
 
-/* What ledger_reserve() would say, without charging or taking a token. */
+/* What ledger_reserve() would say of a process of a user, without charging or taking a token. */
 enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
-	const struct decision *decision, const struct policy_settings *settings,
+	struct user *user, const struct decision *decision, const struct policy_settings *settings,
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1]);
 

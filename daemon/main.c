@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
@@ -182,6 +183,16 @@ static void look_up_admins(struct broker *broker)
 	broker->admin_gid = group ? group->gr_gid : (gid_t)-1;
 }
 
+static void raise_fd_limit(void)
+{
+	struct rlimit fds;
+
+	if (getrlimit(RLIMIT_NOFILE, &fds) < 0)
+		return;
+	fds.rlim_cur = fds.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &fds);
+}
+
 static int start(struct daemon *daemon)
 {
 	struct broker *broker = &daemon->broker;
@@ -198,6 +209,11 @@ static int start(struct daemon *daemon)
 		log_error("start: %s", strerror(-r));
 		return r;
 	}
+	/* Buffers and connections are fds; the soft limit is for programs that use select(). */
+	raise_fd_limit();
+	r = broker_new_users(broker);
+	if (r < 0)
+		return r;
 	look_up_admins(broker);
 	/* The default folders need not be there, one that is named must. */
 	for (size_t i = 0; daemon->options->own_policy && daemon->options->policy_dirs[i]; i++) {
@@ -286,6 +302,7 @@ static void stop(struct daemon *daemon)
 	review_free(broker->review);
 	heap_events_free(broker->heap_events);
 	ledger_free(broker->ledger);
+	users_free(broker->users);
 	heaps_free(broker->heaps);
 	policy_unref(broker->policy);
 	free(broker->policy_error);

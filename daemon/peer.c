@@ -214,6 +214,11 @@ int peer_from_socket(const struct host *host, int fd, struct peer **ret_peer)
 	return peer_new(host, &claim, ret_peer);
 }
 
+int peer_set_user(struct peer *peer, struct users *users)
+{
+	return users_get(users, peer->identity.uid, 0, &peer->user);
+}
+
 struct peer *peer_ref(struct peer *peer)
 {
 	peer->refs++;
@@ -227,6 +232,7 @@ struct peer *peer_unref(struct peer *peer)
 	close_fd(&peer->pidfd);
 	close_fd(&peer->proc);
 	identity_done(&peer->identity);
+	user_unref(peer->user);
 	free(peer);
 	return NULL;
 }

@@ -14,9 +14,11 @@
 #include "host.h"
 #include "proc.h"
 #include "request.h"
+#include "user.h"
 
 struct peer {
 	unsigned int refs;
+	struct user *user; /* whose account it counts to; NULL until peer_set_user() */
 	struct identity identity;
 	struct proc_credentials credentials; /* at connect */
 	dev_t exe_dev; /* of the running file at connect; 0, 0 when unreadable */
@@ -46,6 +48,9 @@ int peer_new(const struct host *host, struct peer_claim *claim, struct peer **re
 /* From a connected unix socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERSEC, SO_PEERPIDFD (Linux 6.5).
  * Returns as peer_new(). */
 int peer_from_socket(const struct host *host, int fd, struct peer **ret_peer);
+
+/* Finds the account of its user, with a reference. 0 or -ENOMEM. */
+int peer_set_user(struct peer *peer, struct users *users);
 
 struct peer *peer_ref(struct peer *peer);
 /* Takes NULL, returns NULL. */

@@ -39,7 +39,6 @@ static void begin(struct reload *reload)
 	reload->waiters = steal_pointer(&reload->later);
 	reload->policy = NULL;
 	reload->job = (struct job){
-		.owner = (uid_t)-1, /* of no user's turn */
 		.large = true,
 		.run = load,
 		.done = on_loaded,

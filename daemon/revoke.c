@@ -189,7 +189,6 @@ int revoke_grant(struct broker *broker, const struct grant *grant, const struct 
 		return -ENOMEM;
 	*op = (struct revoke_op){
 		.job = {
-			.owner = (uid_t)-1, /* of no user's turn */
 			.large = true,
 			.run = run,
 			.done = on_run,

@@ -5,7 +5,6 @@
 #include "socket.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,14 +16,8 @@
 #define ACCEPT_INTERVAL_USEC 100000
 #define ACCEPT_BURST	     500
 
-/* A connection takes three fds: its own and two of its peer. */
-#define FDS_PER_CONNECTION 3
-/* The part of the daemon's fds that they may have altogether; buffers have half of them. */
-#define FDS_PART(all) ((all) / 8 * 3)
-
 struct socket_server {
 	int listen_fd;
-	unsigned int most; /* connections of all users */
 	sd_event_source *source;
 	struct connections connections;
 };
@@ -40,11 +33,31 @@ static void turn_away(struct socket_server *server, int fd, const struct ucred *
 	connection_turn_away(fd, verdict, reason);
 }
 
+/* Whether a user may have one more connection; if not, why. */
+static bool may_connect(
+	const struct socket_server *server, const struct user *user, char *reason, size_t size)
+{
+	const struct broker *broker = server->connections.broker;
+	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
+	char who[USER_TEXT_MAX];
+
+	if (user->used[USER_CONNECTIONS] >= limit)
+		snprintf(reason, size, "%s has %ju connections, the limit (connections-per-user)",
+			user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
+	else if (user_left(user, USER_FDS) < CONNECTION_FDS)
+		snprintf(reason, size,
+			"%ju files are open for %s, its share of the daemon's; try again later",
+			(uintmax_t)user->used[USER_FDS], user_text(user, who));
+	else
+		return true;
+	return false;
+}
+
 static void admit(struct socket_server *server, int *fd)
 {
 	struct broker *broker = server->connections.broker;
-	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
-	struct peer *peer;
+	struct peer *peer = NULL;
+	struct user *user = NULL;
 	char reason[128];
 	struct ucred ucred;
 	socklen_t size = sizeof(ucred);
@@ -53,28 +66,23 @@ static void admit(struct socket_server *server, int *fd)
 	/* The cheap question first: a flood of connections must not cost a look at /proc each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
-	if (connections_of(&server->connections, ucred.uid) >= limit) {
-		snprintf(reason, sizeof(reason),
-			"user %u has %u connections, the limit (connections-per-user)", ucred.uid,
-			limit);
+	r = users_get(broker->users, ucred.uid, 0, &user);
+	if (r >= 0 && !may_connect(server, user, reason, sizeof(reason))) {
 		turn_away(server, *fd, &ucred, VERDICT_BUSY, reason);
+		user_unref(user);
 		return;
 	}
-	/* Those who are connected, the trail and the policy need fds, too. */
-	if (server->connections.count >= server->most) {
-		snprintf(reason, sizeof(reason),
-			"the daemon has %u connections, all it can; try again later", server->most);
-		turn_away(server, *fd, &ucred, VERDICT_BUSY, reason);
-		return;
-	}
-	r = peer_from_socket(&broker->host, *fd, &peer);
+	if (r >= 0)
+		r = peer_from_socket(&broker->host, *fd, &peer);
+	user_unref(user);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
 		turn_away(server, *fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
 		return;
 	}
-	if (connection_new(&server->connections, fd, peer) < 0)
+	if (peer_set_user(peer, broker->users) < 0 ||
+		connection_new(&server->connections, fd, peer) < 0)
 		connection_turn_away(*fd, VERDICT_INTERNAL, "out of memory");
 	peer_unref(peer);
 }
@@ -94,7 +102,6 @@ static int on_connection(sd_event_source *source, int fd, uint32_t events, void 
 int socket_server_new(struct broker *broker, int *listen_fd, struct socket_server **ret_server)
 {
 	struct socket_server *server = calloc(1, sizeof(*server));
-	struct rlimit fds;
 	int r;
 
 	if (!server) {
@@ -102,9 +109,6 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 		return -ENOMEM;
 	}
 	server->connections.broker = broker;
-	server->most = getrlimit(RLIMIT_NOFILE, &fds) < 0
-			       ? 1
-			       : (unsigned int)(FDS_PART(fds.rlim_cur) / FDS_PER_CONNECTION);
 	server->listen_fd = steal_fd(listen_fd);
 	r = sd_event_add_io(
 		broker->loop, &server->source, server->listen_fd, EPOLLIN, on_connection, server);

@@ -29,7 +29,7 @@ struct lane {
 	unsigned int n_threads;
 	int nice;
 	bool exclusive; /* an owner has one job running at most */
-	uid_t running[LARGE_THREADS];
+	const struct user *running[LARGE_THREADS];
 	unsigned int n_running;
 	pthread_cond_t wake;
 	pthread_t threads[LARGE_THREADS];
@@ -70,7 +70,7 @@ static void enqueue(struct lane *lane, struct job *job)
 	*at = job;
 }
 
-static bool owner_runs(const struct lane *lane, uid_t owner)
+static bool owner_runs(const struct lane *lane, const struct user *owner)
 {
 	for (unsigned int i = 0; i < lane->n_running; i++)
 		if (lane->running[i] == owner)
@@ -94,7 +94,7 @@ static struct job *take(struct lane *lane)
 	return NULL;
 }
 
-static void forget_running(struct lane *lane, uid_t owner)
+static void forget_running(struct lane *lane, const struct user *owner)
 {
 	unsigned int i = 0;
 
@@ -247,6 +247,7 @@ void workers_submit(struct workers *workers, struct job *job)
 
 struct closing {
 	struct job job; /* first */
+	struct user *user;
 	int fd;
 };
 
@@ -255,12 +256,13 @@ static void run_close(struct job *job)
 	close_fd(&((struct closing *)job)->fd);
 }
 
-static void free_job(struct job *job)
+static void free_closing(struct job *job)
 {
+	user_unref(((struct closing *)job)->user);
 	free(job);
 }
 
-void workers_close(struct workers *workers, uid_t owner, uint64_t size, int *fd)
+void workers_close(struct workers *workers, struct user *user, uint64_t size, int *fd)
 {
 	struct closing *closing = NULL;
 
@@ -271,7 +273,8 @@ void workers_close(struct workers *workers, uid_t owner, uint64_t size, int *fd)
 		return;
 	}
 	*closing = (struct closing){
-		.job = { .owner = owner, .large = true, .run = run_close, .done = free_job },
+		.job = { .owner = user, .large = true, .run = run_close, .done = free_closing },
+		.user = user_ref(user),
 		.fd = steal_fd(fd),
 	};
 	workers_submit(workers, &closing->job);

@@ -10,13 +10,15 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "user.h"
+
 /* Bytes; a job with more belongs in the lane of large ones. */
 #define WORKERS_LARGE (UINT64_C(1) << 20)
 
 struct job {
 	struct job *next; /* of the queue it is in; this and round are the workers' */
 	unsigned long round;
-	uid_t owner;
+	const struct user *owner; /* NULL for the daemon itself; lives as long as the job */
 	bool large;
 	void (*run)(struct job *job);  /* in a thread; touches nothing but the job and the heap */
 	void (*done)(struct job *job); /* in the event loop, afterwards; may free the job */
@@ -33,7 +35,7 @@ struct workers *workers_free(struct workers *workers);
  * Closes *fd, a buffer of size bytes, and sets it to -1: a large one in a thread, as freeing what
  * only we held takes as long as making it did. workers may be NULL: here and now.
  */
-void workers_close(struct workers *workers, uid_t owner, uint64_t size, int *fd);
+void workers_close(struct workers *workers, struct user *user, uint64_t size, int *fd);
 
 /* Queues a job; the caller keeps owning its memory until done is called. Never fails. */
 void workers_submit(struct workers *workers, struct job *job);

@@ -49,6 +49,8 @@ void fixture_set_up(void)
 	ck_assert_int_eq(audit_new(fixture.loop, &settings, &fixture.audit), 0);
 	audit_set_durability(fixture.audit, POLICY_WRITTEN);
 	ck_assert_int_eq(host_init(&fixture.host), 0);
+	fixture.users = users_new();
+	ck_assert_ptr_nonnull(fixture.users);
 }
 
 void fixture_end_audit(void)
@@ -60,6 +62,7 @@ void fixture_tear_down(void)
 {
 	fixture_end_audit();
 	host_done(&fixture.host);
+	fixture.users = users_free(fixture.users);
 	fixture.loop = sd_event_unref(fixture.loop);
 	nftw(fixture.folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	ck_assert_uint_eq(fixture_fds(), fixture.fds);
@@ -229,6 +232,7 @@ static struct peer *peer_of(pid_t pid)
 	ck_assert_int_ge(claim.pidfd, 0);
 	r = peer_new(&fixture.host, &claim, &peer);
 	ck_assert_msg(r == 0, "%s", strerror(-r));
+	ck_assert_int_eq(peer_set_user(peer, fixture.users), 0);
 	return peer;
 }
 

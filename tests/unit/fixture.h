@@ -35,7 +35,8 @@ struct fixture {
 	sd_event *loop;
 	struct audit *audit;
 	struct host host;
-	size_t fds; /* open before */
+	struct users *users; /* nothing is limited unless a test does so */
+	size_t fds;	     /* open before */
 };
 extern struct fixture fixture;
 

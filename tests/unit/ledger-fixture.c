@@ -151,8 +151,8 @@ enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, ui
 
 	decide(peer, use, size, count, &request, &decision);
 	lf.refusal[0] = 0;
-	verdict = ledger_would_reserve(lf.ledger, &peer->identity, &decision, &lf.settings, lf.heap,
-		size, count, lf.refusal);
+	verdict = ledger_would_reserve(lf.ledger, &peer->identity, peer->user, &decision,
+		&lf.settings, lf.heap, size, count, lf.refusal);
 	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
 	return verdict;
 }

@@ -165,6 +165,7 @@ void module_set_up(void)
 	*broker = (struct broker){
 		.loop = fixture.loop,
 		.host = fixture.host,
+		.users = fixture.users,
 		.audit = fixture.audit,
 		.heaps = heaps_new("/dev/pts"),
 		.admin_gid = (gid_t)-1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tests of the accounts: lookup, references, the bound on children, and token buckets with exact
- * counts. Time is a number here.
+ * Tests of the accounts: lookup, references, what is idle, and token buckets with exact counts.
+ * Time is a number here.
  */
 #include "fixture.h"
 
@@ -11,69 +11,84 @@
 #define SECOND UINT64_C(1000000)
 #define NOW    (1000 * SECOND)
 
-static struct accounts *accounts;
+static struct rule_accounts set;
 
 static void set_up(void)
 {
-	accounts = accounts_new();
-	ck_assert_ptr_nonnull(accounts);
+	set = (struct rule_accounts){ 0 };
 }
 
 static void tear_down(void)
 {
-	accounts = accounts_free(accounts);
+	rule_accounts_done(&set);
 }
 
-static struct account *get(const char *key, struct account *parent)
+static struct rule_account *get(const struct rule_key *key)
 {
-	struct account *account = NULL;
+	struct rule_account *account = rule_accounts_find(&set, key);
 
-	ck_assert_int_eq(accounts_get(accounts, key, parent, NOW, &account), 0);
-	ck_assert_str_eq(account->key, key);
-	return account;
+	if (!account)
+		account = rule_accounts_add(&set, key);
+	ck_assert_ptr_nonnull(account);
+	ck_assert_ptr_eq(rule_accounts_find(&set, key), account);
+	return rule_account_ref(account);
 }
+
+/* Each differs from the others in one thing. */
+static const struct rule_key keys[] = {
+	{ .rule = "a" },
+	{ .rule = "b" },
+	{ .rule = "a", .per = POLICY_PER_USER },
+	{ .rule = "a", .per = POLICY_PER_UNIT },
+	{ .rule = "a", .per = POLICY_PER_UNIT, .unit = "" },
+	{ .rule = "a", .per = POLICY_PER_UNIT, .unit = "u.service" },
+	{ .rule = "a", .per = POLICY_PER_PROCESS, .pid = 1, .start_time = 1 },
+	{ .rule = "a", .per = POLICY_PER_PROCESS, .pid = 1, .start_time = 2 },
+	{ .rule = "a", .per = POLICY_PER_PROCESS, .pid = 2, .start_time = 1 },
+};
 
 START_TEST(same_key_same_account)
 {
-	struct account *a = get("rule a", NULL), *b = get("rule a", NULL);
+	struct rule_account *accounts[ARRAY_SIZE(keys)];
 
-	ck_assert_ptr_eq(a, b);
-	ck_assert_uint_eq(a->refs, 2);
-	ck_assert_ptr_ne(a, get("rule b", NULL));
-	accounts_put(accounts, b, NOW);
-	ck_assert_ptr_eq(accounts_find(accounts, "rule a"), a);
-	accounts_put(accounts, a, NOW);
-	ck_assert_ptr_null(accounts_find(accounts, "rule a"));
-	accounts_put(accounts, NULL, NOW);
-	accounts_put(accounts, (struct account *)accounts_find(accounts, "rule b"), NOW);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		accounts[i] = get(&keys[i]);
+		for (size_t j = 0; j < i; j++)
+			ck_assert_ptr_ne(accounts[i], accounts[j]);
+	}
+	ck_assert_uint_eq(set.count, ARRAY_SIZE(keys));
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		ck_assert_ptr_eq(get(&keys[i]), accounts[i]);
+		ck_assert(!rule_account_unref(accounts[i], NOW));
+		ck_assert(rule_account_unref(accounts[i], NOW));
+	}
+	ck_assert_uint_eq(set.count, 0);
+	ck_assert_ptr_null(rule_accounts_find(&set, &keys[0]));
 }
 END_TEST
 
 START_TEST(charges_add_up)
 {
-	struct account *a = get("rule a", NULL);
+	struct account a = { 0 };
 
-	account_charge(a, 4096, true);
-	account_charge(a, UINT64_MAX - 4096, false);
-	ck_assert_uint_eq(a->bytes, UINT64_MAX);
-	ck_assert_uint_eq(a->buffers, 2);
-	ck_assert_uint_eq(a->kept, 1);
-	account_uncharge(a, UINT64_MAX - 4096, false);
-	ck_assert_uint_eq(a->kept, 1);
-	account_uncharge(a, 4096, true);
-	ck_assert_uint_eq(a->bytes, 0);
-	ck_assert_uint_eq(a->buffers, 0);
-	ck_assert_uint_eq(a->kept, 0);
-	accounts_put(accounts, a, NOW);
+	account_charge(&a, 4096, true);
+	account_charge(&a, UINT64_MAX - 4096, false);
+	ck_assert_uint_eq(a.bytes, UINT64_MAX);
+	ck_assert_uint_eq(a.buffers, 2);
+	ck_assert_uint_eq(a.emulated, 4096);
+	account_uncharge(&a, UINT64_MAX - 4096, false);
+	ck_assert_uint_eq(a.emulated, 4096);
+	account_uncharge(&a, 4096, true);
+	ck_assert_uint_eq(a.bytes + a.buffers + a.emulated, 0);
 }
 END_TEST
 
 START_TEST(never_uncharged_below_zero)
 {
-	struct account *a = get("rule a", NULL);
+	struct account a = { 0 };
 
-	account_charge(a, 4096, false);
-	account_uncharge(a, 4097, false);
+	account_charge(&a, 4096, false);
+	account_uncharge(&a, 4097, false);
 }
 END_TEST
 
@@ -81,95 +96,33 @@ END_TEST
  * go. */
 START_TEST(empty_bucket_is_remembered)
 {
-	struct account *a = get("rule a", NULL);
+	struct rule_account *a = get(&keys[0]);
 
-	ck_assert(account_take_token(a, 1, SECOND, NOW));
-	accounts_put(accounts, a, NOW);
-	a = get("rule a", NULL);
-	ck_assert(!account_take_token(a, 1, SECOND, NOW + SECOND - 1));
-	ck_assert(account_take_token(a, 1, SECOND, NOW + SECOND));
-	accounts_put(accounts, a, NOW + 2 * SECOND);
-	ck_assert_ptr_null(accounts_find(accounts, "rule a"));
+	ck_assert(account_take_token(&a->account, 1, SECOND, NOW));
+	ck_assert(!rule_account_unref(a, NOW));
+	a = get(&keys[0]);
+	ck_assert(!account_take_token(&a->account, 1, SECOND, NOW + SECOND - 1));
+	ck_assert(account_take_token(&a->account, 1, SECOND, NOW + SECOND));
+	ck_assert(rule_account_unref(a, NOW + 2 * SECOND));
+	ck_assert_uint_eq(set.count, 0);
 }
 END_TEST
 
-static void child_key(char key[static 32], unsigned int i)
+START_TEST(idle_ones_are_dropped)
 {
-	snprintf(key, 32, "rule a process %u", i);
-}
+	struct rule_account *held = get(&keys[1]);
 
-START_TEST(children_are_bounded)
-{
-	struct account *user = get("user 1", NULL), *other = get("user 2", NULL);
-	struct account *children[ACCOUNT_CHILDREN_MAX], *one = NULL;
-	char key[32];
+	for (size_t i = 2; i < ARRAY_SIZE(keys); i++) {
+		struct rule_account *account = get(&keys[i]);
 
-	for (unsigned int i = 0; i < ACCOUNT_CHILDREN_MAX; i++) {
-		child_key(key, i);
-		children[i] = get(key, user);
+		ck_assert(account_take_token(&account->account, 1, i * SECOND, NOW));
+		ck_assert(!rule_account_unref(account, NOW));
 	}
-	ck_assert_uint_eq(user->children, ACCOUNT_CHILDREN_MAX);
-	ck_assert_int_eq(accounts_get(accounts, "rule a process x", user, NOW, &one), -ENOBUFS);
-	ck_assert_ptr_null(one);
-	/* nobody else's trouble, and not of those that are there */
-	one = get("rule a process x", other);
-	accounts_put(accounts, one, NOW);
-	child_key(key, 7);
-	one = get(key, user);
-	accounts_put(accounts, one, NOW);
-	/* one that goes makes room */
-	accounts_put(accounts, children[0], NOW);
-	children[0] = get("rule a process x", user);
-	for (unsigned int i = 0; i < ACCOUNT_CHILDREN_MAX; i++)
-		accounts_put(accounts, children[i], NOW);
-	ck_assert_uint_eq(user->children, 0);
-	ck_assert_uint_eq(user->refs, 1);
-	accounts_put(accounts, user, NOW);
-	accounts_put(accounts, other, NOW);
-	ck_assert_ptr_null(accounts_find(accounts, "user 1"));
-}
-END_TEST
-
-START_TEST(idle_children_make_room)
-{
-	struct account *user = get("user 1", NULL), *one = NULL;
-	char key[32];
-
-	for (unsigned int i = 0; i < ACCOUNT_CHILDREN_MAX; i++) {
-		child_key(key, i);
-		one = get(key, user);
-		ck_assert(account_take_token(one, 1, SECOND, NOW));
-		accounts_put(accounts, one, NOW);
-	}
-	one = NULL;
-	ck_assert_int_eq(accounts_get(accounts, "rule a process x", user, NOW, &one), -ENOBUFS);
-	/* looked for once in a while only */
-	ck_assert_int_eq(
-		accounts_get(accounts, "rule a process x", user, NOW + 99999, &one), -ENOBUFS);
-	ck_assert_ptr_null(one);
-	ck_assert_int_eq(accounts_get(accounts, "rule a process x", user, NOW + SECOND, &one), 0);
-	ck_assert_uint_eq(user->children, 1);
-	ck_assert_uint_eq(user->refs, 2);
-	accounts_put(accounts, one, NOW + SECOND);
-	accounts_put(accounts, user, NOW + SECOND);
-}
-END_TEST
-
-START_TEST(all_are_bounded)
-{
-	static struct account *all[ACCOUNTS_MAX];
-	struct account *one = NULL;
-	char key[32];
-
-	for (unsigned int i = 0; i < ACCOUNTS_MAX; i++) {
-		child_key(key, i);
-		all[i] = get(key, NULL);
-	}
-	ck_assert_int_eq(accounts_get(accounts, "rule b", NULL, NOW, &one), -ENOBUFS);
-	ck_assert_ptr_null(one);
-	for (unsigned int i = 0; i < ACCOUNTS_MAX; i++)
-		accounts_put(accounts, all[i], NOW);
-	accounts_put(accounts, get("rule b", NULL), NOW);
+	ck_assert_uint_eq(rule_accounts_drop_idle(&set, NOW), 0);
+	ck_assert_uint_eq(rule_accounts_drop_idle(&set, NOW + 3 * SECOND), 2);
+	ck_assert_uint_eq(rule_accounts_drop_idle(&set, NOW + 99 * SECOND), ARRAY_SIZE(keys) - 4);
+	ck_assert_uint_eq(set.count, 1);
+	rule_account_unref(held, NOW);
 }
 END_TEST
 
@@ -275,9 +228,7 @@ int main(void)
 	tcase_add_test(tcase, charges_add_up);
 	tcase_add_test_raise_signal(tcase, never_uncharged_below_zero, SIGABRT);
 	tcase_add_test(tcase, empty_bucket_is_remembered);
-	tcase_add_test(tcase, children_are_bounded);
-	tcase_add_test(tcase, idle_children_make_room);
-	tcase_add_test(tcase, all_are_bounded);
+	tcase_add_test(tcase, idle_ones_are_dropped);
 	tcase_add_loop_test(tcase, buckets_count_exactly, 0, (int)ARRAY_SIZE(rates));
 	tcase_add_test(tcase, one_token_comes_back_in_its_time);
 	tcase_add_test(tcase, looking_takes_nothing);

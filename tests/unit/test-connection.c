@@ -74,6 +74,7 @@ static void set_up(void)
 	broker = (struct broker){
 		.loop = fixture.loop,
 		.host = fixture.host,
+		.users = fixture.users,
 		.audit = fixture.audit,
 		.heaps = heaps_new("/dev"),
 		.policy = fixture_policy(policy_text),
@@ -235,7 +236,7 @@ START_TEST(slow_is_of_one_reply)
 {
 	/* of an owner one large job runs at a time */
 	struct job blocker = {
-		.owner = geteuid(), .large = true, .run = wait_at_gate, .done = on_gate_passed
+		.owner = self->user, .large = true, .run = wait_at_gate, .done = on_gate_passed
 	};
 	unsigned int fds;
 
@@ -332,8 +333,7 @@ START_TEST(stopped_reads_no_more)
 	ask(1);
 	fixture_settle();
 	ck_assert_uint_eq(broker.n_requests, 0);
-	ck_assert_uint_eq(connections_of(&connections, geteuid()), 1);
-	ck_assert_uint_eq(connections_of(&connections, geteuid() + 1), 0);
+	ck_assert_uint_eq(self->user->used[USER_CONNECTIONS], 1);
 }
 END_TEST
 

@@ -48,9 +48,9 @@ static void set_up(void)
 static void tear_down(void)
 {
 	self = peer_unref(self);
-	ledger_tear_down();
 	while (n_others > 0)
 		peer_unref(others[--n_others]);
+	ledger_tear_down();
 	free(others);
 	others = NULL;
 }
@@ -65,6 +65,7 @@ static struct peer *other_peer(uid_t uid, pid_t pid, const char *unit)
 	peer->identity.pid = pid;
 	peer->identity.start_time = 1;
 	peer->identity.unit = unit ? strdup(unit) : NULL;
+	ck_assert_int_eq(peer_set_user(peer, fixture.users), 0);
 	others = realloc(others, (n_others + 1) * sizeof(*others));
 	ck_assert_ptr_nonnull(others);
 	others[n_others++] = peer;
@@ -244,37 +245,28 @@ END_TEST
 /* A user who starts one process after the other is stopped, and only that user. */
 START_TEST(processes_of_a_user_are_bounded)
 {
+	enum { PROCESSES = 64 };
 	struct peer *other = other_peer(2, 100000, NULL);
 	struct grant *grant;
 
-	for (int i = 0; i < ACCOUNT_CHILDREN_MAX; i++) {
+	users_set_max(fixture.users, USER_ACCOUNTS, 2 * PROCESSES);
+	for (int i = 0; i < PROCESSES; i++) {
 		struct peer *peer = other_peer(1, i + 1, NULL);
 
 		ck_assert_int_eq(reserve(peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
 		ledger_cancel(lf.ledger, grant);
 	}
 	for (int i = 0; i < 2; i++) {
-		struct peer *peer = other_peer(1, ACCOUNT_CHILDREN_MAX + i + 1, NULL);
+		struct peer *peer = other_peer(1, PROCESSES + i + 1, NULL);
 
 		check_refused(peer, "hourly", PAGE, 1, VERDICT_BUSY);
-		ck_assert_ptr_nonnull(strstr(lf.refusal, "too many processes of this user"));
+		ck_assert_ptr_nonnull(strstr(lf.refusal, "too many processes of user 1"));
 		/* other rules of that user are none the worse */
 		ledger_cancel(lf.ledger, check_granted(peer, "free", PAGE, 1));
 	}
 	ledger_cancel(lf.ledger, check_granted(other, "hourly", PAGE, 1));
 }
 END_TEST
-
-static size_t n_accounts(void)
-{
-	static const char *const keys[] = { "user 1", "rule a", "rule b user 1",
-		"rule c unit (none)", "rule d process 1001 1", "rule h" };
-	size_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		n += accounts_find(lf.ledger->accounts, keys[i]) != NULL;
-	return n;
-}
 
 START_TEST(would_reserve_changes_nothing)
 {
@@ -292,8 +284,27 @@ START_TEST(would_reserve_changes_nothing)
 	ck_assert_int_eq(held->state, GRANT_LIVE);
 	ck_assert_uint_eq(lf.looks, looks);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 4 * PAGE);
-	ck_assert_uint_eq(n_accounts(), 1);
+	ck_assert_uint_eq(lf.ledger->rules.count, 1);
+	ck_assert_uint_eq(a->user->rules.count + a->user->used[USER_ACCOUNTS], 0);
 	ck_assert_uint_eq(a->refs, 1);
+}
+END_TEST
+
+/* Buffers of the emulated heap have a limit of their own, by user. */
+START_TEST(emulated_is_bounded)
+{
+	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(1, 1002, NULL),
+		    *c = other_peer(2, 1003, NULL);
+
+	lf.settings.emulated_per_user = 4 * PAGE;
+	lf.heap = &mute_heap;
+	check_granted(a, "free", PAGE, 3);
+	check_refused(b, "free", PAGE, 2, VERDICT_BYTES_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.emulated-per-user of the policy is 16K"));
+	check_granted(b, "free", PAGE, 1);
+	check_granted(c, "free", PAGE, 4);
+	lf.heap = &counted_heap;
+	check_granted(a, "free", PAGE, 5);
 }
 END_TEST
 
@@ -383,7 +394,7 @@ END_TEST
 START_TEST(second_look_is_short)
 {
 	static struct grant *grants[200];
-	struct account *user;
+	struct user *user;
 	struct grant *grant;
 
 	lf.settings.per_user = ARRAY_SIZE(grants) * PAGE;
@@ -392,9 +403,9 @@ START_TEST(second_look_is_short)
 	lf.looks = 0;
 	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, ARRAY_SIZE(grants));
-	user = (struct account *)accounts_find(lf.ledger->accounts, grants[0]->user->key);
-	ck_assert_uint_gt(user->pause_until_usec, 0);
-	user->pause_until_usec = UINT64_MAX;
+	user = grants[0]->user;
+	ck_assert_uint_gt(user->pause_usec, 0);
+	user->pause_usec = UINT64_MAX;
 	lf.looks = 0;
 	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 16);
@@ -406,27 +417,30 @@ END_TEST
 START_TEST(fds_are_left)
 {
 	struct peer *b = other_peer(2, 1002, NULL), *c = other_peer(3, 1003, NULL);
-	struct grant *grants[7];
+	struct grant *grants[9];
 
-	lf.ledger->keep_max = 5;
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 2, grants), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 2), VERDICT_BUFFERS_LIMIT);
-	ck_assert_ptr_nonnull(strstr(lf.refusal, "2 of one user"));
-	ck_assert_int_eq(reserve(b, "kept", PAGE, 2, grants + 2), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(c, "kept", PAGE, 2, grants + 4), VERDICT_BUFFERS_LIMIT);
-	ck_assert_int_eq(reserve(c, "kept", PAGE, 1, grants + 4), VERDICT_GRANTED);
-	/* of those that cannot, or that tell, none is kept */
-	lf.heap = &mute_heap;
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, grants + 5), VERDICT_GRANTED);
+	users_set_max(fixture.users, USER_FDS, 8);
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 4, grants), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_ptr_nonnull(strstr(lf.refusal, "4 files are open for user"));
+	ck_assert_int_eq(reserve(b, "kept", PAGE, 3, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_int_eq(reserve(b, "kept", PAGE, 2, grants + 4), VERDICT_GRANTED);
+	/* of the last quarter one each */
+	ck_assert_int_eq(reserve(c, "kept", PAGE, 2, grants + 6), VERDICT_BUFFERS_LIMIT);
+	ck_assert_int_eq(reserve(c, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
+	/* of those that tell, none is kept */
 	lf.heap = &telling_heap;
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 2, grants + 7), VERDICT_GRANTED);
 	/* and they count for nothing when one is to be kept */
 	ledger_cancel(lf.ledger, steal_pointer(&grants[0]));
 	lf.heap = &counted_heap;
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
 	ck_assert_int_eq(would_reserve(self, "kept", PAGE, 1), VERDICT_BUFFERS_LIMIT);
-	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
+	for (size_t i = 4; i <= 6; i++)
 		ledger_cancel(lf.ledger, grants[i]);
+	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
+	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
+		if (i < 4 || i > 6)
+			ledger_cancel(lf.ledger, grants[i]);
 }
 END_TEST
 
@@ -461,6 +475,7 @@ int main(void)
 	tcase_add_test(tcase, rate_by_the_hour_and_process);
 	tcase_add_test(tcase, processes_of_a_user_are_bounded);
 	tcase_add_test(tcase, would_reserve_changes_nothing);
+	tcase_add_test(tcase, emulated_is_bounded);
 	tcase_add_test(tcase, full_rule_is_relieved);
 	tcase_add_test(tcase, full_number_is_relieved);
 	tcase_add_test(tcase, full_user_is_relieved);

@@ -29,6 +29,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over what follows */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int order[JOBS_MAX], n_started;		  /* as they were run */
 static unsigned int n_running, most, by_owner[8]; /* of large jobs */
+static struct user *users[8];			  /* owners */
 static int threads_fail = -1;			  /* threads until one cannot be made */
 static int n_done;				  /* the loop's */
 
@@ -55,7 +56,7 @@ static void run(struct job *job)
 	if (job->large) {
 		n_running++;
 		most = n_running > most ? n_running : most;
-		if (++by_owner[job->owner] > 1)
+		if (++by_owner[job->owner->uid] > 1)
 			abort(); /* an owner has one at a time */
 	}
 	pthread_cond_broadcast(&changed);
@@ -66,7 +67,7 @@ static void run(struct job *job)
 	pthread_mutex_lock(&lock);
 	if (job->large) {
 		n_running--;
-		by_owner[job->owner]--;
+		by_owner[job->owner->uid]--;
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -84,11 +85,15 @@ static void set_up(void)
 	main_thread = pthread_self();
 	sem_init(&gate, 0, 0);
 	ck_assert_int_eq(workers_new(fixture.loop, &workers), 0);
+	for (uid_t uid = 0; uid < ARRAY_SIZE(users); uid++)
+		ck_assert_int_eq(users_get(fixture.users, uid, 0, &users[uid]), 0);
 }
 
 static void tear_down(void)
 {
 	workers = workers_free(workers);
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
+		user_unref(users[i]);
 	sem_destroy(&gate);
 	fixture_tear_down();
 }
@@ -98,7 +103,8 @@ static struct test_job *submit(uid_t owner, bool large, sem_t *wait)
 	struct test_job *test = &jobs[n_jobs];
 
 	*test = (struct test_job){ .number = n_jobs++, .wait = wait };
-	test->job = (struct job){ .owner = owner, .large = large, .run = run, .done = on_done };
+	test->job =
+		(struct job){ .owner = users[owner], .large = large, .run = run, .done = on_done };
 	workers_submit(workers, &test->job);
 	return test;
 }
@@ -236,7 +242,7 @@ START_TEST(large_buffers_close_in_a_thread)
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	submit(1, true, &gate);
 	wait_started(1);
-	workers_close(workers, 1, WORKERS_LARGE + 1, &ends[1]);
+	workers_close(workers, users[1], WORKERS_LARGE + 1, &ends[1]);
 	ck_assert_int_eq(ends[1], -1);
 	ck_assert(!closed(ends[0], 0)); /* its turn comes after the owner's other job */
 	open_gate(1);
@@ -244,10 +250,10 @@ START_TEST(large_buffers_close_in_a_thread)
 	close_fd(&ends[0]);
 	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
 		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-		workers_close(here[i], 1, here[i] ? WORKERS_LARGE : UINT64_MAX, &ends[1]);
+		workers_close(here[i], users[1], here[i] ? WORKERS_LARGE : UINT64_MAX, &ends[1]);
 		ck_assert_int_eq(ends[1], -1);
 		ck_assert(closed(ends[0], 0));
-		workers_close(here[i], 1, UINT64_MAX, &ends[1]); /* none: nothing to do */
+		workers_close(here[i], users[1], UINT64_MAX, &ends[1]); /* none: nothing to do */
 		close_fd(&ends[0]);
 	}
 }
@@ -275,7 +281,7 @@ START_TEST(done_may_submit)
 {
 	static struct test_job again;
 
-	again.job = (struct job){ .owner = 1, .run = run, .done = on_done_again };
+	again.job = (struct job){ .owner = users[1], .run = run, .done = on_done_again };
 	workers_submit(workers, &again.job);
 	fixture_run_until(n_done == 10);
 }
