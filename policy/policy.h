@@ -73,7 +73,7 @@ struct policy_settings {
 	uint64_t total;			   /* bytes of everything; default 25 % of RAM */
 	uint64_t per_user;		   /* bytes of one user; default POLICY_UNLIMITED */
 	uint64_t emulated_per_user;	   /* those of the emulated heap; default 64 MiB */
-	uint32_t connections_per_user;	   /* socket connections; default 128 */
+	uint32_t connections_per_user;	   /* of both doors; default 128 */
 	enum policy_durability durability; /* "audit": { "durability": ... }; default synced */
 	enum policy_reload on_reload;	   /* keep or revoke; default keep */
 };
