@@ -3,7 +3,8 @@
 
 _ccbuf_client() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local verb=${COMP_WORDS[1]-} second=${COMP_WORDS[2]-} options='' i
+	local verb=${COMP_WORDS[1]-} second=${COMP_WORDS[2]-} options='' prefix='' i
+	local -a values=()
 	COMPREPLY=()
 
 	if ((COMP_CWORD == 1)); then
@@ -36,39 +37,44 @@ _ccbuf_client() {
 		done
 	fi
 
+	# --option=value: bash makes three words of it, unless COMP_WORDBREAKS has no "=".
+	if [[ $current == --*=* ]]; then
+		previous=${current%%=*} prefix=$previous= current=${current#*=}
+	elif [[ $current == = ]]; then
+		current=''
+	elif [[ $previous == = ]]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	case $previous in
 	--transport)
-		mapfile -t COMPREPLY < <(compgen -W 'socket dbus' -- "$current")
-		return
+		values=(-W 'socket dbus')
 		;;
 	--identity)
-		mapfile -t COMPREPLY < <(compgen -W 'strong weak' -- "$current")
-		return
+		values=(-W 'strong weak')
 		;;
 	--container)
-		mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
-		return
+		values=(-W 'yes no')
 		;;
 	--size)
-		mapfile -t COMPREPLY < <(compgen -W '4K 64K 1M 64M 256M 1G' -- "$current")
-		return
+		values=(-W '4K 64K 1M 64M 256M 1G')
 		;;
 	--user)
-		mapfile -t COMPREPLY < <(compgen -u -- "$current")
-		return
+		values=(-u)
 		;;
 	--group)
-		mapfile -t COMPREPLY < <(compgen -g -- "$current")
-		return
+		values=(-g)
 		;;
 	--exe | --policy | --heaps | --sys)
-		mapfile -t COMPREPLY < <(compgen -f -- "$current")
-		return
+		values=(-f)
 		;;
 	--use | --count | --label | --unit | --slice | --cgroup | --grant | --expect-last)
 		return
 		;;
 	esac
+	if ((${#values[@]})); then
+		mapfile -t COMPREPLY < <(compgen -P "$prefix" "${values[@]}" -- "$current")
+		return
+	fi
 
 	case $verb in
 	request)

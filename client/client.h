@@ -16,6 +16,8 @@ enum exit_code {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	EXIT_REFUSED = 3,
+	EXIT_CANNOT_RUN = 126, /* both as shells have them, of the command of a request */
+	EXIT_NO_COMMAND = 127,
 };
 
 struct verb {

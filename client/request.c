@@ -111,7 +111,7 @@ static int become(const struct asking *asking, struct holding *holding)
 	r = listen_fds_exec(asking->command, fds, holding->n_buffers, name);
 	errno = -r;
 	complain("cannot run %s: %m", asking->command[0]);
-	return EXIT_FAILED;
+	return r == -ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_RUN;
 }
 
 static int run_asking(const struct asking *asking)

@@ -319,17 +319,33 @@ START_TEST(inherited)
 }
 END_TEST
 
+/* As shells tell a command that is not there from one that cannot be run. */
 START_TEST(command_not_found)
 {
-	struct wire_request request;
-	struct child child;
-	int fd;
+	static const struct {
+		const char *command, *words;
+		int code;
+	} cases[] = {
+		{ "/nonexistent/program", "cannot run /nonexistent/program: No such file", 127 },
+		{ "no-such-program", "cannot run no-such-program: No such file", 127 },
+		{ "/etc/passwd", "cannot run /etc/passwd: Permission denied", 126 },
+		{ "/etc/passwd/x", "cannot run /etc/passwd/x: Not a directory", 126 },
+	};
 
-	start(&child, "exec " CCBUF_CLIENT " request --use s --size 1 -- /nonexistent/program");
-	fd = serve(NULL, &request);
-	ck_assert_int_eq(finish(&child), 1);
-	ck_assert_ptr_nonnull(strstr(child.text, "cannot run /nonexistent/program: No such file"));
-	close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct wire_request request;
+		struct child child;
+		char command[256];
+		int fd;
+
+		snprintf(command, sizeof(command),
+			"exec " CCBUF_CLIENT " request --use s --size 1 -- %s", cases[i].command);
+		start(&child, command);
+		fd = serve(NULL, &request);
+		ck_assert_int_eq(finish(&child), cases[i].code);
+		ck_assert_msg(strstr(child.text, cases[i].words) != NULL, "%s", child.text);
+		close(fd);
+	}
 }
 END_TEST
 
@@ -496,6 +512,14 @@ START_TEST(completion)
 		{ "ccbuf-client request --use s --re", "--read-only" },
 		{ "ccbuf-client help policy ''", "check show" },
 		{ "ccbuf-client why --use ''", "" },
+		/* bash splits at the "=", unless it was told otherwise */
+		{ "ccbuf-client request --transport = so", "socket" },
+		{ "ccbuf-client request --transport =", "socket dbus" },
+		{ "ccbuf-client request --transport=", "--transport=socket --transport=dbus" },
+		{ "ccbuf-client why --container=y", "--container=yes" },
+		{ "ccbuf-client why --identity = w", "weak" },
+		{ "ccbuf-client why --use = ''", "" },
+		{ "ccbuf-client request --label=x --tr", "--transport" },
 	};
 	char command[1024], expected[128];
 	struct child child;
