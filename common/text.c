@@ -164,8 +164,12 @@ size_t text_step(const char **untrusted_text, unsigned int form, char to[static 
 		to[1] = (char)c;
 		return 2;
 	}
+	if (c == '\n' && (form & TEXT_JOINED)) {
+		memcpy(to, "; ", 2);
+		return 2;
+	}
 	if ((json || (form & TEXT_VISIBLE)) && !text_visible(c) &&
-		!(c == '\n' && (form & TEXT_JSON)))
+		!(c == '\n' && (form & TEXT_LINES)))
 		return put_unseen(to, c, json);
 	memcpy(to, s, length);
 	return length;
@@ -266,7 +270,7 @@ void text_format(char *buffer, size_t size, const char *format, ...)
 	va_start(arguments, format);
 	length = vsnprintf(buffer, size, format, arguments);
 	va_end(arguments);
-	if (length < 0)
+	if (length < 0 || size < sizeof("..."))
 		buffer[0] = 0;
 	else if ((size_t)length >= size)
 		memcpy(buffer + whole(buffer, size - sizeof("...")), "...", sizeof("..."));

@@ -33,8 +33,12 @@ enum text_form {
 	/* To stand within the quotes of a JSON string, on one line. What cannot be seen is escaped
 	 * as JSON has it, so that the string's value is the text in the form 0 or TEXT_NAME. */
 	TEXT_JSON_STRING = 1 << 2,
-	/* The text is JSON, quotes and all, as a library wrote it: line feeds stay. */
+	/* The text is JSON, quotes and all, as a library wrote it. */
 	TEXT_JSON = 1 << 3,
+	/* Line feeds stay: the text has lines of its own. */
+	TEXT_LINES = 1 << 4,
+	/* Line feeds become "; ". */
+	TEXT_JOINED = 1 << 5,
 };
 
 /* The length of the UTF-8 sequence that a text begins with: 1 to 4 (a NUL is one of 1), or 0 when
@@ -69,5 +73,5 @@ char *text_new(const char *untrusted_text, unsigned int form);
  * the buffer. */
 const char *text_fit(const char *untrusted_text, unsigned int form, char *buffer, size_t size);
 
-/* snprintf() that cuts as text_fit() does. What is put in stays as it is. */
+/* snprintf() that cuts as text_fit() does, to at least 4 bytes. What is put in stays as it is. */
 void text_format(char *buffer, size_t size, const char *format, ...) printf_like(3, 4);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Events to JSON, by hand because it is on the path of every grant. It must never let a byte from
- * outside end a string, a record or a line, nor change how a terminal shows the trail: what is not
- * plain text leaves as \uXXXX.
+ * outside end a string, a record or a line, nor change how a terminal shows the trail.
  */
 #include "audit-format.h"
 
@@ -10,6 +9,8 @@
 #include <systemd/sd-id128.h>
 #include <time.h>
 
+#include "chain.h"
+#include "text.h"
 #include "util.h"
 
 /* Where the next byte goes. There is always room: every part has a maximum, and
@@ -37,107 +38,61 @@ static void decimal(struct out *out, uint64_t value)
 	bytes(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-static void unicode(struct out *out, uint32_t c)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	LITERAL(out, "\\u");
-	for (int shift = 12; shift >= 0; shift -= 4)
-		*out->at++ = hex[c >> shift & 15];
-}
-
-/* Code points that move the cursor, the line or the direction of writing. */
-static bool misleading(uint32_t c)
-{
-	return (c >= 0x80 && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
-}
-
-/* The length of the well-formed UTF-8 sequence (of two bytes or more) that s begins with, 0 when
- * there is none. The terminating NUL is no continuation byte and so ends every check in time. */
-static size_t sequence(const unsigned char *s, uint32_t *ret_c)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-	uint32_t c;
-
-	if (!length)
-		return 0;
-	c = s[0] & (0xffu >> (length + 1));
-	for (size_t i = 1; i < length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*ret_c = c;
-	return length;
-}
-
 /* Bytes that stand for themselves. */
 static bool plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static const unsigned char *escape(struct out *out, const unsigned char *s)
+/* The rest of the text stands for itself by its hash, where it is a name: two never look alike. */
+static void cut(struct out *out, const char *untrusted_text, unsigned int form)
 {
-	uint32_t c = 0;
-	size_t length;
+	char hash[CHAIN_HASH_TEXT];
 
-	if (*s == '"' || *s == '\\') {
-		*out->at++ = '\\';
-		*out->at++ = (char)*s;
-		return s + 1;
-	}
-	if (*s < 0x80) {
-		unicode(out, *s);
-		return s + 1;
-	}
-	length = sequence(s, &c);
-	if (!length) {
-		unicode(out, 0xfffd);
-		return s + 1;
-	}
-	if (misleading(c))
-		unicode(out, c);
-	else
-		bytes(out, (const char *)s, length);
-	return s + length;
+	LITERAL(out, "\\u2026");
+	if (!(form & TEXT_NAME))
+		return;
+	/* What a copy keeps; the kernel's paths are not as long. */
+	sha256_text(untrusted_text, strnlen(untrusted_text, AUDIT_FORMAT_TEXT_MAX + 1), hash);
+	LITERAL(out, "sha256:");
+	bytes(out, hash, sizeof(hash) - 1);
 }
 
-static void string(struct out *out, const char *untrusted_text)
+static void string(struct out *out, const char *untrusted_text, unsigned int form)
 {
-	const unsigned char *s = (const unsigned char *)untrusted_text, *run;
-	const char *limit = out->at + AUDIT_FORMAT_TEXT_MAX;
+	const char *s = untrusted_text, *run, *limit = out->at + AUDIT_FORMAT_TEXT_MAX;
 
 	*out->at++ = '"';
 	for (;;) {
 		size_t left = out->at < limit ? (size_t)(limit - out->at) : 0;
 
-		for (run = s; left && plain(*s); s++)
+		for (run = s; left && plain((unsigned char)*s); s++)
 			left--;
-		bytes(out, (const char *)run, (size_t)(s - run));
+		bytes(out, run, (size_t)(s - run));
 		if (!*s)
 			break;
 		if (!left) {
-			unicode(out, 0x2026);
+			cut(out, untrusted_text, form);
 			break;
 		}
-		s = escape(out, s);
+		out->at += text_step(&s, form | TEXT_JSON_STRING, out->at);
 	}
 	*out->at++ = '"';
 }
 
 /* The key in the form ,"key": */
-#define TEXT(out, key, text)                                                                       \
+#define FORM(out, key, text, form)                                                                 \
 	do {                                                                                       \
 		if (text) {                                                                        \
 			LITERAL(out, ",\"" key "\":");                                             \
-			string(out, text);                                                         \
+			string(out, text, form);                                                   \
 		}                                                                                  \
 	} while (0)
+
+/* Words of our own, in which names are escaped already. */
+#define TEXT(out, key, text) FORM(out, key, text, 0)
+/* As it came. */
+#define NAME(out, key, text) FORM(out, key, text, TEXT_NAME)
 
 #define NUMBER(out, key, value)                                                                    \
 	do {                                                                                       \
@@ -204,11 +159,11 @@ static void process(struct out *out, const struct identity *identity)
 			LITERAL(out, ",\"gids-cut\":true");
 		NUMBER(out, "pid", (uint64_t)identity->pid);
 		NUMBER(out, "start", identity->start_time);
-		TEXT(out, "exe", identity->exe);
-		TEXT(out, "unit", identity->unit);
-		TEXT(out, "slice", identity->slice);
-		TEXT(out, "cgroup", identity->cgroup);
-		TEXT(out, "label", identity->label);
+		NAME(out, "exe", identity->exe);
+		NAME(out, "unit", identity->unit);
+		NAME(out, "slice", identity->slice);
+		NAME(out, "cgroup", identity->cgroup);
+		NAME(out, "label", identity->label);
 		BOOLEAN(out, "container", identity->container);
 		if (identity->strong)
 			LITERAL(out, ",\"identity\":\"strong\"");
@@ -292,7 +247,7 @@ size_t audit_format_body(struct audit_format *format, const struct audit_event *
 	}
 	TEXT(&out, "use", use);
 	if (request) {
-		TEXT(&out, "label", request->label[0] ? request->label : NULL);
+		NAME(&out, "label", request->label[0] ? request->label : NULL);
 		BOOLEAN(&out, "accept-shared", request->accept_shared);
 		BOOLEAN(&out, "read-only", request->read_only);
 		TEXT(&out, "transport", transport_name(request->transport));

@@ -10,7 +10,8 @@
 #include "audit.h"
 
 /* Texts from outside are cut when they would take more than this many bytes of a record; the cut
- * shows as U+2026. Groups beyond the maximum are left out, and "gids-cut":true says so. */
+ * shows as U+2026, with the SHA-256 of all of it where it is a name. Groups beyond the maximum are
+ * left out, and "gids-cut":true says so. */
 #define AUDIT_FORMAT_TEXT_MAX	4096
 #define AUDIT_FORMAT_GROUPS_MAX 1024
 /* What a body never exceeds. */

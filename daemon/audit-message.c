@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The words and fields of a journal entry. It runs in the journal's thread only. Fields carry bytes
- * from outside as they are, which the journal's protocol can; MESSAGE, which terminals show, must
- * never.
+ * The words and fields of a journal entry. It runs in the journal's thread only. It must never pass
+ * on a byte that a terminal obeys: MESSAGE is shown as it is, and so are the fields by the catalog.
  */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "audit-message.h"
@@ -16,6 +15,7 @@
 
 #include "audit-journal.h"
 #include "size.h"
+#include "text.h"
 #include "util.h"
 
 #define FIELDS_MAX (36 + 2 * REQUEST_COUNT_MAX)
@@ -57,23 +57,35 @@ static printf_like(2, 3) void add(struct message *message, const char *format, .
 	message->fields[message->n++] = (struct iovec){ .iov_base = at, .iov_len = (size_t)length };
 }
 
-static void add_text(struct message *message, const char *field, const char *text)
+static void add_form(
+	struct message *message, const char *field, const char *text, unsigned int form)
 {
-	if (text && text[0])
-		add(message, "%s=%s", field, text);
+	cleanup(cleanup_free) char *escaped = NULL;
+
+	if (!text || !text[0])
+		return;
+	if (!text_stays(text, form)) {
+		escaped = text_new(text, form);
+		text = escaped ? escaped : "?";
+	}
+	add(message, "%s=%s", field, text);
 }
 
-/* Bytes that a terminal might obey become '?'. */
-static const char *plain(const char *untrusted_text, char *buffer, size_t size)
+/* Words of our own, in which names are escaped already. */
+static void add_text(struct message *message, const char *field, const char *text)
 {
-	size_t i;
+	add_form(message, field, text, TEXT_VISIBLE | TEXT_LINES);
+}
 
-	for (i = 0; untrusted_text[i] && i + 1 < size; i++)
-		buffer[i] = untrusted_text[i] < 0x20 || untrusted_text[i] > 0x7e
-				    ? '?'
-				    : untrusted_text[i];
-	buffer[i] = 0;
-	return buffer;
+/* As it came. */
+static void add_name(struct message *message, const char *field, const char *untrusted_name)
+{
+	add_form(message, field, untrusted_name, TEXT_NAME | TEXT_VISIBLE);
+}
+
+static const char *shown(const char *untrusted_name, char *buffer, size_t size)
+{
+	return text_fit(untrusted_name, TEXT_NAME | TEXT_VISIBLE, buffer, size);
 }
 
 static const char *use_of(const struct audit_event *event)
@@ -91,8 +103,8 @@ static void whom(const struct identity *peer, char *text, size_t size)
 	else if (peer->pid <= 0)
 		snprintf(text, size, "user %u", peer->uid);
 	else if (peer->unit || peer->exe)
-		snprintf(text, size, "user %u, process %d (%s)", peer->uid, (int)peer->pid,
-			plain(peer->unit ? peer->unit : peer->exe, name, sizeof(name)));
+		text_format(text, size, "user %u, process %d (%s)", peer->uid, (int)peer->pid,
+			shown(peer->unit ? peer->unit : peer->exe, name, sizeof(name)));
 	else
 		snprintf(text, size, "user %u, process %d", peer->uid, (int)peer->pid);
 }
@@ -106,9 +118,9 @@ static void what(const struct audit_event *event, char *text, size_t size)
 				      : 1;
 	char bytes[SIZE_TEXT_MAX], name[128];
 
-	snprintf(text, size, "%" PRIu64 " %s of %s%s%s%s%s%s", n, n == 1 ? "buffer" : "buffers",
+	text_format(text, size, "%" PRIu64 " %s of %s%s%s%s%s%s", n, n == 1 ? "buffer" : "buffers",
 		size_format(each, bytes), event->heap ? " of heap " : "",
-		event->heap ? plain(event->heap, name, sizeof(name)) : "",
+		event->heap ? shown(event->heap, name, sizeof(name)) : "",
 		event->exposure ? " (" : "", event->exposure ? exposure_name(event->exposure) : "",
 		event->exposure ? ")" : "");
 }
@@ -117,60 +129,62 @@ static void words(const struct audit_event *event, char *text, size_t size)
 {
 	char who[256], by[256], goods[256], reason[512], use[80], rule[80], bytes[SIZE_TEXT_MAX];
 	const char *why = event->reason && event->reason[0]
-				  ? plain(event->reason, reason, sizeof(reason))
+				  ? text_fit(event->reason, TEXT_VISIBLE | TEXT_JOINED, reason,
+					    sizeof(reason))
 				  : NULL;
 
 	whom(event->peer, who, sizeof(who));
 	whom(event->by, by, sizeof(by));
 	what(event, goods, sizeof(goods));
-	plain(use_of(event) ? use_of(event) : "?", use, sizeof(use));
-	plain(event->rule ? event->rule : "?", rule, sizeof(rule));
+	shown(use_of(event) ? use_of(event) : "?", use, sizeof(use));
+	shown(event->rule ? event->rule : "?", rule, sizeof(rule));
 	switch (event->kind) {
 	case AUDIT_START:
-		snprintf(text, size, "ccbufd started");
+		text_format(text, size, "ccbufd started");
 		break;
 	case AUDIT_STOP:
-		snprintf(text, size, "ccbufd stops");
+		text_format(text, size, "ccbufd stops");
 		break;
 	case AUDIT_POLICY:
-		snprintf(text, size,
+		text_format(text, size,
 			event->verdict == VERDICT_GRANTED ? "Policy loaded"
 			: event->policy ? "Policy refused, the one before stays in force"
 					: "Policy refused, and there is none from before");
 		break;
 	case AUDIT_GRANT:
-		snprintf(text, size, "Granted %s to %s for use %s by rule %s", goods, who, use,
+		text_format(text, size, "Granted %s to %s for use %s by rule %s", goods, who, use,
 			rule);
 		break;
 	case AUDIT_DENY:
 		if (event->repeated > 1)
-			snprintf(text, size, "Refused %" PRIu64 " more requests of %s",
+			text_format(text, size, "Refused %" PRIu64 " more requests of %s",
 				event->repeated, who);
 		else
-			snprintf(text, size, "Refused a request of %s for use %s", who, use);
+			text_format(text, size, "Refused a request of %s for use %s", who, use);
 		break;
 	case AUDIT_UNDELIVERED:
-		snprintf(text, size, "Could not deliver %s to %s, freed again", goods, who);
+		text_format(text, size, "Could not deliver %s to %s, freed again", goods, who);
 		break;
 	case AUDIT_RELEASE:
-		snprintf(text, size, "Released %s, granted to %s", goods, who);
+		text_format(text, size, "Released %s, granted to %s", goods, who);
 		break;
 	case AUDIT_ORPHAN:
-		snprintf(text, size, "Still held although its owner is gone: %s, granted to %s",
+		text_format(text, size, "Still held although its owner is gone: %s, granted to %s",
 			goods, who);
 		break;
 	case AUDIT_REVOKE:
-		snprintf(text, size, "Takes back %s, granted to %s, for %s", goods, who,
+		text_format(text, size, "Takes back %s, granted to %s, for %s", goods, who,
 			event->by ? by : "the policy");
 		break;
 	case AUDIT_LEAK:
-		snprintf(text, size, "%s of heap %s could not be made private again and are lost",
+		text_format(text, size,
+			"%s of heap %s could not be made private again and are lost",
 			size_format(event->size, bytes),
-			plain(event->heap ? event->heap : "?", use, sizeof(use)));
+			shown(event->heap ? event->heap : "?", use, sizeof(use)));
 		break;
 	case AUDIT_ERROR:
 	case AUDIT_KIND_MAX_:
-		snprintf(text, size,
+		text_format(text, size,
 			event->verdict == VERDICT_AUDIT_FAILED
 				? "Audit trail cannot be written, nothing is handed out"
 				: "ccbufd failed at something");
@@ -179,7 +193,7 @@ static void words(const struct audit_event *event, char *text, size_t size)
 	if (why) {
 		size_t length = strlen(text);
 
-		snprintf(text + length, size - length, ": %s", why);
+		text_format(text + length, size - length, ": %s", why);
 	}
 }
 
@@ -213,16 +227,16 @@ static void add_peer(struct message *message, const struct identity *peer)
 	add(message, "CCBUF_UID=%u", peer->uid);
 	if (peer->pid > 0)
 		add(message, "CCBUF_PID=%d", (int)peer->pid);
-	add_text(message, "CCBUF_EXE", peer->exe);
-	add_text(message, "CCBUF_UNIT", peer->unit);
+	add_name(message, "CCBUF_EXE", peer->exe);
+	add_name(message, "CCBUF_UNIT", peer->unit);
 }
 
 static void add_by(struct message *message, const struct identity *by)
 {
 	add(message, "CCBUF_BY_UID=%u", by->uid);
 	add(message, "CCBUF_BY_PID=%d", (int)by->pid);
-	add_text(message, "CCBUF_BY_EXE", by->exe);
-	add_text(message, "CCBUF_BY_UNIT", by->unit);
+	add_name(message, "CCBUF_BY_EXE", by->exe);
+	add_name(message, "CCBUF_BY_UNIT", by->unit);
 }
 
 static void add_event(struct message *message, const struct audit_event *event)
@@ -236,7 +250,7 @@ static void add_event(struct message *message, const struct audit_event *event)
 		add_by(message, event->by);
 	add_text(message, "CCBUF_USE", use_of(event));
 	if (request) {
-		add_text(message, "CCBUF_LABEL", request->label);
+		add_name(message, "CCBUF_LABEL", request->label);
 		add_text(message, "CCBUF_TRANSPORT", transport_name(request->transport));
 	}
 	add_text(message, "CCBUF_HEAP", event->heap);

@@ -8,6 +8,7 @@
 
 #include "audit-copy.h"
 #include "audit-format.h"
+#include "hostile-checks.h"
 
 static struct audit_format format;
 static char body[AUDIT_FORMAT_BODY_MAX + 1];
@@ -115,33 +116,88 @@ START_TEST(escapes)
 		{ "", "" }, { "plain / ~ text", "plain / ~ text" }, { "\"\\", "\\\"\\\\" },
 		{ "a\nb\r\t\x01\x1b\x7f", "a\\u000ab\\u000d\\u0009\\u0001\\u001b\\u007f" },
 		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
-		{ "\x80", "\\ufffd" }, { "\xff\xfe", "\\ufffd\\ufffd" },
-		{ "\xc3", "\\ufffd" },			     /* ends early */
-		{ "\xe2\x82", "\\ufffd\\ufffd" },	     /* likewise */
-		{ "\xc0\xaf", "\\ufffd\\ufffd" },	     /* overlong */
-		{ "\xe0\x80\xaf", "\\ufffd\\ufffd\\ufffd" }, /* likewise */
-		{ "\xf0\x80\x80\xaf", "\\ufffd\\ufffd\\ufffd\\ufffd" },
-		{ "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd" },		/* surrogate */
-		{ "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd" }, /* beyond U+10FFFF */
-		{ "\xf5\x80", "\\ufffd\\ufffd" },
-		{ "\xc2\x9b", "\\u009b" },	    /* a control sequence in one character */
-		{ "\xe2\x80\xae", "\\u202e" },	    /* right to left */
-		{ "\xe2\x80\xa8", "\\u2028" },	    /* a line end */
-		{ "\xef\xbb\xbf", "\\ufeff" },	    /* byte order mark */
-		{ "\xd8\x9c", "\\u061c" },	    /* Arabic letter mark */
-		{ "\xe2\x81\xa6", "\\u2066" },	    /* isolate */
-		{ "\xe2\x80\x8b", "\\u200b" },	    /* no width */
-		{ "\xe2\x80\xa6", "\xe2\x80\xa6" }, /* an ellipsis is harmless */
+		{ "\x80", "\\\\x80" }, { "\xff\xfe", "\\\\xff\\\\xfe" },
+		{ "\xc3", "\\\\xc3" },			     /* ends early */
+		{ "\xe2\x82", "\\\\xe2\\\\x82" },	     /* likewise */
+		{ "\xc0\xaf", "\\\\xc0\\\\xaf" },	     /* overlong */
+		{ "\xed\xa0\x80", "\\\\xed\\\\xa0\\\\x80" }, /* surrogate */
+		{ "\xf4\x90\x80\x80", "\\\\xf4\\\\x90\\\\x80\\\\x80" },
+		{ "\xc2\x9b", "\\u009b" },		  /* a control sequence in one character */
+		{ "\xe2\x80\xae", "\\u202e" },		  /* right to left */
+		{ "\xf3\xa0\x81\x81", "\\udb40\\udc41" }, /* a tag */
+		{ "\xe2\x80\xa6", "\xe2\x80\xa6" },	  /* an ellipsis is harmless */
+		{ "a\\x2db", "a\\\\x2db" },		  /* as systemd names units */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct identity peer = { .pid = 1, .exe = (char *)cases[i].text };
 		char expected[256];
 
 		snprintf(expected, sizeof(expected), "\"event\":\"error\",\"reason\":\"%s\"",
 			cases[i].json);
 		check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .reason = cases[i].text },
 			expected);
+		snprintf(expected, sizeof(expected),
+			"\"event\":\"error\",\"peer\":{\"uid\":0,\"gids\":[0],\"pid\":1,"
+			"\"start\":0,\"exe\":\"%s\",\"container\":false,"
+			"\"identity\":\"weak\"}",
+			cases[i].json);
+		check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .peer = &peer }, expected);
 	}
+}
+END_TEST
+
+/* In a name, what reads like an escape is one; words of ours have escapes already. */
+START_TEST(forged_escapes)
+{
+	struct identity peer = { .pid = 1, .exe = (char *)"\\xff" };
+
+	check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .peer = &peer, .reason = "\\xff" },
+		"\"event\":\"error\",\"peer\":{\"uid\":0,\"gids\":[0],\"pid\":1,\"start\":0,"
+		"\"exe\":\"\\\\x5cxff\",\"container\":false,\"identity\":\"weak\"},"
+		"\"reason\":\"\\\\xff\"");
+}
+END_TEST
+
+/* The record's line, parsed; to be put. */
+static struct json_object *parse_body(size_t length)
+{
+	char line[AUDIT_FORMAT_BODY_MAX + 2];
+	struct json_object *object;
+
+	line[0] = '{';
+	memcpy(line + 1, body, length + 1);
+	object = json_tokener_parse(line);
+	ck_assert_msg(object, "%s", line);
+	return object;
+}
+
+/* Every name of a peer, whatever bytes it is: one line, safe to show, and not lost. */
+START_TEST(names)
+{
+	static const char *const keys[] = { "exe", "unit", "slice", "cgroup", "label" };
+	char *name = (char *)hostile[_i].text;
+	struct identity peer = {
+		.pid = 1, .exe = name, .unit = name, .slice = name, .cgroup = name, .label = name
+	};
+	size_t length = format_event(
+		&(struct audit_event){ .kind = AUDIT_GRANT, .peer = &peer, .by = &peer });
+	struct json_object *record, *member;
+
+	ck_assert_ptr_eq(strchr(body, '\n'), body + length - 1);
+	body[length - 1] = 0;
+	ck_assert_msg(is_safe(body), "%s", body);
+	record = parse_body(length - 1);
+	for (int by = 0; by < 2; by++)
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+			cleanup(cleanup_free) char *back = NULL;
+
+			ck_assert(json_object_object_get_ex(record, by ? "by" : "peer", &member));
+			ck_assert(json_object_object_get_ex(member, keys[i], &member));
+			back = read_back(json_object_get_string(member));
+			ck_assert_str_eq(back, name);
+		}
+	json_object_put(record);
 }
 END_TEST
 
@@ -162,6 +218,31 @@ START_TEST(cut)
 	text[AUDIT_FORMAT_TEXT_MAX - 1] = 0;
 	format_event(&event);
 	ck_assert_ptr_null(strstr(body, "\\u2026"));
+}
+END_TEST
+
+/* Two programs whose paths differ where the record has no room any more. */
+START_TEST(names_cut)
+{
+	static char one[4000], other[4000];
+	static const char *const kinds[] = { "x", "\xff", "\n" };
+	struct identity peer = { .pid = 1 };
+	struct audit_event event = { .kind = AUDIT_GRANT, .peer = &peer };
+	cleanup(cleanup_free) char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		memset(one, kinds[i][0], sizeof(one) - 1);
+		memset(other, kinds[i][0], sizeof(other) - 1);
+		other[sizeof(other) - 2] = 'y';
+		peer.exe = one;
+		format_event(&event);
+		ck_assert_int_eq(!strstr(body, "\\u2026sha256:"), i == 0);
+		free(first);
+		first = strdup(body);
+		peer.exe = other;
+		format_event(&event);
+		ck_assert_str_ne(body, first);
+	}
 }
 END_TEST
 
@@ -269,7 +350,7 @@ static void check_hostile(const struct audit_event *event)
 	json_tokener_free(tokener);
 }
 
-START_TEST(hostile)
+START_TEST(random_texts)
 {
 	static char texts[15][6000];
 
@@ -370,10 +451,13 @@ int main(void)
 	tcase_add_test(tcase, whole_grant);
 	tcase_add_test(tcase, little);
 	tcase_add_test(tcase, escapes);
+	tcase_add_test(tcase, forged_escapes);
+	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
+	tcase_add_test(tcase, names_cut);
 	tcase_add_test(tcase, cut);
 	tcase_add_test(tcase, groups_cut);
 	tcase_add_test(tcase, clock_moves);
-	tcase_add_test(tcase, hostile);
+	tcase_add_test(tcase, random_texts);
 	tcase_add_test(tcase, largest);
 	return run_tests("audit-format", tcase);
 }

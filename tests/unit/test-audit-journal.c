@@ -12,6 +12,7 @@
 #include <systemd/sd-journal.h>
 
 #include "audit-journal.h"
+#include "hostile-checks.h"
 
 /* The messages sent, each with its fields one a line (newlines in values as '|'). */
 static struct {
@@ -34,7 +35,7 @@ int sd_journal_sendv(const struct iovec *iov, int n)
 		for (int i = 0; i < n; i++) {
 			const char *from = iov[i].iov_base;
 
-			ck_assert_uint_lt(iov[i].iov_len, 10000);
+			ck_assert_uint_lt(iov[i].iov_len, 20000);
 			for (size_t k = 0; k < iov[i].iov_len; k++)
 				*at++ = from[k] == '\n' ? '|' : from[k];
 			*at++ = '\n';
@@ -230,13 +231,13 @@ START_TEST(each_kind)
 }
 END_TEST
 
-START_TEST(hostile)
+START_TEST(long_fields)
 {
 	static char exe[4000];
 	struct audit_buffer buffers[REQUEST_COUNT_MAX];
 	struct audit_event event = sample_grant();
 	struct identity peer = sample_peer;
-	char reason[] = "\x1b[2J\nMESSAGE_ID=0\xc2\x9b%s";
+	char reason[] = "\x1b[2J\nMESSAGE_ID=0\xc2\x9b%s\xff";
 	const char *text;
 
 	memset(exe, 'e', sizeof(exe) - 1);
@@ -249,10 +250,54 @@ START_TEST(hostile)
 	event.buffers = buffers;
 	event.n_buffers = REQUEST_COUNT_MAX;
 	text = message_of(&event, UINT64_MAX);
-	ck_assert_ptr_nonnull(strstr(text, "?[2J?MESSAGE_ID=0??%s\n"));
-	check_field(text, "CCBUF_REASON=\x1b[2J|MESSAGE_ID=0\xc2\x9b%s");
+	ck_assert_ptr_nonnull(strstr(text, ": \\x1b[2J; MESSAGE_ID=0\\u009b%s\\xff\n"));
+	check_field(text, "CCBUF_REASON=\\x1b[2J|MESSAGE_ID=0\\u009b%s\\xff");
 	check_field(text, "CCBUF_INODE=18446744073709551615");
 	ck_assert_ptr_null(strstr(text, "\nMESSAGE_ID=0"));
+	memset(exe, 0xff, sizeof(exe) - 1);
+	text = message_of(&event, UINT64_MAX);
+	ck_assert_ptr_nonnull(strstr(text, "\\xff..."));
+}
+END_TEST
+
+static char *field_of(const char *text, const char *field)
+{
+	const char *at = strncmp(text, field, strlen(field)) ? strstr(text, field) : text;
+
+	ck_assert_msg(at, "%s is not in:\n%s", field, text);
+	at += strlen(field);
+	return strndup(at, strcspn(at, "\n"));
+}
+
+/* No field obeys what a name says, and none loses it. */
+START_TEST(names)
+{
+	static const char *const fields[] = {
+		"\nCCBUF_EXE=", "\nCCBUF_UNIT=", "\nCCBUF_BY_EXE=", "\nCCBUF_BY_UNIT="
+	};
+	char *name = (char *)hostile[_i].text;
+	struct identity peer = { .pid = 1, .uid = 2, .exe = name, .unit = name };
+	struct audit_event event = { .kind = AUDIT_GRANT,
+		.peer = &peer,
+		.by = &peer,
+		.use = "scratch",
+		.heap = name,
+		.rule = "r",
+		.reason = name };
+	const char *text = message_of(&event, 1);
+	cleanup(cleanup_free) char *message = field_of(text, "MESSAGE=");
+	cleanup(cleanup_free) char *reason = field_of(text, "\nCCBUF_REASON=");
+
+	ck_assert_msg(is_safe(message), "%s", message);
+	ck_assert_ptr_nonnull(strstr(message, " to user 2, process 1 ("));
+	ck_assert_msg(is_safe(reason), "%s", reason);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		cleanup(cleanup_free) char *value = field_of(text, fields[i]);
+		cleanup(cleanup_free) char *back = read_back(value);
+
+		ck_assert_msg(is_safe(value), "%s", value);
+		ck_assert_str_eq(back, name);
+	}
 }
 END_TEST
 
@@ -463,7 +508,8 @@ int main(void)
 	tcase_add_test(tcase, grant);
 	tcase_add_test(tcase, first_policy_refused);
 	tcase_add_test(tcase, each_kind);
-	tcase_add_test(tcase, hostile);
+	tcase_add_test(tcase, long_fields);
+	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
 	tcase_add_test(tcase, slow_journald);
 	tcase_add_test(tcase, bounded_in_bytes);
 	tcase_add_test(tcase, dead_journald);

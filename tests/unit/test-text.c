@@ -8,7 +8,8 @@
 #include "text.h"
 
 static const unsigned int forms[] = { 0, TEXT_NAME, TEXT_VISIBLE, TEXT_NAME | TEXT_VISIBLE,
-	TEXT_JSON_STRING, TEXT_NAME | TEXT_JSON_STRING, TEXT_JSON };
+	TEXT_JSON_STRING, TEXT_NAME | TEXT_JSON_STRING, TEXT_JSON | TEXT_LINES,
+	TEXT_VISIBLE | TEXT_LINES, TEXT_VISIBLE | TEXT_JOINED };
 
 START_TEST(decoding)
 {
@@ -104,6 +105,23 @@ START_TEST(forms_of_one)
 		ck_assert_str_eq(visible, cases[i].visible);
 		ck_assert_str_eq(json, cases[i].json);
 	}
+}
+END_TEST
+
+static void expect(const char *from, unsigned int form, const char *wanted)
+{
+	cleanup(cleanup_free) char *text = text_new(from, form);
+
+	ck_assert_str_eq(text, wanted);
+}
+
+START_TEST(lines)
+{
+	expect("a\nb\r", TEXT_VISIBLE, "a\\x0ab\\x0d");
+	expect("a\nb\r", TEXT_VISIBLE | TEXT_LINES, "a\nb\\x0d");
+	expect("a\nb\r", TEXT_VISIBLE | TEXT_JOINED, "a; b\\x0d");
+	expect("{\n\"a\": \"\\\\\xff\xe2\x80\x8b\"}", TEXT_JSON | TEXT_LINES,
+		"{\n\"a\": \"\\\\\\\\xff\\u200b\"}");
 }
 END_TEST
 
@@ -276,6 +294,7 @@ int main(void)
 	tcase_add_test(tcase, decoding_all);
 	tcase_add_test(tcase, visibility);
 	tcase_add_test(tcase, forms_of_one);
+	tcase_add_test(tcase, lines);
 	tcase_add_loop_test(tcase, each, 0, ARRAY_SIZE(hostile));
 	tcase_add_test(tcase, all_differ);
 	tcase_add_test(tcase, random_bytes);
