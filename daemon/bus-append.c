@@ -1,13 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Entries of the a{sv} that the interface speaks in. It must never send.
+ * Entries of the a{sv} that the interface speaks in. It must never send, nor let a string fail the
+ * message that it is part of.
  */
 #include "bus-internal.h"
+#include "text.h"
 #include "util.h"
+
+static int append_form(
+	sd_bus_message *message, const char *key, const char *value, unsigned int form)
+{
+	cleanup(cleanup_free) char *escaped = NULL;
+
+	if (!text_stays(value, form)) {
+		escaped = text_new(value, form);
+		if (!escaped)
+			return -ENOMEM;
+		value = escaped;
+	}
+	return sd_bus_message_append(message, "{sv}", key, "s", value);
+}
 
 int bus_append_string(sd_bus_message *message, const char *key, const char *value)
 {
-	return sd_bus_message_append(message, "{sv}", key, "s", value);
+	return append_form(message, key, value, TEXT_NAME);
+}
+
+int bus_append_words(sd_bus_message *message, const char *key, const char *value)
+{
+	return append_form(message, key, value, TEXT_VISIBLE);
 }
 
 int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value)
@@ -23,13 +44,6 @@ int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value)
 int bus_append_bool(sd_bus_message *message, const char *key, bool value)
 {
 	return sd_bus_message_append(message, "{sv}", key, "b", (int)value);
-}
-
-int bus_append_path(sd_bus_message *message, const char *key, const char *value)
-{
-	int r = bus_append_string(message, key, value);
-
-	return r == -EINVAL ? bus_append_string(message, key, "(not UTF-8)") : r;
 }
 
 int bus_append_grant(sd_bus_message *message, const struct grant *grant)
@@ -64,8 +78,8 @@ int bus_append_grant(sd_bus_message *message, const struct grant *grant)
 	if (r >= 0)
 		r = bus_append_u32(message, "pid", (uint32_t)identity->pid);
 	if (r >= 0 && identity->unit)
-		r = bus_append_path(message, "unit", identity->unit);
+		r = bus_append_string(message, "unit", identity->unit);
 	if (r >= 0 && identity->exe)
-		r = bus_append_path(message, "exe", identity->exe);
+		r = bus_append_string(message, "exe", identity->exe);
 	return r;
 }

@@ -84,16 +84,19 @@ extern const sd_bus_vtable bus_vtable[];
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message);
 int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message);
 
-/* Append one entry of an a{sv}. */
+/* Append one entry of an a{sv}. A string is a name as it came, any bytes: D-Bus gets UTF-8. */
 int bus_append_string(sd_bus_message *message, const char *key, const char *value);
+/* Words of our own, in which names may stand. */
+int bus_append_words(sd_bus_message *message, const char *key, const char *value);
 int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value);
 int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value);
 int bus_append_bool(sd_bus_message *message, const char *key, bool value);
-/* D-Bus strings are UTF-8, paths need not be: says so in place of one that is not. */
-int bus_append_path(sd_bus_message *message, const char *key, const char *value);
 /* Append the entries that describe a grant. */
 int bus_append_grant(sd_bus_message *message, const struct grant *grant);
 
+/* The mistakes of the policy files, a line each, as D-Bus can have them; to be freed. Empty when
+ * there are none, NULL when out of memory. */
+char *bus_policy_error(const struct broker *broker);
 /* Getters of the properties. */
 int bus_get_version(sd_bus *connection, const char *path, const char *interface,
 	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);

@@ -7,6 +7,7 @@
 #include "bus-internal.h"
 #include "grant.h"
 #include "reload.h"
+#include "text.h"
 #include "util.h"
 
 struct bus_exchange *bus_exchange_new(struct bus_peer *bus_peer, sd_bus_message *message)
@@ -32,12 +33,15 @@ void bus_exchange_free(struct bus_exchange *exchange)
 int bus_reply_refusal(
 	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason)
 {
+	cleanup(cleanup_free) char *words = text_new(reason, TEXT_VISIBLE);
 	char name[64];
 
+	if (!words)
+		return -ENOMEM;
 	snprintf(name, sizeof(name), BUS_ERROR "%s", verdict_error_name(verdict));
 	if (rule)
-		return sd_bus_reply_method_errorf(message, name, "%s (rule %s)", reason, rule);
-	return sd_bus_reply_method_errorf(message, name, "%s", reason);
+		return sd_bus_reply_method_errorf(message, name, "%s (rule %s)", words, rule);
+	return sd_bus_reply_method_errorf(message, name, "%s", words);
 }
 
 int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
@@ -96,6 +100,7 @@ static int read_option(sd_bus_message *message, const char *key, struct request 
 static int read_options(sd_bus_message *message, struct request *request, char *reason, size_t size)
 {
 	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	char shown[65];
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
 		const char *key;
@@ -104,16 +109,17 @@ static int read_options(sd_bus_message *message, struct request *request, char *
 		if (r < 0)
 			return r;
 		r = read_option(message, key, request);
+		text_fit(key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
 		if (r == 0)
 			snprintf(reason, size,
-				"unknown option \"%.64s\"; there are accept-shared, label and "
+				"unknown option \"%s\"; there are accept-shared, label and "
 				"read-only",
-				key);
+				shown);
 		else if (r == -EINVAL)
 			snprintf(reason, size, "label is not at most %d bytes of printable ASCII",
 				LABEL_MAX);
 		else if (r < 0)
-			snprintf(reason, size, "option \"%s\" is of the wrong type", key);
+			snprintf(reason, size, "option \"%s\" is of the wrong type", shown);
 		if (r <= 0)
 			return -EBADMSG;
 		r = sd_bus_message_exit_container(message);
@@ -232,11 +238,12 @@ static void on_reloaded(void *userdata, int result)
 {
 	struct bus_exchange *exchange = userdata;
 	struct bus_peer *bus_peer = exchange->bus_peer;
+	cleanup(cleanup_free) char *mistakes = bus_policy_error(bus_peer->bus->broker);
 
 	/* Only a connection that is not gone still has a bus. */
-	if (!bus_peer->gone && result == -EINVAL && bus_peer->bus->broker->policy_error)
-		sd_bus_reply_method_errorf(exchange->message, BUS_ERROR "PolicyInvalid", "%s",
-			bus_peer->bus->broker->policy_error);
+	if (!bus_peer->gone && result == -EINVAL && mistakes && mistakes[0])
+		sd_bus_reply_method_errorf(
+			exchange->message, BUS_ERROR "PolicyInvalid", "%s", mistakes);
 	else if (!bus_peer->gone && result < 0)
 		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, strerror(-result));
 	else if (!bus_peer->gone)

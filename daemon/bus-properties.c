@@ -7,6 +7,7 @@
 #include "bus-internal.h"
 #include "config.h"
 #include "platform.h"
+#include "text.h"
 #include "util.h"
 
 #define PROPERTY(name, type, value)                                                                \
@@ -23,10 +24,24 @@
 PROPERTY(bus_get_version, "s", CCBUF_VERSION)
 PROPERTY(bus_get_platform, "s", platform_name())
 PROPERTY(bus_get_policy_digest, "s", policy_digest(broker->policy))
-PROPERTY(bus_get_policy_error, "s", broker->policy_error ? broker->policy_error : "")
 PROPERTY(bus_get_granted_bytes, "t", ledger_bytes(broker->ledger))
 PROPERTY(bus_get_grant_count, "t", ledger_count(broker->ledger))
 PROPERTY(bus_get_audit_sequence, "t", audit_sequence(broker->audit))
+
+char *bus_policy_error(const struct broker *broker)
+{
+	return text_new(
+		broker->policy_error ? broker->policy_error : "", TEXT_VISIBLE | TEXT_LINES);
+}
+
+int bus_get_policy_error(sd_bus *connection, const char *path, const char *interface,
+	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	cleanup(cleanup_free) char *mistakes = bus_policy_error(((struct bus *)userdata)->broker);
+
+	(void)connection, (void)path, (void)interface, (void)property, (void)error;
+	return mistakes ? sd_bus_message_append(reply, "s", mistakes) : -ENOMEM;
+}
 
 struct heap_listing {
 	struct broker *broker;
@@ -72,13 +87,13 @@ static int append_heap(struct heap_listing *listing, const char *name)
 		heap_explain(heap, -EIO, reason, sizeof(reason));
 	r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
 	if (r >= 0)
-		r = bus_append_path(listing->reply, "name", name);
+		r = bus_append_string(listing->reply, "name", name);
 	if (r >= 0)
 		r = bus_append_string(listing->reply, "exposure", exposure_name(exposure));
 	if (r >= 0)
 		r = bus_append_bool(listing->reply, "available", !reason[0]);
 	if (r >= 0)
-		r = bus_append_string(listing->reply, "reason", reason);
+		r = bus_append_words(listing->reply, "reason", reason);
 	if (r >= 0)
 		r = bus_append_bool(
 			listing->reply, "revocable", opened >= 0 && heap_can_revoke(heap));

@@ -28,7 +28,7 @@ static int answer(sd_bus_message *message, const struct revocation *revocation)
 	if (r >= 0)
 		r = bus_append_bool(reply, "busy", hold->busy);
 	if (r >= 0 && hold->device[0])
-		r = bus_append_path(reply, "device", hold->device);
+		r = bus_append_string(reply, "device", hold->device);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)

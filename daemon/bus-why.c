@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "bus-internal.h"
+#include "text.h"
 #include "util.h"
 
 /* The question: a request of a process that need not exist. Strings are borrowed of the message. */
@@ -123,6 +124,7 @@ static int read_question(
 	sd_bus_message *message, struct question *question, char *reason, size_t size)
 {
 	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	char shown[65];
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
 		const char *key;
@@ -132,7 +134,8 @@ static int read_question(
 			return r;
 		r = read_key(message, key, question);
 		if (r < 0) {
-			snprintf(reason, size, "peer key \"%.64s\" %s", key,
+			text_fit(key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
+			snprintf(reason, size, "peer key \"%s\" %s", shown,
 				r == -ENOENT ? "is not known" : "has a value of the wrong type");
 			return -EBADMSG;
 		}
@@ -155,7 +158,7 @@ static int answer(sd_bus_message *message, const struct decision *decision)
 	if (r >= 0)
 		r = bus_append_u32(reply, "code", (uint32_t)decision->verdict);
 	if (r >= 0)
-		r = bus_append_string(reply, "reason", decision->reason);
+		r = bus_append_words(reply, "reason", decision->reason);
 	if (r >= 0)
 		r = bus_append_string(reply, "words", verdict_words(decision->verdict));
 	if (r >= 0 && rule)

@@ -16,6 +16,7 @@
 
 #include "platform.h"
 #include "size.h"
+#include "text.h"
 #include "util.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -136,34 +137,37 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 	char *text, size_t size)
 {
 	bool folder = access(heaps->folder, F_OK) == 0;
+	char shown[128];
+
+	text_fit(name, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
 
 	if (error == -EPERM)
-		snprintf(text, size,
+		text_format(text, size,
 			"%s/%s is not among the devices of the service; restart ccbufd if the heap "
 			"is newer than it",
-			heaps->folder, name);
+			heaps->folder, shown);
 	else if (error != -ENOENT)
-		snprintf(text, size, "%s/%s cannot be opened: %s", heaps->folder, name,
+		text_format(text, size, "%s/%s cannot be opened: %s", heaps->folder, shown,
 			strerror(-error));
 	else if (exposure == EXPOSURE_SHARED && streq(platform_name(), "none"))
-		snprintf(text, size,
+		text_format(text, size,
 			"there is no heap %s: this machine is not a confidential VM, so there is "
 			"no "
 			"memory to share with the host",
-			name);
+			shown);
 	else if (exposure == EXPOSURE_SHARED)
-		snprintf(text, size,
+		text_format(text, size,
 			"there is no heap %s: the kernel is built without it "
 			"(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED) and module ccbuf_heap is not "
 			"loaded",
-			name);
+			shown);
 	else if (!folder)
-		snprintf(text, size,
+		text_format(text, size,
 			"there is no heap %s: %s is missing, the kernel is built without "
 			"CONFIG_DMABUF_HEAPS",
-			name, heaps->folder);
+			shown, heaps->folder);
 	else
-		snprintf(text, size, "there is no heap %s in %s", name, heaps->folder);
+		text_format(text, size, "there is no heap %s in %s", shown, heaps->folder);
 }
 
 int heaps_each(struct heaps *heaps, void (*visit)(void *userdata, const char *name), void *userdata)
@@ -319,12 +323,12 @@ bool heap_explain(const struct heap *heap, int error, char *text, size_t size)
 		       stats.flags & CCBUF_HEAP_STAT_STOPPED;
 
 	if (stopped)
-		snprintf(text, size,
+		text_format(text, size,
 			"heap %s gives out no memory any more: %s could not be made private again, "
 			"which is more than the module's leak_limit; restart the machine",
 			heap->name, size_format(stats.leaked_bytes, leaked));
 	else
-		snprintf(text, size, "heap %s failed: %s", heap->name, strerror(-error));
+		text_format(text, size, "heap %s failed: %s", heap->name, strerror(-error));
 	return stopped;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages. It must never be called with what a client could flood, and never wait for who reads
- * them: a pipe or a journal that nobody reads loses some, and the next one says how many.
+ * Messages. It must never be called with what a client could flood, nor write a line that is not
+ * its own, and never wait for who reads them: a pipe or a journal that nobody reads loses some, and
+ * the next one says how many.
  */
 #include "log.h"
 
@@ -11,6 +12,8 @@
 #include <unistd.h>
 #include <systemd/sd-daemon.h>
 
+#include "text.h"
+
 static void message(const char *priority, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 
@@ -18,7 +21,8 @@ static void message(const char *priority, const char *format, va_list arguments)
 {
 	static unsigned int lost;
 	struct pollfd to = { .fd = STDERR_FILENO, .events = POLLOUT };
-	char text[2048], before[64] = "";
+	cleanup(cleanup_free) char *text = NULL;
+	char line[3840], before[64] = "";
 
 	/* Where it can be written to, there is room for more than this. */
 	if (poll(&to, 1, 0) == 0) {
@@ -28,8 +32,11 @@ static void message(const char *priority, const char *format, va_list arguments)
 	if (lost)
 		snprintf(before, sizeof(before), "(%u messages before this one are lost) ", lost);
 	lost = 0;
-	vsnprintf(text, sizeof(text), format, arguments);
-	fprintf(stderr, "%s%s%s\n", getenv("JOURNAL_STREAM") ? priority : "ccbufd: ", before, text);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	text_fit(
+		text ? text : "a message is lost: out of memory", TEXT_VISIBLE, line, sizeof(line));
+	fprintf(stderr, "%s%s%s\n", getenv("JOURNAL_STREAM") ? priority : "ccbufd: ", before, line);
 }
 
 void log_error(const char *format, ...)

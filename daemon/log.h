@@ -7,7 +7,8 @@
 
 #include "util.h"
 
-/* printf style, without a newline. */
+/* printf style, without a newline: one line each, whatever bytes are put in. What was escaped
+ * before stays as it is. */
 void log_error(const char *format, ...) printf_like(1, 2);
 void log_warning(const char *format, ...) printf_like(1, 2);
 void log_info(const char *format, ...) printf_like(1, 2);

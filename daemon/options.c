@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "config.h"
+#include "log.h"
 #include "policy-load.h"
 #include "util.h"
 #include "wire.h"
@@ -59,8 +60,7 @@ static const struct option table[] = {
 static int add_policy_dir(struct options *options, size_t *n_dirs, const char *dir)
 {
 	if (*n_dirs == OPTIONS_POLICY_DIRS_MAX) {
-		fprintf(stderr, "ccbufd: --policy can be given %d times at most\n",
-			OPTIONS_POLICY_DIRS_MAX);
+		log_error("--policy can be given %d times at most", OPTIONS_POLICY_DIRS_MAX);
 		return -EINVAL;
 	}
 	options->policy_dirs[(*n_dirs)++] = dir;
@@ -84,6 +84,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	size_t n_dirs = 0;
 	int c;
 
+	/* It would print the argument as it is. */
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0) {
 		switch (c) {
 		case OPT_POLICY:
@@ -115,13 +117,15 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 			puts("ccbufd " CCBUF_VERSION);
 			return 0;
 		default:
-			fputs("Try ccbufd --help.\n", stderr);
+			log_error(
+				"\"%s\" is no option, or its value is missing or one too many; try "
+				"ccbufd --help",
+				argv[optind - 1]);
 			return -EINVAL;
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "ccbufd: unexpected argument \"%s\"; try ccbufd --help\n",
-			argv[optind]);
+		log_error("unexpected argument \"%s\"; try ccbufd --help", argv[optind]);
 		return -EINVAL;
 	}
 	if (!options.own_policy)

@@ -4,6 +4,7 @@
  */
 #include "socket-packet.h"
 
+#include "text.h"
 #include "util.h"
 
 static int malformed(const char **ret_reason, const char *reason)
@@ -109,10 +110,12 @@ size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum verd
 	const char *rule, const char *reason)
 {
 	size_t length = begin(packet, WIRE_REFUSED, sizeof(packet->refused), id);
+	char words[WIRE_REASON_MAX + 1];
 
+	text_fit(reason ? reason : "", TEXT_VISIBLE, words, sizeof(words));
 	packet->refused.verdict = (uint32_t)verdict;
 	copy_string(packet->refused.rule, sizeof(packet->refused.rule), rule ? rule : "");
-	copy_string(packet->refused.reason, sizeof(packet->refused.reason), reason ? reason : "");
+	copy_string(packet->refused.reason, sizeof(packet->refused.reason), words);
 	return length;
 }
 

@@ -100,7 +100,10 @@ START_TEST(mistakes)
 	memset(&before, 0xee, sizeof(before));
 	ck_assert_int_eq(parse("--nonsense"), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(said, "--nonsense"));
-	ck_assert_ptr_nonnull(strstr(said, "Try ccbufd --help."));
+	ck_assert_ptr_nonnull(strstr(said, "try ccbufd --help"));
+	ck_assert_int_eq(parse("--\x1b[2J\n<0>forged\xff"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(said, "\"--\\x1b[2J\\x0a<0>forged\\xff\""));
+	ck_assert_ptr_null(strchr(said, '\x1b'));
 	ck_assert_int_eq(parse("--socket"), -EINVAL);
 	ck_assert_int_eq(parse("--no-bus=yes"), -EINVAL);
 	ck_assert_int_eq(parse("-x"), -EINVAL);

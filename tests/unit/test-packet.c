@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "fixture.h"
+#include "hostile-checks.h"
 #include "socket-packet.h"
 
 static union socket_packet packet;
@@ -265,6 +266,38 @@ START_TEST(refused)
 }
 END_TEST
 
+/* The reason is UTF-8 that can be shown, wherever it is cut, and zero behind. */
+START_TEST(reasons)
+{
+	static const char *const letters[] = { "x", "\xe2\x82\xac", "\xf0\x9f\x90\xa7", "\xff",
+		"\n", "\xe2\x80\x8b" };
+	char text[1024];
+
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		memset(&packet, 0xff, sizeof(packet));
+		socket_packet_refused(&packet, 1, VERDICT_DENIED, "r", hostile[i].text);
+		ck_assert_msg(is_safe(packet.refused.reason), "%s", packet.refused.reason);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
+		for (size_t shift = 0; shift < 12; shift++) {
+			size_t length = shift;
+
+			memset(text, 'a', shift);
+			for (; length < 500; length += strlen(letters[i]))
+				memcpy(text + length, letters[i], strlen(letters[i]));
+			text[length] = 0;
+			memset(&packet, 0xff, sizeof(packet));
+			socket_packet_refused(&packet, 1, VERDICT_DENIED, "r", text);
+			length = strlen(packet.refused.reason);
+			ck_assert_msg(is_safe(packet.refused.reason), "%s", packet.refused.reason);
+			ck_assert_uint_ge(length, WIRE_REASON_MAX - 12);
+			ck_assert_str_eq(packet.refused.reason + length - 3, "...");
+			for (size_t k = length; k < sizeof(packet.refused.reason); k++)
+				ck_assert_int_eq(packet.refused.reason[k], 0);
+		}
+}
+END_TEST
+
 START_TEST(released)
 {
 	memset(&packet, 0xff, sizeof(packet));
@@ -290,6 +323,7 @@ int main(void)
 	tcase_add_test(tcase, texts);
 	tcase_add_test(tcase, granted);
 	tcase_add_test(tcase, refused);
+	tcase_add_test(tcase, reasons);
 	tcase_add_test(tcase, released);
 	return fixture_run("packet", tcase);
 }
