@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "policy-internal.h"
+#include "text.h"
 
 void policy_errors_done(struct policy_errors *errors)
 {
@@ -20,18 +21,6 @@ void policy_errors_report_done(struct policy_report *report)
 {
 	policy_errors_done(&report->errors);
 	*report = (struct policy_report){ 0 };
-}
-
-static void escape(FILE *to, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			fprintf(to, "\\x%02x", c);
-		else
-			fputc(c, to);
-	}
 }
 
 /* As a JSON pointer has it, so that it can be pasted into tools that take one. */
@@ -59,35 +48,14 @@ static void write_place(FILE *to, const struct policy_place *place)
 
 const char *policy_errors_quote(char buffer[static POLICY_QUOTE_MAX], const char *untrusted_text)
 {
-	static const char digits[] = "0123456789abcdef";
-	const char *p = untrusted_text;
-	size_t n = 0;
+	size_t length;
 
-	buffer[n++] = '"';
-	/* room for the longest escape, the dots, the quote and the end */
-	for (; *p && n < POLICY_QUOTE_MAX - 9; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c < 0x20 || c == 0x7f) {
-			buffer[n++] = '\\';
-			buffer[n++] = 'x';
-			buffer[n++] = digits[c >> 4];
-			buffer[n++] = digits[c & 15];
-		} else {
-			buffer[n++] = *p;
-		}
-	}
-	if (*p) {
-		/* never cut a character of several bytes in two */
-		while (((unsigned char)*p & 0xc0) == 0x80) {
-			p--;
-			n--;
-		}
-		memcpy(buffer + n, "...", 3);
-		n += 3;
-	}
-	buffer[n++] = '"';
-	buffer[n] = 0;
+	buffer[0] = '"';
+	/* room for the quote that ends it */
+	text_fit(untrusted_text, TEXT_NAME | TEXT_VISIBLE, buffer + 1, POLICY_QUOTE_MAX - 2);
+	length = strlen(buffer);
+	buffer[length] = '"';
+	buffer[length + 1] = 0;
 	return buffer;
 }
 
@@ -108,18 +76,21 @@ static void append(struct policy_report *report, char *line)
 /* The line under way, NULL when it need not or cannot be written. */
 static FILE *begin(struct policy_report *report, const char *path, char **line, size_t *size)
 {
-	FILE *to;
+	cleanup(cleanup_free) char *shown = NULL;
+	FILE *to = NULL;
 
 	if (report->errors.count >= POLICY_MISTAKE_MAX) {
 		report->dropped++;
 		return NULL;
 	}
-	to = open_memstream(line, size);
+	shown = text_new(path, TEXT_NAME | TEXT_VISIBLE);
+	if (shown)
+		to = open_memstream(line, size);
 	if (!to) {
 		report->failed = true;
 		return NULL;
 	}
-	escape(to, path);
+	fputs(shown, to);
 	return to;
 }
 
@@ -130,6 +101,13 @@ static void end(struct policy_report *report, FILE *to, char **line)
 	if (fclose(to) || bad) {
 		free(*line);
 		*line = NULL;
+	}
+	/* What was put in without quotes. */
+	if (*line && !text_stays(*line, TEXT_VISIBLE)) {
+		char *shown = text_new(*line, TEXT_VISIBLE);
+
+		free(*line);
+		*line = shown;
 	}
 	append(report, *line);
 }

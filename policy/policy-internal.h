@@ -66,7 +66,7 @@ int policy_errors_finish(struct policy_report *report, struct policy_errors *ret
 void policy_errors_report_done(struct policy_report *report);
 
 #define POLICY_QUOTE_MAX 160
-/* Text from a policy as part of a message: in quotes, control bytes escaped, cut when long. */
+/* Text from a policy as part of a message: in quotes, in the form of text.h, cut when long. */
 const char *policy_errors_quote(char buffer[static POLICY_QUOTE_MAX], const char *untrusted_text);
 
 /* policy-guess: what was meant. */
@@ -76,16 +76,31 @@ const char *policy_guess(const char *untrusted_word, const char *const *candidat
 /* How many letters must be changed, left out, added or swapped; at most limit + 1. */
 size_t policy_guess_distance(const char *a, const char *b, size_t limit);
 
+/* policy-character: what cannot stand where it does. */
+
+#define POLICY_CHARACTER_MAX 160
+/* Whether the first character of a text may stand outside of strings and comments, in a string, in
+ * a comment to the end of the line. If not, the reason names it and what to write instead. */
+bool policy_character_outside(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
+bool policy_character_in_string(
+	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
+bool policy_character_in_comment(
+	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
+/* Whether it looks like a quotation mark and is none; then the reason says so. */
+bool policy_character_quote(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
+
 /* policy-text: text to JSON. */
 
 /* The document, or NULL after adding at least one mistake (or report->failed). The caller puts it.
  * A document with duplicate keys is returned, and the mistakes added. */
 struct json_object *policy_text_parse(
 	struct policy_report *report, const char *path, const char *untrusted_text, size_t size);
-/* Replaces comments by blanks, in place, so that offsets stay. Returns true; false with the offset
- * and the reason of the first thing that cannot be JSON with comments. */
-bool policy_text_blank(char *text, size_t size, size_t *ret_offset, const char **ret_reason);
-/* Line and column (in characters, both from 1) of an offset. */
+/* Replaces comments by blanks, in place, so that offsets stay; text[size] is a NUL. Returns true;
+ * false with the offset and the reason of the first thing that cannot be JSON with comments. */
+bool policy_text_blank(
+	char *text, size_t size, size_t *ret_offset, char reason[static POLICY_CHARACTER_MAX]);
+/* Line and column (in characters, both from 1) of an offset. Lines end as editors have it: LF, CR
+ * LF or CR. */
 void policy_text_position(
 	const char *text, size_t size, size_t offset, size_t *ret_line, size_t *ret_column);
 

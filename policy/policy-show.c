@@ -8,6 +8,7 @@
 
 #include "policy-internal.h"
 #include "size.h"
+#include "text.h"
 
 struct show {
 	const struct policy *policy;
@@ -70,7 +71,7 @@ static void put_from(struct show *show, struct json_object *to, const char *path
 static void put_from(
 	struct show *show, struct json_object *to, const char *path, const char *format, ...)
 {
-	cleanup(cleanup_free) char *place = NULL, *from = NULL;
+	cleanup(cleanup_free) char *place = NULL, *from = NULL, *file = NULL;
 	va_list args;
 
 	if (show->canonical)
@@ -83,7 +84,9 @@ static void put_from(
 	if (vasprintf(&place, format, args) < 0)
 		place = NULL;
 	va_end(args);
-	if (place && asprintf(&from, "%s: %s", path, place) < 0)
+	/* JSON is UTF-8, names of files need not be. */
+	file = text_new(path, TEXT_NAME);
+	if (place && file && asprintf(&from, "%s: %s", file, place) < 0)
 		from = NULL;
 	if (from)
 		put_string(show, to, "from", from);

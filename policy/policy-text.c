@@ -5,6 +5,7 @@
  * means.
  */
 #include "policy-internal.h"
+#include "text.h"
 
 static void cleanup_tokener(struct json_tokener **tokener)
 {
@@ -18,7 +19,8 @@ void policy_text_position(
 	size_t line = 1, column = 1;
 
 	for (size_t i = 0; i < offset && i < size; i++) {
-		if (text[i] == '\n') {
+		if (text[i] == '\n' ||
+			(text[i] == '\r' && (i + 1 == size || text[i + 1] != '\n'))) {
 			line++;
 			column = 1;
 		} else if (((unsigned char)text[i] & 0xc0) != 0x80) {
@@ -29,69 +31,106 @@ void policy_text_position(
 	*ret_column = column;
 }
 
-static size_t blank_comment(char *text, size_t size, size_t from)
+/* Blanks the comment at *at and moves behind it. False with the place and the reason when it does
+ * not end, or some would say that it ends elsewhere. */
+static bool blank_comment(
+	char *text, size_t size, size_t *at, char reason[static POLICY_CHARACTER_MAX])
 {
+	size_t from = *at, i = from + 2;
 	bool block = text[from + 1] == '*';
-	size_t i = from + 2;
 
-	for (; i < size; i++)
-		if (block ? i + 1 < size && text[i] == '*' && text[i + 1] == '/' : text[i] == '\n')
+	for (; i < size; i++) {
+		if (block ? text[i] == '*' && text[i + 1] == '/' : text[i] == '\n')
 			break;
-	if (block && i >= size)
-		return 0;
+		if (!block && !policy_character_in_comment(text + i, reason)) {
+			*at = i;
+			return false;
+		}
+	}
+	if (block && i >= size) {
+		copy_string(
+			reason, POLICY_CHARACTER_MAX, "this comment does not end; a */ is missing");
+		return false;
+	}
 	if (block)
 		i += 2;
 	for (size_t j = from; j < i; j++)
-		if (text[j] != '\n')
+		if (text[j] != '\n' && text[j] != '\r')
 			text[j] = ' ';
-	return i;
+	*at = i;
+	return true;
 }
 
-bool policy_text_blank(char *text, size_t size, size_t *ret_offset, const char **ret_reason)
+/* Moves from the quote at *at behind the one that ends the string. False with the place and the
+ * reason when there is none. */
+static bool pass_string(
+	const char *text, size_t size, size_t *at, char reason[static POLICY_CHARACTER_MAX])
 {
-	const char *reason = NULL;
-	bool string = false;
-	size_t opened = 0, i = 0;
+	size_t opened = *at, i = opened + 1;
+	uint32_t c;
 
-	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		reason = "begins with a byte order mark; save the file without one";
-	while (!reason && i < size) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (!c) {
-			reason = "a NUL byte; a policy is plain text";
-		} else if (string && c < 0x20) {
-			i = opened;
-			reason = "this string does not end on its line; a \" is missing";
-		} else if (string && c == '\\' && i + 1 < size &&
-			   (unsigned char)text[i + 1] >= 0x20) {
-			i += 2;
-		} else if (c == '"') {
-			string = !string;
-			opened = i++;
-		} else if (!string && c == '\'') {
-			reason = "strings are written in double quotes, not single ones";
-		} else if (!string && c == '/' && i + 1 < size &&
-			   (text[i + 1] == '/' || text[i + 1] == '*')) {
-			size_t next = blank_comment(text, size, i);
-
-			if (!next)
-				reason = "this comment does not end; a */ is missing";
-			else
-				i = next;
-		} else {
+	while (i < size && (unsigned char)text[i] >= 0x20 && text[i] != '"') {
+		*at = i;
+		if (!policy_character_in_string(text + i, reason))
+			return false;
+		if (text[i] == '\\' && (text[i + 1] == '"' || text[i + 1] == '\\'))
 			i++;
+		i += text_decode(text + i, &c);
+	}
+	if (i < size && text[i] == '"') {
+		*at = i + 1;
+		return true;
+	}
+	if (i < size && !text[i]) {
+		*at = i;
+		return policy_character_outside(text + i, reason);
+	}
+	for (size_t k = opened; k < i; k++)
+		if (policy_character_quote(text + k, reason)) {
+			*at = k;
+			return false;
+		}
+	*at = opened;
+	copy_string(reason, POLICY_CHARACTER_MAX,
+		"this string does not end on its line; a \" is missing");
+	return false;
+}
+
+/* What the text begins with, where it was saved in another way; NULL when it was not. */
+static const char *encoding(const char *text, size_t size)
+{
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		return "begins with a byte order mark; save the file without one";
+	if (size >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+		return "is UTF-16; save the file as UTF-8";
+	return NULL;
+}
+
+bool policy_text_blank(
+	char *text, size_t size, size_t *ret_offset, char reason[static POLICY_CHARACTER_MAX])
+{
+	const char *other = encoding(text, size);
+	size_t i = 0;
+	bool good = !other;
+
+	if (other)
+		copy_string(reason, POLICY_CHARACTER_MAX, other);
+	while (good && i < size) {
+		if (text[i] == '"') {
+			good = pass_string(text, size, &i, reason);
+		} else if (text[i] == '\'') {
+			good = false;
+			copy_string(reason, POLICY_CHARACTER_MAX,
+				"strings are written in double quotes, not single ones");
+		} else if (text[i] == '/' && (text[i + 1] == '/' || text[i + 1] == '*')) {
+			good = blank_comment(text, size, &i, reason);
+		} else {
+			good = policy_character_outside(text + i, reason);
+			i += good;
 		}
 	}
-	if (!reason && string) {
-		i = opened;
-		reason = "this string does not end on its line; a \" is missing";
-	}
-	if (!reason)
-		return true;
 	*ret_offset = i;
-	*ret_reason = reason;
-	return false;
+	return good;
 }
 
 static bool blank(char c)
@@ -159,7 +198,7 @@ static struct json_object *decode(
 
 /* Where a scan is: kept up to date, as counting from the start for each key takes for ever. */
 struct scan {
-	const char *text;
+	const char *text; /* with its comments, which count */
 	size_t size, offset, line, column;
 	struct json_object *seen[POLICY_DEPTH_MAX + 1]; /* keys and places of each open object */
 	size_t depth;
@@ -175,8 +214,8 @@ static void scan_to(struct scan *scan, size_t offset)
 {
 	size_t line, column;
 
-	policy_text_position(
-		scan->text + scan->offset, scan->size, offset - scan->offset, &line, &column);
+	policy_text_position(scan->text + scan->offset, scan->size - scan->offset,
+		offset - scan->offset, &line, &column);
 	scan->column = line > 1 ? column : scan->column + column - 1;
 	scan->line += line - 1;
 	scan->offset = offset;
@@ -211,12 +250,12 @@ static void check_key(struct policy_report *report, const char *path, const stru
 	}
 }
 
-/* Text is known to be valid JSON of limited depth. */
-static void check_keys(struct policy_report *report, const char *path, const char *text,
-	size_t size, struct json_tokener *tokener)
+/* Text is known to be valid JSON of limited depth, once its comments are blank. */
+static void check_keys(struct policy_report *report, const char *path, const char *untrusted_text,
+	const char *text, size_t size, struct json_tokener *tokener)
 {
 	cleanup(cleanup_scan) struct scan scan = {
-		.text = text,
+		.text = untrusted_text,
 		.size = size,
 		.line = 1,
 		.column = 1,
@@ -262,7 +301,7 @@ struct json_object *policy_text_parse(
 		json_tokener_new_ex(POLICY_DEPTH_MAX);
 	cleanup(cleanup_free) char *text = NULL;
 	size_t offset = 0, line, column;
-	const char *reason = NULL;
+	char reason[POLICY_CHARACTER_MAX] = "";
 	struct json_object *json = NULL;
 	enum json_tokener_error error;
 
@@ -280,25 +319,27 @@ struct json_object *policy_text_parse(
 	if (size)
 		memcpy(text, untrusted_text, size);
 	text[size] = 0;
-	if (policy_text_blank(text, size, &offset, &reason)) {
+	if (policy_text_blank(text, size, &offset, reason)) {
 		/* trailing text is refused below, in better words */
 		json = parse(tokener, text, size + 1, &offset);
 		error = json_tokener_get_error(tokener);
 		if (error != json_tokener_success)
-			reason = syntax_reason(error, text, size, offset);
-		for (size_t i = offset; !reason && i < size; i++)
+			copy_string(
+				reason, sizeof(reason), syntax_reason(error, text, size, offset));
+		for (size_t i = offset; !reason[0] && i < size; i++)
 			if (!blank(text[i])) {
 				offset = i;
-				reason = "more text after the end of the policy";
+				copy_string(reason, sizeof(reason),
+					"more text after the end of the policy");
 			}
 	}
-	if (reason) {
-		policy_text_position(text, size, offset, &line, &column);
+	if (reason[0]) {
+		policy_text_position(untrusted_text, size, offset, &line, &column);
 		policy_errors_syntax(report, path, line, column, "%s", reason);
 		json_object_put(json);
 		return NULL;
 	}
-	check_keys(report, path, text, size, tokener);
+	check_keys(report, path, untrusted_text, text, size, tokener);
 	if (!json)
 		/* the one value that the library has no object for */
 		policy_errors_add(report, path, NULL, "is null, but must be an object { }");

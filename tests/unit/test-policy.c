@@ -5,6 +5,9 @@
  */
 #include "test-policy.h"
 
+#include "hostile-checks.h"
+#include "text.h"
+
 #define USES	     "'uses':{'u':{'heap':'emulated'},'rdma':{'heap':'system_cc_shared'}}"
 #define RULES(text)  "{'version':1," USES ",'rules':[" text "]}"
 #define MATCH(text)  RULES("{'name':'r','match':{" text "},'allow':{'use':'u'}}")
@@ -85,7 +88,13 @@ START_TEST(syntax)
 		{ "{ / }", "a.json:1:3: quoted object property name expected\n" },
 		{ "\xef\xbb\xbf{}",
 			"a.json:1:1: begins with a byte order mark; save the file without one\n" },
-		{ "{'version': '\xff'}", "a.json:1:14: invalid utf-8 string\n" },
+		{ "{'version': '\xff'}",
+			"a.json:1:14: the byte 0xff is no UTF-8; save the file as UTF-8\n" },
+		{ "{'a': '\xc3\xa9\x80'}",
+			"a.json:1:9: the byte 0x80 is no UTF-8; save the file as UTF-8\n" },
+		{ "{\n\xe9: 1}",
+			"a.json:2:1: the byte 0xe9 is no UTF-8; save the file as UTF-8\n" },
+		{ "\xff\xfe{", "a.json:1:1: is UTF-16; save the file as UTF-8\n" },
 		{ "[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", "a.json:1:17: nested too deeply\n" },
 		{ "{'version': 1, 'version': 1}",
 			"a.json:1:16: duplicate key \"version\"; it stands at 1:2 already\n" },
@@ -119,13 +128,107 @@ START_TEST(syntax)
 }
 END_TEST
 
+/* Characters that JSON does not have where they stand: named, with what to write. */
+START_TEST(characters)
+{
+	static const struct mistake cases[] = {
+		{ "{\xc2\xa0'version': 1}", "a.json:1:2: U+00A0 (no-break space) is not allowed "
+					    "here; write a space\n" },
+		{ "{ \xe2\x80\x9cversion\xe2\x80\x9d: 1}",
+			"a.json:1:3: U+201C (\xe2\x80\x9c) is not allowed here; write \"\n" },
+		{ "{ 'version\xe2\x80\x9d: 1}\n",
+			"a.json:1:11: U+201D (\xe2\x80\x9d) does not end a string; write \"\n" },
+		{ "{ 'don\xe2\x80\x99t: 1}\n",
+			"a.json:1:3: this string does not end on its line; a \" is missing\n" },
+		{ "{ 'version'\xef\xbc\x9a 1}",
+			"a.json:1:12: U+FF1A (\xef\xbc\x9a) is not allowed here; write :\n" },
+		{ "{ 'version': \xef\xbc\x91}",
+			"a.json:1:14: U+FF11 (\xef\xbc\x91) is not allowed here; write 1\n" },
+		{ "{ 'version': \xe2\x88\x92 1}",
+			"a.json:1:14: U+2212 (\xe2\x88\x92) is not allowed here; write -\n" },
+		{ "{\n\t\xe2\x80\x8b'version': 1}",
+			"a.json:2:2: U+200B (cannot be seen) is not allowed here; delete it\n" },
+		{ "{}\xef\xbb\xbf",
+			"a.json:1:3: U+FEFF (cannot be seen) is not allowed here; delete it\n" },
+		{ "{ \xe2\x80\xae 'version': 1}",
+			"a.json:1:3: U+202E (cannot be seen) is not allowed here; delete it\n" },
+		{ "{ \xc3\xa9: 1}", "a.json:1:3: U+00E9 (\xc3\xa9) is not allowed here; text "
+				    "stands in double quotes\n" },
+		{ "{ \xf0\x9f\x90\xa7 }", "a.json:1:3: U+1F427 (\xf0\x9f\x90\xa7) is not allowed "
+					  "here; text stands in double quotes\n" },
+		{ "{ \x1b }",
+			"a.json:1:3: U+001B (control character) is not allowed here; delete it\n" },
+		{ "{ \f }",
+			"a.json:1:3: U+000C (form feed) is not allowed here; write a line feed\n" },
+		{ "{\xe2\x80\xa8}",
+			"a.json:1:2: U+2028 (line separator) is not allowed here; write a line "
+			"feed\n" },
+		/* in a string all of them are text */
+		{ "{'version':1,'\xc2\xa0\xe2\x80\x9c\xe2\x80\x8b':1}",
+			"a.json: /\\u00a0\xe2\x80\x9c\\u200b: unknown key; known here are $schema, "
+			"version, uses, heaps, limits, audit, on-reload, rules\n" },
+	};
+
+	check_mistakes(cases, ARRAY_SIZE(cases));
+}
+END_TEST
+
+#define ENDS                                                                                       \
+	" in a // comment ends it for some programs, for others not; write a line feed, or "       \
+	"delete it\n"
+
+START_TEST(ends_of_comments)
+{
+	static const struct mistake cases[] = {
+		{ "{ // a\r'version': 1\n}",
+			"a.json:1:7: U+000D (carriage return without line feed)" ENDS },
+		{ "// a\r\n// b\r{'version': 1}",
+			"a.json:2:5: U+000D (carriage return without line feed)" ENDS },
+		{ "{ // a\xe2\x80\xa8'version': 1\n}", "a.json:1:7: U+2028 (line separator)" ENDS },
+		{ "// \xc3\xa9\xe2\x80\xa9{}", "a.json:1:5: U+2029 (paragraph separator)" ENDS },
+		{ "// \xc2\x85{}", "a.json:1:4: U+0085 (next line)" ENDS },
+		{ "// \v{}", "a.json:1:4: U+000B (vertical tab)" ENDS },
+		{ "// \f{}", "a.json:1:4: U+000C (form feed)" ENDS },
+	};
+
+	check_mistakes(cases, ARRAY_SIZE(cases));
+	/* These end with the line, or do not care. */
+	policy_unref(test_policy("// c\r\n{ 'version': 1 } // c\r"));
+	policy_unref(test_policy("/* c\rd\xe2\x80\xa8\v */\r{ 'version': 1 }\r"));
+	policy_unref(test_policy("// no UTF-8: \xe9\xff\n{ 'version': 1 } /* \xe9 */"));
+}
+END_TEST
+
+/* Lines as editors count them, columns in characters, comments or not. */
+START_TEST(places)
+{
+	static const struct mistake cases[] = {
+		{ "{\r\n'version': 1,\r\n x}",
+			"a.json:3:2: quoted object property name expected\n" },
+		{ "{\r'version': 1,\r x}", "a.json:3:2: quoted object property name expected\n" },
+		{ "{\n\r'version': 1,\r\r\n x}",
+			"a.json:5:2: quoted object property name expected\n" },
+		{ "/*\r\r\n*/{ x}", "a.json:3:5: quoted object property name expected\n" },
+		{ "{ /* \xe2\x82\xac\xc3\xa9\xe2\x80\xa8 */ x}",
+			"a.json:1:13: quoted object property name expected\n" },
+		{ "{ '\xe2\x80\xa8': x}", "a.json:1:8: unexpected character\n" },
+		{ "{'version': 1, /* \xe2\x82\xac */ 'version': 1}",
+			"a.json:1:24: duplicate key \"version\"; it stands at 1:2 already\n" },
+		{ "{\r'version': 1, /*\r*/ // \xe2\x82\xac\r\n 'version': 1}",
+			"a.json:4:2: duplicate key \"version\"; it stands at 2:1 already\n" },
+	};
+
+	check_mistakes(cases, ARRAY_SIZE(cases));
+}
+END_TEST
+
 START_TEST(comments)
 {
 	char text[] = "{/*\n\"*/ \"a//b\": \"/*\\\"*/\" // x\n}//";
-	const char *reason = NULL;
+	char reason[POLICY_CHARACTER_MAX] = "";
 	size_t offset = 0, line = 0, column = 0;
 
-	ck_assert(policy_text_blank(text, strlen(text), &offset, &reason));
+	ck_assert(policy_text_blank(text, strlen(text), &offset, reason));
 	ck_assert_str_eq(text, "{  \n    \"a//b\": \"/*\\\"*/\"     \n}  ");
 	policy_text_position("a\n\xc3\xa9x", 5, 4, &line, &column);
 	ck_assert_uint_eq(line, 2);
@@ -641,6 +744,61 @@ START_TEST(quoting)
 }
 END_TEST
 
+/* Names of files, keys and values: a mistake is one line that can be shown, whatever they are. */
+START_TEST(names)
+{
+	const char *name = hostile[_i].text;
+	cleanup(cleanup_free) char *json = text_new(name, TEXT_JSON_STRING), *text = NULL;
+	struct policy_source source = { .path = name };
+	struct policy_errors errors = { 0 };
+	struct policy *policy = NULL;
+	int length = asprintf(&text,
+		"{\"version\":1,\"x%s\":1,\"limits\":{\"total\":\"x%s\"},\"uses\":{\"x %s\":"
+		"{\"heap\":\"/%s\"}},\"rules\":[{\"name\":\"-%s\",\"match\":{\"user\":\"x%s\","
+		"\"exe\":\"x%s\"},\"deny\":\"%s\"}]}",
+		json, json, json, json, json, json, json, json);
+
+	ck_assert_int_gt(length, 0);
+	source.text = text;
+	source.size = (size_t)length;
+	ck_assert_int_eq(policy_new(&source, 1, &test_env, &errors, &policy), -EINVAL);
+	ck_assert_uint_ge(errors.count, 6);
+	for (size_t i = 0; i < errors.count; i++) {
+		cleanup(cleanup_free) char *back = read_back(errors.lines[i]);
+
+		ck_assert_msg(is_safe(errors.lines[i]), "%s", errors.lines[i]);
+		ck_assert_msg(!strncmp(back, name, strlen(name)), "%s", errors.lines[i]);
+		ck_assert_msg(!strncmp(back + strlen(name), ": /", 3), "%s", errors.lines[i]);
+	}
+	policy_errors_done(&errors);
+}
+END_TEST
+
+/* Where a rule comes from is shown as JSON, which any name of a file must fit. */
+START_TEST(names_shown)
+{
+	static const char text[] = "{\"version\":1,\"limits\":{\"total\":\"1G\"}}";
+	struct policy_source source = { hostile[_i].text, text, sizeof(text) - 1 };
+	cleanup(cleanup_free) char *shown = NULL, *back = NULL, *from = NULL;
+	struct policy *policy = NULL;
+	struct json_object *json, *member;
+
+	ck_assert_int_eq(policy_new(&source, 1, &test_env, NULL, &policy), 0);
+	shown = policy_show(policy);
+	ck_assert_msg(is_utf8(shown), "%s", shown);
+	json = json_tokener_parse(shown);
+	ck_assert_msg(json && json_object_object_get_ex(json, "limits", &member) &&
+			      json_object_object_get_ex(member, "total", &member) &&
+			      json_object_object_get_ex(member, "from", &member),
+		"%s", shown);
+	back = read_back(json_object_get_string(member));
+	ck_assert_int_ge(asprintf(&from, "%s: /limits/total", hostile[_i].text), 0);
+	ck_assert_str_eq(back, from);
+	json_object_put(json);
+	policy_unref(policy);
+}
+END_TEST
+
 START_TEST(guesses)
 {
 	static const char *const words[] = { "use", "user", "buffer", "buffers", "connections",
@@ -848,6 +1006,9 @@ int main(void)
 	tcase_add_test(tcase, nothing);
 	tcase_add_test(tcase, errors_may_be_ignored);
 	tcase_add_test(tcase, syntax);
+	tcase_add_test(tcase, characters);
+	tcase_add_test(tcase, ends_of_comments);
+	tcase_add_test(tcase, places);
 	tcase_add_test(tcase, comments);
 	tcase_add_test(tcase, top_level);
 	tcase_add_test(tcase, uses_and_heaps);
@@ -859,6 +1020,8 @@ int main(void)
 	tcase_add_test(tcase, many_mistakes);
 	tcase_add_test(tcase, long_lists);
 	tcase_add_test(tcase, quoting);
+	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
+	tcase_add_loop_test(tcase, names_shown, 0, ARRAY_SIZE(hostile));
 	tcase_add_test(tcase, guesses);
 	tcase_add_test(tcase, digest_same);
 	tcase_add_test(tcase, digest_different);
