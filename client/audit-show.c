@@ -227,7 +227,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	struct show show = { .path = TRAIL_PATH };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "hf", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "hf", options)) >= 0)
 		switch (option) {
 		case 'f':
 			show.follow = true;
@@ -250,7 +250,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 			return verb_usage(verb);
 		}
 	if (argc - optind > 1)
-		return verb_mistake(verb, "%s: one FILE at most", argv[optind + 1]);
+		return verb_mistake(verb, "%s: one FILE at most", shown_name(argv[optind + 1]));
 	if (optind < argc)
 		show.path = argv[optind];
 	return run_show(&show, optind == argc);

@@ -38,7 +38,7 @@ static struct json_object *break_json(const struct break_at *broken)
 	cleanup(cleanup_free) char *words = break_words(broken);
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "file", json_object_new_string(broken->path));
+	json_object_object_add(object, "file", json_name(broken->path));
 	json_object_object_add(object, "line", json_object_new_uint64(broken->line));
 	json_object_object_add(
 		object, "kind", json_object_new_string(break_kind_name(broken->kind)));
@@ -101,7 +101,7 @@ static void say_result(const struct verify *verify)
 		const struct break_at *broken = &verify->breaks[i];
 		cleanup(cleanup_free) char *words = break_words(broken);
 
-		say("%s:%ju: %s", broken->path, (uintmax_t)broken->line, words);
+		say("%s:%ju: %s", shown_name(broken->path), (uintmax_t)broken->line, words);
 	}
 	say_expectation(verify);
 	if (!verify->records) {
@@ -151,14 +151,14 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	bool json = false;
 	int code, option, r;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "h", options)) >= 0)
 		switch (option) {
 		case 'e':
 			if (verify_expect(&verify, optarg) < 0)
 				return verb_mistake(verb,
 					"--expect-last %s: write NUMBER:HASH as a former run "
 					"printed it",
-					optarg);
+					shown_name(optarg));
 			break;
 		case 'j':
 			json = true;

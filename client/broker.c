@@ -18,6 +18,8 @@ int broker_open(sd_bus **ret_bus)
 	const char *address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
 	int r = sd_bus_open_system(ret_bus);
 
+	address = address ? shown_name(address) : NULL;
+
 	if (r >= 0)
 		return EXIT_DONE;
 	errno = -r;

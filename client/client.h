@@ -50,6 +50,9 @@ int verb_usage(const struct verb *verb);
 /* Complains, then as verb_usage(). */
 int verb_mistake(const struct verb *verb, const char *format, ...) printf_like(2, 3);
 
+/* getopt_long(), which says itself what is wrong when it returns '?'. */
+int verb_option(int argc, char *argv[], const char *letters, const struct option *options);
+
 /* Reads the value of an option that takes a size, a number, or a user (name or number). False, and
  * complained, when it is none. */
 bool option_size(const char *option, const char *value, uint64_t *ret_bytes);

@@ -19,6 +19,7 @@ static void examine_socket(struct findings *findings)
 
 	if (!path || !*path)
 		path = CCBUF_SOCKET_PATH;
+	path = shown_name(path);
 	errno = -r;
 	if (r == 0)
 		found(findings, STATUS_OK, "socket", NULL, "%s accepts connections", path);

@@ -37,7 +37,7 @@ static const char *group_name(gid_t gid, char text[static 32])
 	struct group *group = getgrgid(gid);
 
 	if (group)
-		copy_string(text, 32, group->gr_name);
+		text_fit(group->gr_name, TEXT_NAME | TEXT_VISIBLE, text, 32);
 	else
 		snprintf(text, 32, "%ju", (uintmax_t)gid);
 	return text;
@@ -48,7 +48,7 @@ static const char *user_name(uid_t uid, char text[static 32])
 	struct passwd *user = getpwuid(uid);
 
 	if (user)
-		copy_string(text, 32, user->pw_name);
+		text_fit(user->pw_name, TEXT_NAME | TEXT_VISIBLE, text, 32);
 	else
 		snprintf(text, 32, "%ju", (uintmax_t)uid);
 	return text;
@@ -111,6 +111,7 @@ static void examine_heap(
 	cleanup(cleanup_free) char *about = NULL;
 	struct stat st;
 
+	name = shown_name(name);
 	if (stat(path, &st) < 0) {
 		found(findings, STATUS_WARNING, "heap", NULL, "%s cannot be looked at: %m", name);
 		return;
@@ -147,7 +148,7 @@ void examine_heaps(struct findings *findings, const struct places *places)
 		found(findings, STATUS_WARNING, "heap",
 			"use a kernel with CONFIG_DMABUF_HEAPS, or load ccbuf_heap in a "
 			"confidential guest; until then only the emulated heap works",
-			"there are no heaps in %s", places->heaps);
+			"there are no heaps in %s", shown_name(places->heaps));
 	for (int i = 0; i < n; i++) {
 		cleanup(cleanup_free) char *path = NULL;
 		enum exposure exposure = exposure_of(shown, entries[i]->d_name);

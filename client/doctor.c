@@ -104,7 +104,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 
 	if (!policy)
 		abort();
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "h", options)) >= 0)
 		switch (option) {
 		case 'j':
 			json = true;
@@ -124,7 +124,8 @@ static int run(const struct verb *verb, int argc, char *argv[])
 			return verb_usage(verb);
 		}
 	if (optind < argc)
-		return verb_mistake(verb, "%s: this verb takes no argument", argv[optind]);
+		return verb_mistake(
+			verb, "%s: this verb takes no argument", shown_name(argv[optind]));
 	findings.list = json_object_new_array();
 	examine_platform(&findings);
 	examine_kernel(&findings);

@@ -27,6 +27,7 @@ static int explain_connect(int r)
 
 	if (!path || !*path)
 		path = CCBUF_SOCKET_PATH;
+	path = shown_name(path);
 	errno = -r;
 	switch (r) {
 	case -ENOENT:

@@ -72,13 +72,14 @@ static int unknown_verb(char *name)
 		if (verbs[i]->name[length] && strlen(name) == length &&
 			strncmp(name, verbs[i]->name, length) == 0) {
 			if (!family)
-				complain("'%s' is followed by another word:", name);
+				complain("'%s' is followed by another word:", shown_name(name));
 			family = true;
 			complain("  %s: %s", verbs[i]->name, verbs[i]->summary);
 		}
 	}
 	if (!family)
-		complain("there is no verb '%s'; 'ccbuf-client --help' lists them", name);
+		complain("there is no verb '%s'; 'ccbuf-client --help' lists them",
+			shown_name(name));
 	return EXIT_USAGE;
 }
 
@@ -96,8 +97,6 @@ static void open_standard_fds(void)
 
 int main(int argc, char *argv[])
 {
-	static char name[64];
-
 	open_standard_fds();
 	if (argc < 2) {
 		complain("a verb is missing; 'ccbuf-client --help' lists them");
@@ -120,9 +119,6 @@ int main(int argc, char *argv[])
 
 		if (!words)
 			continue;
-		/* getopt begins its complaints with argv[0]. */
-		snprintf(name, sizeof(name), "ccbuf-client %s", verbs[i]->name);
-		argv[words] = name;
 		return verbs[i]->run(verbs[i], argc - words, argv + words);
 	}
 	return unknown_verb(argv[1]);

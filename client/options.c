@@ -39,16 +39,39 @@ int verb_mistake(const struct verb *verb, const char *format, ...)
 	return verb_usage(verb);
 }
 
+int verb_option(int argc, char *argv[], const char *letters, const struct option *options)
+{
+	int before = optind, option;
+	const char *word;
+
+	/* It would print the argument as it is. */
+	opterr = 0;
+	option = getopt_long(argc, argv, letters, options, NULL);
+	if (option != '?')
+		return option;
+	word = argv[optind - 1];
+	if (optind == before || strncmp(word, "--", 2))
+		complain("unrecognized option '-%c'", optopt);
+	else if (!optopt)
+		complain("unrecognized option '%s'", shown_name(word));
+	else if (strchr(word, '='))
+		complain("option '%s' takes no value", shown_name(word));
+	else
+		complain("option '%s' requires an argument", shown_name(word));
+	return option;
+}
+
 bool option_size(const char *option, const char *value, uint64_t *ret_bytes)
 {
 	switch (size_parse(value, ret_bytes)) {
 	case 0:
 		return true;
 	case -ERANGE:
-		complain("%s %s: more bytes than 64 bits can count", option, value);
+		complain("%s %s: more bytes than 64 bits can count", option, shown_name(value));
 		return false;
 	default:
-		complain("%s %s: not a size; write 4096, 64K, 256M or 2G", option, value);
+		complain("%s %s: not a size; write 4096, 64K, 256M or 2G", option,
+			shown_name(value));
 		return false;
 	}
 }
@@ -66,10 +89,10 @@ bool option_number(
 
 	if (!plain_number(value, &number) || number < least || number > most) {
 		if (most == UINT64_MAX)
-			complain(
-				"%s %s: not a number from %ju on", option, value, (uintmax_t)least);
+			complain("%s %s: not a number from %ju on", option, shown_name(value),
+				(uintmax_t)least);
 		else
-			complain("%s %s: not a number from %ju to %ju", option, value,
+			complain("%s %s: not a number from %ju to %ju", option, shown_name(value),
 				(uintmax_t)least, (uintmax_t)most);
 		return false;
 	}
@@ -88,7 +111,7 @@ bool option_user(const char *option, const char *value, uint32_t *ret_uid)
 	}
 	user = getpwnam(value);
 	if (!user) {
-		complain("%s %s: there is no such user", option, value);
+		complain("%s %s: there is no such user", option, shown_name(value));
 		return false;
 	}
 	*ret_uid = user->pw_uid;
@@ -106,7 +129,7 @@ bool option_group(const char *option, const char *value, uint32_t *ret_gid)
 	}
 	group = getgrnam(value);
 	if (!group) {
-		complain("%s %s: there is no such group", option, value);
+		complain("%s %s: there is no such group", option, shown_name(value));
 		return false;
 	}
 	*ret_gid = group->gr_gid;

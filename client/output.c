@@ -11,67 +11,41 @@
 #include "client.h"
 #include "verdict.h"
 
-/* Decodes one character. Its length in bytes, or 0 when the bytes are not UTF-8. */
-static size_t decode(const unsigned char *p, size_t left, uint32_t *ret_character)
+char *escape(const char *untrusted_text, unsigned int form)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = p[0] < 0x80		? 1
-			: (p[0] & 0xe0) == 0xc0 ? 2
-			: (p[0] & 0xf0) == 0xe0 ? 3
-			: (p[0] & 0xf8) == 0xf0 ? 4
-						: 0;
-	uint32_t c;
+	char *text = text_new(untrusted_text, form);
 
-	if (!length || length > left)
-		return 0;
-	c = length == 1 ? p[0] : p[0] & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[length] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret_character = c;
-	return length;
-}
-
-/* Characters that move a cursor, start a sequence or hide what stands where. */
-static bool harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
-char *escape(const char *untrusted_text, size_t length, enum escape how)
-{
-	const unsigned char *p = (const unsigned char *)untrusted_text, *end = p + length;
-	size_t size = 0;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		abort();
-	while (p < end) {
-		uint32_t c = 0;
-		size_t n = decode(p, (size_t)(end - p), &c);
-
-		if (n == 0) {
-			if (how == ESCAPE_JSON)
-				fputs("\\ufffd", out);
-			else
-				fprintf(out, "\\x%02x", *p);
-			n = 1;
-		} else if (harmful(c) && !(how == ESCAPE_JSON && c == '\n')) {
-			fprintf(out, c < 0x100 && how == ESCAPE_TEXT ? "\\x%02x" : "\\u%04x", c);
-		} else {
-			fwrite(p, 1, n, out);
-		}
-		p += n;
-	}
-	if (fclose(out))
+	if (!text)
 		abort();
 	return text;
+}
+
+/* What shown_name() gave out: few, as plain names need no copy. */
+struct kept {
+	struct kept *next;
+	char *text;
+};
+
+const char *shown_name(const char *untrusted_name)
+{
+	static struct kept *all;
+	struct kept *kept;
+
+	if (text_stays(untrusted_name, TEXT_NAME | TEXT_VISIBLE))
+		return untrusted_name;
+	kept = malloc(sizeof(*kept));
+	if (!kept)
+		abort();
+	*kept = (struct kept){ all, escape(untrusted_name, TEXT_NAME | TEXT_VISIBLE) };
+	all = kept;
+	return kept->text;
+}
+
+struct json_object *json_name(const char *untrusted_name)
+{
+	cleanup(cleanup_free) char *text = escape(untrusted_name, TEXT_NAME);
+
+	return json_object_new_string(text);
 }
 
 static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
@@ -79,11 +53,10 @@ static void line(FILE *to, const char *prefix, const char *format, va_list argum
 static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
 {
 	cleanup(cleanup_free) char *text = NULL, *escaped = NULL;
-	int length = vasprintf(&text, format, arguments);
 
-	if (length < 0)
+	if (vasprintf(&text, format, arguments) < 0)
 		abort();
-	escaped = escape(text, (size_t)length, ESCAPE_TEXT);
+	escaped = escape(text, TEXT_VISIBLE);
 	fprintf(to, "%s%s\n", prefix, escaped);
 }
 
@@ -109,15 +82,12 @@ void complain(const char *format, ...)
 
 void say_json(struct json_object *object, bool indented)
 {
-	cleanup(cleanup_free) char *escaped = NULL;
-	size_t length;
-	const char *text = json_object_to_json_string_length(object,
-		JSON_C_TO_STRING_NOSLASHESCAPE |
-			(indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
-				  : JSON_C_TO_STRING_PLAIN),
-		&length);
+	const char *text = json_object_to_json_string_ext(
+		object, JSON_C_TO_STRING_NOSLASHESCAPE |
+				(indented ? JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED
+					  : JSON_C_TO_STRING_PLAIN));
+	cleanup(cleanup_free) char *escaped = escape(text, TEXT_JSON | TEXT_LINES);
 
-	escaped = escape(text, length, ESCAPE_JSON);
 	puts(escaped);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <json-c/json.h>
 
+#include "text.h"
 #include "util.h"
 
 static inline void cleanup_json(struct json_object **object)
@@ -17,15 +18,18 @@ static inline void cleanup_json(struct json_object **object)
 	json_object_put(*object);
 }
 
-/*
- * The text with control characters (C0, DEL, C1, and those that turn the direction of text) and
- * invalid UTF-8 escaped: as \xNN and \uNNNN for people, as JSON escapes in a JSON text, whose line
- * feeds stay. The caller frees it.
- */
-enum escape { ESCAPE_TEXT, ESCAPE_JSON };
-char *escape(const char *untrusted_text, size_t length, enum escape how);
+/* Text in a form of text.h, for the caller to free. */
+char *escape(const char *untrusted_text, unsigned int form);
 
-/* Print one line, escaped as a whole, to stdout, and to stderr after "ccbuf-client: ". */
+/* A name from outside (an argument, a path) as part of what is said: what it is made of can be
+ * seen, and told from every other name. What ccbufd says of names needs no more. Valid until the
+ * end. */
+const char *shown_name(const char *untrusted_name);
+/* The same as a JSON string. */
+struct json_object *json_name(const char *untrusted_name);
+
+/* Print one line, on which nothing is but what can be seen, to stdout, and to stderr after
+ * "ccbuf-client: ". */
 void say(const char *format, ...) printf_like(1, 2);
 void complain(const char *format, ...) printf_like(1, 2);
 

@@ -50,7 +50,7 @@ static int parse(const struct verb *verb, int argc, char *argv[], bool *json)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "h", options)) >= 0)
 		if (option == 'h')
 			return verb_help(verb);
 		else if (option == 'j' && json)
@@ -91,7 +91,7 @@ static void warn_exe(void *userdata, const char *rule, const char *exe, const ch
 	else
 		complain("warning: rule %s: exe %s is reached by a symbolic link and never "
 			 "matches; write %s",
-			rule, exe, real);
+			rule, exe, shown_name(real));
 }
 
 static int run_check(const struct verb *verb, int argc, char *argv[])

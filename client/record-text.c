@@ -82,20 +82,12 @@ static void put_grants(FILE *out, struct json_object *buffers)
 		fprintf(out, " %s", member_text(json_object_array_get_idx(buffers, i), "grant"));
 }
 
-/* The mistakes of a policy are several lines. */
-static void put_reason(FILE *out, const char *reason)
-{
-	fputs("  ", out);
-	for (const char *p = reason; *p; p++)
-		if (*p == '\n')
-			fputs("; ", out);
-		else
-			fputc(*p, out);
-}
-
 char *record_text(struct json_object *record)
 {
 	struct json_object *member;
+	/* The mistakes of a policy are several lines. */
+	cleanup(cleanup_free) char *reason =
+		escape(member_text(record, "reason"), TEXT_VISIBLE | TEXT_JOINED);
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -118,8 +110,8 @@ char *record_text(struct json_object *record)
 		fprintf(out, "  rule %s", member_text(record, "rule"));
 	if (streq(member_text(record, "event"), "policy") && *member_text(record, "policy"))
 		fprintf(out, "  digest %.12s...", member_text(record, "policy"));
-	if (*member_text(record, "reason"))
-		put_reason(out, member_text(record, "reason"));
+	if (*reason)
+		fprintf(out, "  %s", reason);
 	if (member_number(record, "repeated") > 1)
 		fprintf(out, "  (%s times)", member_text(record, "repeated"));
 	if (fclose(out))

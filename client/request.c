@@ -109,8 +109,9 @@ static int become(const struct asking *asking, struct holding *holding)
 	for (size_t i = 0; i < holding->n_buffers; i++)
 		fds[i] = holding->buffers[i].fd;
 	r = listen_fds_exec(asking->command, fds, holding->n_buffers, name);
+	name = shown_name(asking->command[0]);
 	errno = -r;
-	complain("cannot run %s: %m", asking->command[0]);
+	complain("cannot run %s: %m", name);
 	return r == -ENOENT ? EXIT_NO_COMMAND : EXIT_CANNOT_RUN;
 }
 
@@ -155,7 +156,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	uint64_t number;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+h", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "+h", options)) >= 0)
 		switch (option) {
 		case USE:
 			asking.request.use = optarg;
@@ -184,7 +185,8 @@ static int run(const struct verb *verb, int argc, char *argv[])
 				asking.transport = TRANSPORT_DBUS;
 			else if (!streq(optarg, "socket"))
 				return verb_mistake(verb,
-					"--transport %s: there are 'socket' and 'dbus'", optarg);
+					"--transport %s: there are 'socket' and 'dbus'",
+					shown_name(optarg));
 			break;
 		case JSON:
 			asking.json = true;
@@ -199,7 +201,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	if (!use_name_valid(asking.request.use))
 		return verb_mistake(verb,
 			"--use %s: a use has 1 to %d letters, digits, '.', '_' and '-'",
-			asking.request.use, USE_NAME_MAX);
+			shown_name(asking.request.use), USE_NAME_MAX);
 	if (asking.request.label && !label_valid(asking.request.label))
 		return verb_mistake(
 			verb, "--label: at most %d printable ASCII characters", LABEL_MAX);

@@ -95,7 +95,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	uint64_t grant;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+	while ((option = verb_option(argc, argv, "h", options)) >= 0) {
 		if (option == 'h')
 			return verb_help(verb);
 		if (option == '?')

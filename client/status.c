@@ -70,7 +70,7 @@ static int parse(
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+	while ((option = verb_option(argc, argv, "h", options)) >= 0) {
 		if (option == 'h')
 			return verb_help(verb);
 		if (option == '?')
@@ -82,7 +82,8 @@ static int parse(
 		flags->all = flags->all || option == 'a';
 	}
 	if (optind < argc)
-		return verb_mistake(verb, "%s: this verb takes no argument", argv[optind]);
+		return verb_mistake(
+			verb, "%s: this verb takes no argument", shown_name(argv[optind]));
 	return -1;
 }
 

@@ -4,17 +4,27 @@
  */
 #include "output.h"
 
+#include <locale.h>
 #include <stdio.h>
+#include <wchar.h>
 
 #define COLUMNS_MAX 16
 
-/* Characters on the screen of an escaped text, near enough: one for each code point. */
+/* The columns that a text takes on the screen: two for what is wide, none for a mark that stands on
+ * the letter before it. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
 
-	for (; *text; text++)
-		width += (*text & 0xc0) != 0x80;
+	while (*text) {
+		uint32_t c = 0;
+		size_t length = text_decode(text, &c);
+		int columns = wcwidth((wchar_t)c);
+
+		/* One that the system does not know yet is shown as something. */
+		width += columns < 0 ? 1 : (size_t)columns;
+		text += length;
+	}
 	return width;
 }
 
@@ -23,10 +33,10 @@ static char *cell(struct json_object *rows, size_t row, size_t column)
 	struct json_object *cells = json_object_array_get_idx(rows, row);
 	const char *text = json_object_get_string(json_object_array_get_idx(cells, column));
 
-	return escape(text ? text : "", text ? strlen(text) : 0, ESCAPE_TEXT);
+	return escape(text ? text : "", TEXT_VISIBLE);
 }
 
-void say_table(struct json_object *rows)
+static void put_table(struct json_object *rows)
 {
 	size_t n_rows = json_object_array_length(rows);
 	size_t n = json_object_array_length(json_object_array_get_idx(rows, 0));
@@ -42,7 +52,7 @@ void say_table(struct json_object *rows)
 
 			if (width > widths[i])
 				widths[i] = width;
-			filled[i] = filled[i] || (row > 0 && width > 0);
+			filled[i] = filled[i] || (row > 0 && *text);
 			if (filled[i] && i > last)
 				last = i;
 		}
@@ -57,5 +67,19 @@ void say_table(struct json_object *rows)
 				printf("%*s", (int)(widths[i] - width_of(text)) + 2, "");
 		}
 		putchar('\n');
+	}
+}
+
+void say_table(struct json_object *rows)
+{
+	/* Whatever the caller's locale is, the text is UTF-8. */
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = (locale_t)0;
+
+	if (utf8)
+		before = uselocale(utf8);
+	put_table(rows);
+	if (utf8) {
+		uselocale(before);
+		freelocale(utf8);
 	}
 }

@@ -156,6 +156,7 @@ int trail_open(struct trail *trail, const char *path, bool rotated)
 
 void trail_complain(const char *path, int r)
 {
+	path = shown_name(path);
 	errno = -r;
 	switch (r) {
 	case -ENOENT:

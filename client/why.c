@@ -76,7 +76,10 @@ static void look_up_groups(struct question *question)
 
 static int append_text(sd_bus_message *call, const char *key, const char *value)
 {
-	return value ? sd_bus_message_append(call, "{sv}", key, "s", value) : 0;
+	cleanup(cleanup_free) char *text = value ? escape(value, 0) : NULL;
+
+	/* As it is shown elsewhere, where D-Bus cannot have it. */
+	return text ? sd_bus_message_append(call, "{sv}", key, "s", text) : 0;
 }
 
 static int append_groups(sd_bus_message *call, const struct question *question)
@@ -111,7 +114,8 @@ static int append_question(sd_bus_message *call, const struct question *question
 		{ "identity", question->identity },
 		{ "transport", question->transport },
 	};
-	int r = sd_bus_message_append(call, "st", question->use, question->size);
+	cleanup(cleanup_free) char *use = escape(question->use, 0);
+	int r = sd_bus_message_append(call, "st", use, question->size);
 
 	if (r >= 0)
 		r = sd_bus_message_open_container(call, 'a', "{sv}");
@@ -184,7 +188,7 @@ static bool either(const char *option, const char *value, const char *one, const
 {
 	if (streq(value, one) || streq(value, other))
 		return true;
-	complain("%s %s: there are '%s' and '%s'", option, value, one, other);
+	complain("%s %s: there are '%s' and '%s'", option, shown_name(value), one, other);
 	return false;
 }
 
@@ -281,7 +285,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	bool sized = false;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while ((option = verb_option(argc, argv, "h", options)) >= 0)
 		switch (option) {
 		case USE:
 			question.use = optarg;
@@ -307,7 +311,8 @@ static int run(const struct verb *verb, int argc, char *argv[])
 				return verb_usage(verb);
 		}
 	if (optind < argc)
-		return verb_mistake(verb, "%s: this verb takes no argument", argv[optind]);
+		return verb_mistake(
+			verb, "%s: this verb takes no argument", shown_name(argv[optind]));
 	if (!question.use || !sized)
 		return verb_mistake(verb, "--use and --size are needed");
 	if (question.has_uid && !question.n_groups)

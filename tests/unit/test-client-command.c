@@ -414,7 +414,7 @@ START_TEST(trail_shown)
 	put_record(path, "\"event\":\"deny\",\"peer\":{\"uid\":0}");
 	snprintf(arguments, sizeof(arguments), "audit show %s", path);
 	ck_assert_int_eq(run(&child, arguments), 0);
-	ck_assert_ptr_nonnull(strstr(child.text, "evil\\x9b\\x1b[2J\n"));
+	ck_assert_ptr_nonnull(strstr(child.text, "evil\\u009b\\x1b[2J\n"));
 	ck_assert_ptr_nonnull(strstr(child.text, " 3 deny"));
 	snprintf(arguments, sizeof(arguments), "audit show --json --user 4242 %s", path);
 	ck_assert_int_eq(run(&child, arguments), 0);

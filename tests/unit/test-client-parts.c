@@ -5,40 +5,206 @@
  */
 #include <check.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "findings.h"
 #include "holding.h"
+#include "hostile-checks.h"
 #include "output.h"
 #include "policy-files.h"
 #include "record-text.h"
 
-static const struct {
-	const char *from, *text, *json;
-} escapes[] = {
-	{ "plain", "plain", "plain" },
-	{ "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7",
-		"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x90\xa7" },
-	{ "\x1b[2J\a", "\\x1b[2J\\x07", "\\u001b[2J\\u0007" },
-	{ "a\nb", "a\\x0ab", "a\nb" },
-	{ "\x7f\xc2\x9b", "\\x7f\\x9b", "\\u007f\\u009b" },
-	{ "\xe2\x80\xae", "\\u202e", "\\u202e" },
-	{ "\xff\xc3", "\\xff\\xc3", "\\ufffd\\ufffd" },
-	{ "\xc0\xaf\xed\xa0\x80", "\\xc0\\xaf\\xed\\xa0\\x80",
-		"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd" },
-	{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80", "\\ufffd\\ufffd\\ufffd\\ufffd" },
-};
+static char printed[65536];
 
-START_TEST(escaping)
+/* What a function prints to stdout and stderr. */
+static const char *print(void (*function)(const char *text), const char *text)
 {
-	const char *from = escapes[_i].from;
-	cleanup(cleanup_free) char *text = escape(from, strlen(from), ESCAPE_TEXT);
-	cleanup(cleanup_free) char *json = escape(from, strlen(from), ESCAPE_JSON);
-	cleanup(cleanup_free) char *nul = escape("a\0b", 3, ESCAPE_TEXT);
+	int file = memfd_create("printed", MFD_CLOEXEC), saved[2] = { dup(1), dup(2) };
+	ssize_t n;
 
-	ck_assert_str_eq(text, escapes[_i].text);
-	ck_assert_str_eq(json, escapes[_i].json);
-	ck_assert_str_eq(nul, "a\\x00b");
+	fflush(NULL);
+	dup2(file, 1);
+	dup2(file, 2);
+	function(text);
+	fflush(NULL);
+	for (int i = 0; i < 2; i++) {
+		dup2(saved[i], i + 1);
+		close(saved[i]);
+	}
+	n = pread(file, printed, sizeof(printed) - 1, 0);
+	ck_assert_int_ge(n, 0);
+	close(file);
+	printed[n] = 0;
+	return printed;
+}
+
+/* The one line that it is, without its beginning and its end. */
+static char *line_of(const char *text, const char *beginning, const char *end)
+{
+	size_t length = strlen(text), before = strlen(beginning), after = strlen(end);
+
+	ck_assert_msg(strchr(text, '\n') == text + length - 1, "%s", text);
+	ck_assert_msg(!strncmp(text, beginning, before), "%s", text);
+	ck_assert_uint_ge(length, before + after + 1);
+	ck_assert_msg(!strncmp(text + length - 1 - after, end, after), "%s", text);
+	return strndup(text + before, length - before - after - 1);
+}
+
+static void say_name(const char *text)
+{
+	say("<%s>", shown_name(text));
+}
+
+static void say_words(const char *text)
+{
+	say("<%s>", text);
+}
+
+static void complain_name(const char *text)
+{
+	complain("<%s>", shown_name(text));
+}
+
+static void say_object(const char *text)
+{
+	cleanup(cleanup_json) struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "name", json_name(text));
+	json_object_object_add(object, "as-it-is", json_object_new_string(text));
+	say_json(object, false);
+}
+
+static void say_object_indented(const char *text)
+{
+	cleanup(cleanup_json) struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "name", json_name(text));
+	say_json(object, true);
+}
+
+static void refuse(const char *text)
+{
+	say_refusal(3, text, text, true);
+}
+
+/* A name goes through all that prints: it can be seen, and is not lost. */
+START_TEST(any_name)
+{
+	const char *name = hostile[_i].text;
+	cleanup(cleanup_free) char *said = line_of(print(say_name, name), "<", ">");
+	cleanup(cleanup_free) char *complained =
+		line_of(print(complain_name, name), "ccbuf-client: <", ">");
+	cleanup(cleanup_free) char *words = line_of(print(say_words, name), "<", ">");
+	cleanup(cleanup_free) char *back = read_back(said);
+	cleanup(cleanup_free) char *text = NULL, *value = NULL;
+	struct json_object *object, *member;
+	char *end;
+
+	ck_assert_msg(is_safe(said), "%s", said);
+	ck_assert_msg(is_safe(words), "%s", words);
+	ck_assert_str_eq(complained, said);
+	ck_assert_str_eq(back, name);
+
+	text = line_of(print(say_object, name), "", "");
+	ck_assert_msg(is_safe(text), "%s", text);
+	object = json_tokener_parse(text);
+	ck_assert_msg(json_object_object_get_ex(object, "name", &member), "%s", text);
+	value = read_back(json_object_get_string(member));
+	ck_assert_str_eq(value, name);
+	json_object_put(object);
+
+	print(say_object_indented, name);
+	for (char *line = printed, *save; (line = strtok_r(line, "\n", &save)); line = NULL)
+		ck_assert_msg(is_safe(line), "%s", line);
+	ck_assert_msg(is_utf8(print(refuse, name)), "%s", printed);
+	end = strchr(printed, '\n');
+	ck_assert_ptr_nonnull(end);
+	*end = 0;
+	object = json_tokener_parse(printed);
+	ck_assert_msg(object, "%s", printed);
+	json_object_put(object);
+}
+END_TEST
+
+/* What the daemon escaped is not escaped again. */
+START_TEST(escaped_once)
+{
+	cleanup(cleanup_free) char *text = line_of(print(say_words, "\\xff\\x5cxff"), "<", ">");
+	cleanup(cleanup_free) char *name = line_of(print(say_name, "\\xff\xff"), "<", ">");
+
+	ck_assert_str_eq(text, "\\xff\\x5cxff");
+	ck_assert_str_eq(name, "\\x5cxff\\xff");
+}
+END_TEST
+
+static void add_row(struct json_object *rows, const char *one, const char *other)
+{
+	struct json_object *row = json_object_new_array();
+
+	json_object_array_add(row, json_object_new_string(one));
+	json_object_array_add(row, json_object_new_string(other));
+	json_object_array_add(rows, row);
+}
+
+static void say_rows(const char *text)
+{
+	cleanup(cleanup_json) struct json_object *rows = json_object_new_array();
+
+	add_row(rows, "NAME", "NEXT");
+	add_row(rows, text, "|");
+	add_row(rows, "plain", "|");
+	say_table(rows);
+}
+
+/* Each row is a line, and the second column stands in the same place in all of them. */
+START_TEST(tables)
+{
+	static const struct {
+		const char *text;
+		int columns;
+	} widths[] = { { "plain", 5 }, { "caf\xc3\xa9!!", 6 }, { "cafe\xcc\x81!!", 6 },
+		{ "\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2", 6 }, { "\xff\xff", 8 },
+		{ "\xe2\x80\x8b\n", 10 } };
+	char expected[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
+		int lines = 0;
+
+		print(say_rows, hostile[i].text);
+		for (char *line = printed, *save; (line = strtok_r(line, "\n", &save));
+			line = NULL, lines++)
+			ck_assert_msg(is_safe(line), "%s", line);
+		ck_assert_int_eq(lines, 3);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		snprintf(
+			expected, sizeof(expected), "\nplain%*s|\n", widths[i].columns - 5 + 2, "");
+		ck_assert_msg(strstr(print(say_rows, widths[i].text), expected), "%s", printed);
+	}
+}
+END_TEST
+
+/* The names in a record, as they come out of it. */
+START_TEST(names_in_records)
+{
+	const char *name = hostile[_i].text;
+	cleanup(cleanup_free) char *json = text_new(name, TEXT_NAME | TEXT_JSON_STRING);
+	cleanup(cleanup_free) char *line = NULL, *text = NULL, *shown = NULL, *wanted = NULL;
+	cleanup(cleanup_json) struct json_object *record = NULL;
+
+	ck_assert_int_ge(asprintf(&line,
+				 "{\"seq\":1,\"time\":\"T\",\"event\":\"grant\",\"peer\":{\"uid\":"
+				 "4294967294,\"exe\":\"%s\"},\"reason\":\"%s\"}",
+				 json, json),
+		0);
+	record = json_tokener_parse(line);
+	ck_assert_msg(record, "%s", line);
+	text = record_text(record);
+	shown = line_of(print(say_words, text), "<", ">");
+	ck_assert_msg(is_safe(shown), "%s", shown);
+	wanted = text_new(name, TEXT_NAME | TEXT_VISIBLE);
+	ck_assert_msg(strstr(shown, wanted), "%s", shown);
 }
 END_TEST
 
@@ -242,7 +408,10 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_loop_test(tcase, escaping, 0, ARRAY_SIZE(escapes));
+	tcase_add_loop_test(tcase, any_name, 0, ARRAY_SIZE(hostile));
+	tcase_add_test(tcase, escaped_once);
+	tcase_add_test(tcase, tables);
+	tcase_add_loop_test(tcase, names_in_records, 0, ARRAY_SIZE(hostile));
 	tcase_add_test(tcase, names_of_fds);
 	tcase_add_test(tcase, records);
 	tcase_add_test(tcase, lost_programs);
