@@ -89,7 +89,7 @@ def test_command():
         daemon.wait_totals(0, 0)
         result = run_client('request', '--use', 'scratch', '--size', '8K', '--', '/no/such/file',
                             daemon=daemon)
-        same('no program', result.returncode, FAILED)
+        same('no program', result.returncode, 127)
         assert '/no/such/file' in result.stderr, result
         daemon.wait_totals(0, 0)
 
