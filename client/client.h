@@ -53,8 +53,8 @@ int verb_mistake(const struct verb *verb, const char *format, ...) printf_like(2
 /* getopt_long(), which says itself what is wrong when it returns '?'. */
 int verb_option(int argc, char *argv[], const char *letters, const struct option *options);
 
-/* Reads the value of an option that takes a size, a number, or a user (name or number). False, and
- * complained, when it is none. */
+/* Reads the value of an option that takes a size, a number, or a user or group: a name, or a number
+ * where there is no such name or a + stands before it. False, and complained, when it is none. */
 bool option_size(const char *option, const char *value, uint64_t *ret_bytes);
 bool option_number(
 	const char *option, const char *value, uint64_t least, uint64_t most, uint64_t *ret_number);

@@ -100,38 +100,45 @@ bool option_number(
 	return true;
 }
 
-bool option_user(const char *option, const char *value, uint32_t *ret_uid)
+/* A number that cannot be a name. "+5" is one whatever names there are, as with chown(1). */
+static bool id_of(const char *value, uint32_t *ret_id)
 {
 	uint64_t number;
-	struct passwd *user;
 
-	if (plain_number(value, &number) && number < UINT32_MAX) {
-		*ret_uid = (uint32_t)number;
-		return true;
-	}
-	user = getpwnam(value);
-	if (!user) {
+	if (!plain_number(value + (value[0] == '+'), &number) || number >= UINT32_MAX)
+		return false;
+	*ret_id = (uint32_t)number;
+	return true;
+}
+
+/* Whether a database may be believed: some take a number for a name. */
+static bool is_name(const char *value, const char *found)
+{
+	return value[strspn(value, "0123456789")] != 0 || streq(value, found);
+}
+
+bool option_user(const char *option, const char *value, uint32_t *ret_uid)
+{
+	const struct passwd *user = value[0] == '+' ? NULL : getpwnam(value);
+
+	if (user && is_name(value, user->pw_name))
+		*ret_uid = user->pw_uid;
+	else if (!id_of(value, ret_uid)) {
 		complain("%s %s: there is no such user", option, shown_name(value));
 		return false;
 	}
-	*ret_uid = user->pw_uid;
 	return true;
 }
 
 bool option_group(const char *option, const char *value, uint32_t *ret_gid)
 {
-	uint64_t number;
-	struct group *group;
+	const struct group *group = value[0] == '+' ? NULL : getgrnam(value);
 
-	if (plain_number(value, &number) && number < UINT32_MAX) {
-		*ret_gid = (uint32_t)number;
-		return true;
-	}
-	group = getgrnam(value);
-	if (!group) {
+	if (group && is_name(value, group->gr_name))
+		*ret_gid = group->gr_gid;
+	else if (!id_of(value, ret_gid)) {
 		complain("%s %s: there is no such group", option, shown_name(value));
 		return false;
 	}
-	*ret_gid = group->gr_gid;
 	return true;
 }

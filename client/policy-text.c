@@ -11,6 +11,16 @@
 
 static void put_value(FILE *out, struct json_object *value);
 
+/* One value of a list. In quotes where it is a name that looks like a number. */
+static void put_item(FILE *out, struct json_object *value)
+{
+	const char *text = json_object_get_string(value);
+	bool digits = json_object_is_type(value, json_type_string) &&
+		      text[strspn(text, "0123456789")] == 0;
+
+	fprintf(out, digits ? "\"%s\"" : "%s", text);
+}
+
 /* "user hpc, unit mpi@*.service or x.service, not (group guests)" */
 static void put_members(FILE *out, struct json_object *object, const char *separator)
 {
@@ -31,9 +41,10 @@ static void put_value(FILE *out, struct json_object *value)
 		put_members(out, value, ", ");
 		fputc(')', out);
 	} else if (json_object_is_type(value, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(value); i++)
-			fprintf(out, "%s%s", i ? " or " : "",
-				json_object_get_string(json_object_array_get_idx(value, i)));
+		for (size_t i = 0; i < json_object_array_length(value); i++) {
+			fputs(i ? " or " : "", out);
+			put_item(out, json_object_array_get_idx(value, i));
+		}
 	} else {
 		fputs(json_object_get_string(value), out);
 	}
