@@ -287,6 +287,14 @@ void policy_parse_rule(struct policy_parse *parse, const struct policy_place *pl
 bool policy_parse_match(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, struct policy_match *ret_match);
 
+/* policy-pattern, policy-glob */
+
+/* Why nothing can match a value of a key, in words that follow the value; NULL where something can.
+ */
+const char *policy_pattern_reason(enum policy_text_key key, const char *text);
+/* False where no unit, slice, program or cgroup can have a name that the pattern matches. */
+bool policy_glob_possible(enum policy_text_key key, const char *pattern);
+
 /* policy-heap */
 
 /* The exposure of a heap that everybody knows by its name; EXPOSURE_UNKNOWN for the rest. */

@@ -32,14 +32,37 @@ static bool lookup(struct policy_parse *parse, const struct policy_place *place,
 		parse->report->failed = true;
 	else if (r == -ENOENT)
 		policy_value_mistake(parse, place,
-			"there is no %s %s on this system; correct the name or create it first",
-			what, policy_errors_quote(quoted, name));
+			"there is no %s %s on this system%s; correct the name or create it first",
+			what, policy_errors_quote(quoted, name),
+			name[strspn(name, "0123456789")] ? "" : " (in quotes stands a name)");
 	else if (r < 0)
 		policy_value_mistake(parse, place, "cannot look up the %s %s: %s", what,
 			policy_errors_quote(quoted, name), strerror(-r));
 	else
 		*ret_id = id;
 	return r >= 0;
+}
+
+/* An id that a process may have without being that user, or that no process has. */
+static bool is_nobodys(
+	struct policy_parse *parse, const struct policy_place *place, bool user, uint32_t id)
+{
+	const struct unmapped *unmapped = &parse->env->unmapped;
+	const char *what = user ? "user" : "group";
+
+	if (!(user ? unmapped_uid(unmapped, id) : unmapped_gid(unmapped, id)))
+		return false;
+	if (id == UINT32_MAX)
+		policy_value_mistake(parse, place,
+			"is %s %u, a number that no process has; correct the %s database", what, id,
+			what);
+	else
+		policy_value_mistake(parse, place,
+			"is %s %u, which in this user namespace is every %s without a number of "
+			"its own, so nobody can be told by it; map all of them, or run ccbufd in "
+			"the namespace of the machine",
+			what, id, what);
+	return true;
 }
 
 static bool add_id(struct policy_parse *parse, const struct policy_place *place,
@@ -59,23 +82,17 @@ static bool add_id(struct policy_parse *parse, const struct policy_place *place,
 		name = policy_value_string(parse, place, json, 255);
 		if (!name)
 			return false;
-		if (name[strspn(name, "0123456789")] == 0) {
-			policy_value_mistake(parse, place,
-				"write a %s's number without quotes (%.20s); in quotes stands a "
-				"name",
-				what, name);
-			return false;
-		}
 		if (!lookup(parse, place, name, to->users, &id))
 			return false;
 		name = policy_pool_copy(&parse->policy->pool, name);
 	} else {
 		policy_value_mistake(parse, place,
-			"must be a %s's name or number, or a list of "
-			"them",
+			"must be a %s's name in quotes, or number without, or a list of them",
 			what);
 		return false;
 	}
+	if (is_nobodys(parse, place, to->users, id))
+		return false;
 	to->ids->items[to->ids->count++] = (struct policy_id){ .id = id, .name = name };
 	return true;
 }
@@ -107,59 +124,18 @@ struct patterns {
 	enum policy_text_key key;
 };
 
-/* Why no path of a process can be like this one; NULL when some can. */
-static const char *path_reason(enum policy_text_key key, const char *path)
-{
-	size_t length = strlen(path);
-
-	if (path[0] != '/')
-		return "must be a whole path, which begins with \"/\"";
-	if (key == POLICY_CGROUP && length == 1)
-		return NULL;
-	if (path[length - 1] == '/')
-		return "must not end with \"/\"";
-	if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../") ||
-		streq(strrchr(path, '/'), "/.") || streq(strrchr(path, '/'), "/.."))
-		return "must not hold \"//\", \"/.\" or \"/..\": the kernel writes no such path";
-	return NULL;
-}
-
-/* The same for units: only these kinds hold processes. */
-static const char *unit_reason(enum policy_text_key key, const char *name)
-{
-	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
-	const char *dot = strrchr(name, '.');
-
-	if (strchr(name, '/'))
-		return "must be a name without \"/\"";
-	if (strpbrk(dot ? dot : name, "*?["))
-		return NULL;
-	if (key == POLICY_SLICE)
-		return dot && streq(dot, ".slice") ? NULL : "must end with \".slice\"";
-	if (dot && streq(dot, ".slice"))
-		return "is a slice; match it with the key \"slice\"";
-	for (size_t i = 0; dot && i < ARRAY_SIZE(kinds); i++)
-		if (streq(dot, kinds[i]))
-			return NULL;
-	return "must end with the kind of a unit that holds processes, such as \".service\" or "
-	       "\".scope\"";
-}
-
 static bool add_pattern(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, void *userdata)
 {
 	struct patterns *to = userdata;
 	const char *text = policy_value_string(parse, place, json, POLICY_PATTERN_MAX);
-	const char *reason = NULL;
+	const char *reason;
 	char quoted[POLICY_QUOTE_MAX];
 	struct policy_pattern pattern;
 
 	if (!text)
 		return false;
-	if (to->key == POLICY_EXE || to->key == POLICY_CGROUP)
-		reason = path_reason(to->key, text);
-	else if (to->key != POLICY_LABEL)
-		reason = unit_reason(to->key, text);
+	reason = policy_pattern_reason(to->key, text);
 	if (reason) {
 		policy_value_mistake(
 			parse, place, "%s %s", policy_errors_quote(quoted, text), reason);
@@ -214,7 +190,7 @@ static bool parse_not(struct policy_parse *parse, const struct policy_place *pla
 	if (!match->except->empty)
 		return true;
 	policy_value_mistake(
-		parse, place, "is empty, so the rule can never match; add a key or remove it");
+		parse, place, "is empty, so the rule can never match; say what must not hold");
 	return false;
 }
 

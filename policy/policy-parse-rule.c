@@ -142,7 +142,7 @@ void policy_parse_rule(struct policy_parse *parse, const struct policy_place *pl
 		policy_parse_match(parse, &match, member, &entry.match);
 	else
 		policy_value_mistake(parse, place,
-			"the key \"match\" is missing; write \"match\": {} to match everyone");
+			"the key \"match\" is missing; say whom the rule is for ({} is everybody)");
 	allows = json_object_object_get_ex(json, "allow", &allow);
 	denies = json_object_object_get_ex(json, "deny", &deny);
 	json_object_object_get_ex(json, "use", &uses);

@@ -27,6 +27,10 @@ static int id_of(bool user, const char *name, uint32_t *ret_id)
 		if (r == ERANGE)
 			continue;
 		if (found_pw || found_gr) {
+			/* some databases take a number for a name */
+			if (name[strspn(name, "0123456789")] == 0 &&
+				!streq(found_pw ? found_pw->pw_name : found_gr->gr_name, name))
+				return -ENOENT;
 			*ret_id = found_pw ? found_pw->pw_uid : found_gr->gr_gid;
 			return 0;
 		}
@@ -57,5 +61,8 @@ static uint64_t ram_size(void)
 
 struct policy_env policy_system_env(void)
 {
-	return (struct policy_env){ .user = find_user, .group = find_group, .ram = ram_size() };
+	struct policy_env env = { .user = find_user, .group = find_group, .ram = ram_size() };
+
+	unmapped_detect(&env.unmapped);
+	return env;
 }

@@ -113,7 +113,7 @@ const char *policy_value_string(struct policy_parse *parse, const struct policy_
 	text = json_object_get_string(json);
 	length = (size_t)json_object_get_string_len(json);
 	if (!length) {
-		policy_value_mistake(parse, place, "is empty; write something or remove the key");
+		policy_value_mistake(parse, place, "is empty; write a value");
 		return NULL;
 	}
 	if (length > max) {
@@ -220,14 +220,14 @@ bool policy_value_each(struct policy_parse *parse, const struct policy_place *pl
 	if (!json_object_is_type(json, json_type_array))
 		return each(parse, place, json, userdata);
 	if (!count) {
-		policy_value_mistake(parse, place,
-			"is an empty list, which nothing can match; add a value or remove the key");
+		policy_value_mistake(
+			parse, place, "is an empty list, which nothing can match; add a value");
 		return false;
 	}
 	if (count > POLICY_LIST_MAX) {
 		policy_value_mistake(parse, place,
-			"is a list of %zu values, but %d are the most; use a glob or several rules",
-			count, POLICY_LIST_MAX);
+			"is a list of %zu values, but %d are the most; write several rules", count,
+			POLICY_LIST_MAX);
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "request.h"
+#include "unmapped.h"
 #include "verdict.h"
 
 #define POLICY_VERSION	       1
@@ -40,7 +41,8 @@ struct policy_env {
 	int (*user)(void *userdata, const char *name, uid_t *ret_uid);
 	int (*group)(void *userdata, const char *name, gid_t *ret_gid);
 	void *userdata;
-	uint64_t ram; /* bytes, what percentages refer to */
+	uint64_t ram;		  /* bytes, what percentages refer to */
+	struct unmapped unmapped; /* the ids that no rule can mean */
 };
 
 /* Every mistake found, one line each, without a newline: "10-rdma.json:3:7: ..." for syntax,

@@ -8,6 +8,7 @@
 #include "chain.h"
 #include "request.h"
 #include "size.h"
+#include "unmapped.h"
 #include "util.h"
 #include "verdict.h"
 #include "wire.h"
@@ -150,6 +151,39 @@ START_TEST(chain)
 }
 END_TEST
 
+START_TEST(maps_of_ids)
+{
+	static const char *const whole[] = {
+		"         0          0 4294967295\n",
+		"0 0 1000\n1000 70000 1\n1001 1001 4294966294\n",
+	};
+	static const char *const partial[] = {
+		"",
+		"         0       1000          1\n",
+		"0 100000 65536\n",
+		"0 1000 1\n1 100000 65536\n",
+		"0 0 4294967294\n",
+		"what\n",
+	};
+	struct unmapped unmapped = { .uid = 65534, .gid = 65533 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		ck_assert_msg(unmapped_map_is_whole(whole[i]), "%s", whole[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(partial); i++)
+		ck_assert_msg(!unmapped_map_is_whole(partial[i]), "%s", partial[i]);
+	ck_assert(!unmapped_uid(&unmapped, 65534));
+	ck_assert(!unmapped_gid(&unmapped, 65533));
+	ck_assert(unmapped_uid(&unmapped, UINT32_MAX));
+	ck_assert(unmapped_gid(&unmapped, UINT32_MAX));
+	unmapped.uids = true;
+	ck_assert(unmapped_uid(&unmapped, 65534));
+	ck_assert(!unmapped_uid(&unmapped, 65533));
+	ck_assert(!unmapped_gid(&unmapped, 65533));
+	unmapped.gids = true;
+	ck_assert(unmapped_gid(&unmapped, 65533));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("common");
@@ -163,6 +197,7 @@ int main(void)
 	tcase_add_test(tcase, verdicts);
 	tcase_add_test(tcase, exposures);
 	tcase_add_test(tcase, chain);
+	tcase_add_test(tcase, maps_of_ids);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

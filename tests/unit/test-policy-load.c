@@ -4,6 +4,7 @@
  * root and as anybody; what needs another owner is done by root only.
  */
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include "policy-load.h"
@@ -295,6 +296,41 @@ START_TEST(real_users)
 }
 END_TEST
 
+int __real_getpwnam_r(
+	const char *name, struct passwd *pw, char *buffer, size_t size, struct passwd **found);
+int __wrap_getpwnam_r(
+	const char *name, struct passwd *pw, char *buffer, size_t size, struct passwd **found);
+
+/* Users "1234" and "1235", which the latter's database takes for the number. */
+int __wrap_getpwnam_r(
+	const char *name, struct passwd *pw, char *buffer, size_t size, struct passwd **found)
+{
+	static char digits[] = "1234", other[] = "other";
+
+	if (!streq(name, "1234") && !streq(name, "1235"))
+		return __real_getpwnam_r(name, pw, buffer, size, found);
+	*pw = (struct passwd){ .pw_name = streq(name, digits) ? digits : other, .pw_uid = 77 };
+	*found = pw;
+	return 0;
+}
+
+START_TEST(users_of_digits)
+{
+	struct policy_errors errors = { 0 };
+	struct policy *policy = NULL;
+
+	put(etc, "a.json",
+		"{'version':1,'rules':[{'name':'a','match':{'user':'1234'},'deny':'x'}]}");
+	ck_assert_int_eq(policy_load(dirs, getuid(), &errors, &policy), 0);
+	ck_assert_uint_eq(policy->rules[0].match.users.items[0].id, 77);
+	policy_unref(policy);
+	put(etc, "a.json",
+		"{'version':1,'rules':[{'name':'a','match':{'user':'1235'},'deny':'x'}]}");
+	expect_mistake("/etc/a.json: /rules/0/match/user: there is no user \"1235\" on this system "
+		       "(in quotes stands a name); correct the name or create it first");
+}
+END_TEST
+
 static void expect_paths(const char *const *paths, size_t n, const char *names)
 {
 	struct policy_errors errors = { 0 };
@@ -364,6 +400,7 @@ int main(void)
 	tcase_add_test(tcase, large);
 	tcase_add_test(tcase, all_mistakes);
 	tcase_add_test(tcase, real_users);
+	tcase_add_test(tcase, users_of_digits);
 	tcase_add_test(tcase, paths);
 	suite_add_tcase(suite, tcase);
 	return test_run(suite);

@@ -20,6 +20,12 @@ static inline int test_resolve(void *userdata, const char *name, uint32_t *ret_i
 	(void)userdata;
 	if (!strncmp(name, "no", 2))
 		return -ENOENT;
+	if (streq(name, "minus-one") || streq(name, "overflow")) {
+		*ret_id = name[0] == 'm' ? UINT32_MAX : 65534;
+		return 0;
+	}
+	if (streq(name, "1000"))
+		return -ENOENT;
 	if (streq(name, "broken"))
 		return -EIO;
 	for (uint32_t i = 0; i < ARRAY_SIZE(known); i++)
