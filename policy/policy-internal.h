@@ -326,10 +326,6 @@ const struct policy_entry *policy_index_find(const struct policy *policy, uint32
 /* The position of a use, or -1. */
 int64_t policy_decide_use(const struct policy *policy, const char *name);
 
-/* policy-system: the users, groups and memory of this machine. */
-
-struct policy_env policy_system_env(void);
-
 /* policy-show */
 
 /* The canonical text that the digest is made of. The caller frees it; NULL when out of memory. */

@@ -34,6 +34,7 @@ struct load {
 	size_t layer;	/* files before this one were named before these folders */
 	uid_t trusted;	/* besides root */
 	bool any_owner; /* for checking what is not in place yet */
+	const struct policy_load_events *events; /* NULL where nobody is told */
 	struct policy_report report;
 	bool incomplete; /* a file could not be used */
 };
@@ -60,6 +61,12 @@ static void cleanup_dir(DIR **dir)
 		(load)->incomplete = true;                                                         \
 		policy_errors_file(&(load)->report, path, __VA_ARGS__);                            \
 	} while (0)
+
+static void opening(const struct load *load, const char *path)
+{
+	if (load->events)
+		load->events->opening(load->events->userdata, path);
+}
 
 static bool check_owner(struct load *load, const char *path, const struct stat *st)
 {
@@ -166,6 +173,7 @@ static void load_file(struct load *load, int dir, const char *name, const char *
 	struct stat st;
 	size_t size;
 
+	opening(load, path);
 	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW)) {
 		load_link(load, dir, name, path);
@@ -217,6 +225,7 @@ static void load_dir(struct load *load, const char *path)
 	struct dirent *entry;
 	struct stat st;
 
+	opening(load, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return;
@@ -265,7 +274,7 @@ static void sort_layer(struct load *load)
 static int compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy)
 {
 	cleanup(cleanup_free) struct policy_source *sources = NULL;
-	struct policy_env env = policy_system_env();
+	struct policy_env env = load->events ? load->events->env : policy_system_env();
 	struct policy *policy = NULL;
 	size_t n = 0;
 	int r;
@@ -287,6 +296,8 @@ static int compile(struct load *load, struct policy_errors *ret_errors, struct p
 		policy_unref(policy);
 		return r;
 	}
+	for (size_t i = 0; load->events && i < n; i++)
+		load->events->source(load->events->userdata, &sources[i]);
 	*ret_policy = policy;
 	return 0;
 }
@@ -294,7 +305,14 @@ static int compile(struct load *load, struct policy_errors *ret_errors, struct p
 int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors *ret_errors,
 	struct policy **ret_policy)
 {
-	cleanup(cleanup_load) struct load load = { .trusted = trusted_uid };
+	return policy_load_telling(dirs, trusted_uid, NULL, ret_errors, ret_policy);
+}
+
+int policy_load_telling(const char *const *dirs, uid_t trusted_uid,
+	const struct policy_load_events *events, struct policy_errors *ret_errors,
+	struct policy **ret_policy)
+{
+	cleanup(cleanup_load) struct load load = { .trusted = trusted_uid, .events = events };
 
 	for (; *dirs; dirs++)
 		load_dir(&load, *dirs);

@@ -27,6 +27,23 @@ extern const char *const policy_default_dirs[];
 int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors *ret_errors,
 	struct policy **ret_policy);
 
+/* The users, groups and memory of this machine. */
+struct policy_env policy_system_env(void);
+
+/* What a load tells on its way, and the names that it asks for. */
+struct policy_load_events {
+	struct policy_env env; /* in the place of policy_system_env() */
+	/* It is about to open a folder or a file, which may take its time. */
+	void (*opening)(void *userdata, const char *path);
+	/* After a load without a mistake, the files that the policy is made of, in order:
+	 * policy_new() of them, with an env that gives the same answers, is the same policy. */
+	void (*source)(void *userdata, const struct policy_source *source);
+	void *userdata;
+};
+int policy_load_telling(const char *const *dirs, uid_t trusted_uid,
+	const struct policy_load_events *events, struct policy_errors *ret_errors,
+	struct policy **ret_policy);
+
 /* The same for paths (files, or folders taken as by policy_load) named one by one, owners not
  * checked: for `ccbuf-client policy check PATH`. */
 int policy_load_paths(const char *const *paths, size_t n_paths, struct policy_errors *ret_errors,

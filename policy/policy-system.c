@@ -7,6 +7,7 @@
 #include <pwd.h>
 
 #include "policy-internal.h"
+#include "policy-load.h"
 
 #define NSS_SIZE_MAX (1u << 20)
 
