@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The allow-list. It must never hold a call that can trace, run or write another process.
+ *
+ * What is not on it fails, for a library may try what it can do without. What only an attack has a
+ * use for is the end.
  */
 #include "sandbox.h"
 
 #include <assert.h>
-#include <grp.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
-#include <pwd.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -96,6 +97,7 @@ static const int calls[] = {
 	SCMP_SYS(time),
 	/* processes: who we are, who they are */
 	SCMP_SYS(pidfd_open),
+	SCMP_SYS(wait4),
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
 	SCMP_SYS(getuid),
@@ -124,6 +126,56 @@ static const int calls[] = {
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
+};
+
+static const int attacks[] = {
+	/* another process's memory, files and threads */
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(process_madvise),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(kcmp),
+	/* another program */
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	/* out of what the service may see, or up */
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(chroot),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount),
+	SCMP_SYS(mount_setattr),
+	SCMP_SYS(fsopen),
+	SCMP_SYS(fsmount),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(setuid),
+	SCMP_SYS(setgid),
+	SCMP_SYS(setreuid),
+	SCMP_SYS(setregid),
+	SCMP_SYS(setresuid),
+	SCMP_SYS(setresgid),
+	SCMP_SYS(setgroups),
+	SCMP_SYS(capset),
+	/* the kernel's */
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(reboot),
+};
+
+/* For these the C library has another way where the kernel does not know them. */
+static const int unknown[] = {
+	SCMP_SYS(clone3),
+	SCMP_SYS(close_range),
 };
 
 static const unsigned long ioctls[] = {
@@ -173,20 +225,29 @@ static int allow(scmp_filter_ctx filter)
 	return r;
 }
 
+static int refuse(scmp_filter_ctx filter)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(attacks); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, attacks[i], 0);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(unknown); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
+	return r;
+}
+
 int sandbox_enter(void)
 {
 	scmp_filter_ctx filter;
 	int r;
 
-	/* A name that nobody has makes the C library load every module of nsswitch.conf; later it
-	 * could not map them. */
-	getpwnam("ccbuf-no-such-user");
-	getgrnam("ccbuf-no-such-group");
-
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return -ENOMEM;
 	r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* Who looks for what a refusal broke finds it in the kernel's log. */
+	if (r >= 0)
+		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	/* Of the process, as everything else: by default only the thread would end. */
 	if (r >= 0)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -194,6 +255,8 @@ int sandbox_enter(void)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r >= 0)
 		r = allow(filter);
+	if (r >= 0)
+		r = refuse(filter);
 	if (r >= 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
