@@ -55,23 +55,25 @@ static void refuse(struct broker *broker, const struct policy_errors *errors)
 }
 
 /* Not a mistake in it: we could not read it. */
-static void fail(struct broker *broker, int error)
+static void fail(struct broker *broker, int error, const char *failure)
 {
 	free(broker->policy_error);
-	if (asprintf(&broker->policy_error, "cannot be loaded: %s", strerror(-error)) < 0)
+	if (asprintf(&broker->policy_error, "cannot be loaded: %s",
+		    failure ? failure : strerror(-error)) < 0)
 		broker->policy_error = NULL;
-	log_error("policy: cannot be loaded: %s", strerror(-error));
+	log_error("policy: cannot be loaded: %s%s", failure ? failure : strerror(-error),
+		broker->policy ? "; the policy in force is kept" : "");
 	record(broker, VERDICT_INTERNAL, broker->policy_error);
 }
 
-void broker_settle_policy(
-	struct broker *broker, int result, struct policy_errors *errors, struct policy *policy)
+void broker_settle_policy(struct broker *broker, int result, const char *failure,
+	struct policy_errors *errors, struct policy *policy)
 {
 	if (result < 0) {
 		if (errors->count)
 			refuse(broker, errors);
 		else
-			fail(broker, result);
+			fail(broker, result, failure);
 	} else {
 		policy_unref(broker->policy);
 		broker->policy = policy;
@@ -84,15 +86,17 @@ void broker_settle_policy(
 		broker->on_policy_changed(broker->on_policy_changed_userdata);
 }
 
-int broker_load_policy(struct broker *broker)
+void broker_settle_admins(struct broker *broker, int result, gid_t gid)
 {
-	struct policy_errors errors = { 0 };
-	struct policy *policy = NULL;
-	int r;
-
-	r = policy_load(broker->policy_dirs, broker->policy_trusted_uid, &errors, &policy);
-	broker_settle_policy(broker, r, &errors, policy);
-	return r;
+	broker->admin_gid = result < 0 ? (gid_t)-1 : gid;
+	if (result == -ENOENT)
+		log_warning("there is no group " ADMIN_GROUP "; until a reload finds one only root "
+			    "administers");
+	else if (result < 0)
+		log_warning("group " ADMIN_GROUP
+			    " cannot be looked up: %s; until a reload finds it "
+			    "only root administers",
+			strerror(-result));
 }
 
 /* Fds that the daemon needs for itself, at any time. */

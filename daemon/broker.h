@@ -7,6 +7,7 @@
 
 #include "audit.h"
 #include "heap-events.h"
+#include "helper.h"
 #include "host.h"
 #include "ledger.h"
 #include "policy-load.h"
@@ -17,6 +18,7 @@
 struct broker {
 	sd_event *loop;
 	struct host host;
+	struct helper *helper;
 	struct heaps *heaps;
 	struct heap_events *heap_events;
 	struct workers *workers;
@@ -24,9 +26,7 @@ struct broker {
 	struct ledger *ledger;
 	struct policy *policy; /* in force; never NULL while a front end runs */
 	char *policy_error;    /* why the last load failed, one mistake a line; NULL if not */
-	const char *const *policy_dirs; /* NULL-terminated */
-	uid_t policy_trusted_uid;
-	gid_t admin_gid; /* of ADMIN_GROUP; (gid_t)-1 where there is none */
+	gid_t admin_gid;       /* of ADMIN_GROUP; (gid_t)-1 where there is none */
 	bool audit_failing;
 	struct reload *reload;			   /* under way; NULL for none */
 	struct review *review;			   /* of grants, after a reload */
@@ -38,16 +38,17 @@ struct broker {
 };
 
 /*
- * Loads the policy folders and puts what they say in force, or keeps the policy in force and sets
- * policy_error. Writes a `policy` record either way. Blocks (files, user database): at start only,
- * see reload.h. 0, -EINVAL when it does not parse, or another negative errno.
+ * Puts the result of a load (reload.h) in force; or, of one that failed, keeps the policy in force
+ * and sets policy_error. Writes a `policy` record either way. result is 0 with a policy, which is
+ * taken over; -EINVAL with errors; or another negative errno, with why it could not be loaded in
+ * words, or NULL. errors are freed.
  */
-int broker_load_policy(struct broker *broker);
+void broker_settle_policy(struct broker *broker, int result, const char *failure,
+	struct policy_errors *errors, struct policy *policy);
 
-/* The second half of that: puts the result of a policy_load() in force. errors are freed, policy is
- * taken over. */
-void broker_settle_policy(
-	struct broker *broker, int result, struct policy_errors *errors, struct policy *policy);
+/* What the name service said of ADMIN_GROUP: 0 and its number, or a negative errno, and then
+ * nobody is in it. */
+void broker_settle_admins(struct broker *broker, int result, gid_t gid);
 
 /* Makes the accounts of users, and says how much there is to share of what the daemon has. 0 or a
  * negative errno. */

@@ -244,8 +244,11 @@ static void on_reloaded(void *userdata, int result)
 	if (!bus_peer->gone && result == -EINVAL && mistakes && mistakes[0])
 		sd_bus_reply_method_errorf(
 			exchange->message, BUS_ERROR "PolicyInvalid", "%s", mistakes);
+	else if (!bus_peer->gone && result == -ECANCELED)
+		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, "the daemon stops");
 	else if (!bus_peer->gone && result < 0)
-		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, strerror(-result));
+		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL,
+			mistakes && mistakes[0] ? mistakes : strerror(-result));
 	else if (!bus_peer->gone)
 		sd_bus_reply_method_return(exchange->message, NULL);
 	bus_exchange_free(exchange);

@@ -3,7 +3,7 @@
  * Start, signals and stop: makes the parts in the order they need each other, and takes them apart
  * in the other. It must never know what a request is.
  */
-#include <grp.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -36,7 +36,9 @@ struct daemon {
 	struct socket_server *socket;
 	struct bus *bus;
 	struct notify *notify;
-	bool ready, stopping;
+	struct helper_settings helper_settings;
+	bool ready, loaded, stopping;
+	int result; /* of the first load; of a part without which there is nothing to serve */
 };
 
 static void tell_ready(void *userdata)
@@ -176,11 +178,49 @@ static int open_bus(struct daemon *daemon)
 	return r;
 }
 
-static void look_up_admins(struct broker *broker)
+static void on_helper_lost(void *userdata)
 {
-	const struct group *group = getgrnam(ADMIN_GROUP);
+	struct daemon *daemon = userdata;
 
-	broker->admin_gid = group ? group->gr_gid : (gid_t)-1;
+	log_error("the helper process is gone, and with it the means to serve anybody");
+	daemon->result = -ECHILD;
+	daemon->stopping = true;
+}
+
+/* Before there are threads, files and signals of ours that it would inherit. */
+static int start_helper(struct daemon *daemon)
+{
+	daemon->helper_settings = (struct helper_settings){
+		.policy_dirs = daemon->options->policy_dirs,
+		.policy_named = daemon->options->own_policy,
+		.policy_trusted_uid = daemon->options->own_policy ? geteuid() : 0,
+		.admin_group = ADMIN_GROUP,
+	};
+	return helper_new(&daemon->helper_settings, &daemon->broker.helper);
+}
+
+static void on_first_load(void *userdata, int result)
+{
+	struct daemon *daemon = userdata;
+
+	daemon->loaded = true;
+	if (result < 0 && !daemon->stopping)
+		daemon->result = result;
+}
+
+/* Nothing is served yet, so there is nothing to do but wait; or to stop. */
+static int load_policy(struct daemon *daemon)
+{
+	struct broker *broker = &daemon->broker;
+	int r = reload_policy(broker, on_first_load, daemon);
+
+	while (r >= 0 && !daemon->loaded && !daemon->stopping)
+		r = sd_event_run(broker->loop, UINT64_MAX);
+	if (r < 0 || daemon->result < 0) {
+		log_error("start: there is no valid policy, so there is nothing to serve");
+		return r < 0 ? r : daemon->result;
+	}
+	return 0;
 }
 
 static void raise_fd_limit(void)
@@ -198,7 +238,11 @@ static int start(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r;
 
-	r = sd_event_default(&broker->loop);
+	r = start_helper(daemon);
+	if (r >= 0)
+		r = sd_event_default(&broker->loop);
+	if (r >= 0)
+		r = helper_attach(broker->helper, broker->loop, on_helper_lost, daemon);
 	if (r >= 0)
 		r = add_signals(daemon);
 	if (r >= 0)
@@ -214,32 +258,21 @@ static int start(struct daemon *daemon)
 	r = broker_new_users(broker);
 	if (r < 0)
 		return r;
-	look_up_admins(broker);
-	/* The default folders need not be there, one that is named must. */
-	for (size_t i = 0; daemon->options->own_policy && daemon->options->policy_dirs[i]; i++) {
-		if (access(daemon->options->policy_dirs[i], R_OK | X_OK) < 0) {
-			r = -errno;
-			log_error("policy: --policy %s: %s", daemon->options->policy_dirs[i],
-				strerror(errno));
-			return r;
-		}
-	}
-	broker->policy_dirs = daemon->options->policy_dirs;
-	broker->policy_trusted_uid = daemon->options->own_policy ? geteuid() : 0;
 	broker->heaps = heaps_new(daemon->options->heaps);
 	if (!broker->heaps)
 		return -ENOMEM;
 	r = open_audit(daemon);
 	if (r < 0)
 		return r;
-	r = broker_load_policy(broker);
+	r = workers_new(broker->loop, &broker->workers);
 	if (r < 0) {
-		log_error("start: there is no valid policy, so there is nothing to serve");
+		log_error("start: %s", strerror(-r));
 		return r;
 	}
-	r = workers_new(broker->loop, &broker->workers);
-	if (r >= 0)
-		r = ledger_new(broker->loop, broker->audit, &broker->ledger);
+	r = load_policy(daemon);
+	if (r < 0 || daemon->stopping)
+		return r;
+	r = ledger_new(broker->loop, broker->audit, &broker->ledger);
 	if (r >= 0)
 		r = heap_events_new(broker->loop, broker->heaps, broker->ledger, broker->audit,
 			&broker->heap_events);
@@ -286,6 +319,7 @@ static void stop(struct daemon *daemon)
 		socket_server_stop(daemon->socket);
 	if (daemon->bus)
 		bus_stop(daemon->bus);
+	reload_stop(broker);
 	drain(daemon);
 	/* What is still under way now finds its connection gone, and is undone as undelivered. */
 	socket_server_free(daemon->socket);
@@ -293,6 +327,7 @@ static void stop(struct daemon *daemon)
 	if (broker->ledger)
 		ledger_set_workers(broker->ledger, NULL);
 	broker->workers = workers_free(broker->workers);
+	broker->helper = helper_free(broker->helper);
 	/* Its record comes while the trail still takes any. */
 	drain(daemon);
 	if (broker->audit)
@@ -311,12 +346,24 @@ static void stop(struct daemon *daemon)
 	sd_event_unref(broker->loop);
 }
 
+/* What is opened next must not take the place of one of the standard three. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close_fd(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct daemon daemon = { .options = &options, .broker.host.root = -1 };
 	int r;
 
+	open_standard_files();
 	r = options_parse(argc, argv, &options);
 	if (r <= 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
@@ -331,5 +378,5 @@ int main(int argc, char **argv)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
 	stop(&daemon);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 || daemon.result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

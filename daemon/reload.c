@@ -4,6 +4,7 @@
  */
 #include "reload.h"
 
+#include "load.h"
 #include "review.h"
 #include "util.h"
 
@@ -18,57 +19,98 @@ struct reload {
 	struct broker *broker;
 	struct waiter *waiters; /* for this one */
 	struct waiter *later;	/* for the next one */
+	struct load *load;	/* NULL where none could be begun */
+	bool compiling, stopped;
 	struct policy_errors errors;
 	struct policy *policy;
 	int result;
 };
 
-static void load(struct job *job)
+static void tell(struct waiter **waiters, int result)
 {
-	struct reload *reload = (struct reload *)job;
-	struct broker *broker = reload->broker;
+	while (*waiters) {
+		struct waiter *waiter = *waiters;
 
-	reload->result = policy_load(
-		broker->policy_dirs, broker->policy_trusted_uid, &reload->errors, &reload->policy);
-}
-
-static void on_loaded(struct job *job);
-
-static void begin(struct reload *reload)
-{
-	reload->waiters = steal_pointer(&reload->later);
-	reload->policy = NULL;
-	reload->job = (struct job){
-		.large = true,
-		.run = load,
-		.done = on_loaded,
-	};
-	workers_submit(reload->broker->workers, &reload->job);
-}
-
-static void on_loaded(struct job *job)
-{
-	struct reload *reload = (struct reload *)job;
-	struct broker *broker = reload->broker;
-	int result = reload->result;
-
-	broker_settle_policy(broker, result, &reload->errors, reload->policy);
-	if (result >= 0)
-		review_start(broker->review);
-	while (reload->waiters) {
-		struct waiter *waiter = reload->waiters;
-
-		reload->waiters = waiter->next;
+		*waiters = waiter->next;
 		waiter->done(waiter->userdata, result);
 		free(waiter);
 	}
-	if (reload->later) {
+}
+
+static void begin(struct reload *reload);
+
+static void end(struct reload *reload)
+{
+	struct broker *broker = reload->broker;
+
+	tell(&reload->waiters, reload->result);
+	if (reload->later && !reload->stopped) {
 		begin(reload);
 		return;
 	}
+	tell(&reload->later, -ECANCELED);
 	broker->reload = NULL;
 	broker->n_requests--;
 	free(reload);
+}
+
+static void compile(struct job *job)
+{
+	struct reload *reload = (struct reload *)job;
+
+	if (reload->result >= 0)
+		reload->result = load_compile(reload->load, &reload->errors, &reload->policy);
+}
+
+static void on_compiled(struct job *job)
+{
+	struct reload *reload = (struct reload *)job;
+	struct broker *broker = reload->broker;
+	const char *failure = reload->load ? load_failure(reload->load) : NULL;
+	gid_t gid = (gid_t)-1;
+	int r;
+
+	reload->compiling = false;
+	if (reload->result == -EBUSY && !reload->load)
+		failure = "loads that were given up have not ended, as a file system does not "
+			  "answer; see the processes ccbufd-load";
+	/* A load that came to its end knows, even if the policy has mistakes. */
+	if (reload->load && !failure) {
+		r = load_group(reload->load, ADMIN_GROUP, &gid);
+		broker_settle_admins(broker, r, gid);
+	}
+	broker_settle_policy(broker, reload->result, failure, &reload->errors, reload->policy);
+	if (reload->result >= 0 && broker->review)
+		review_start(broker->review);
+	reload->load = load_free(reload->load);
+	end(reload);
+}
+
+/* Also when there is nothing to compile: whoever asked must not hear before it has asked. */
+static void submit(struct reload *reload)
+{
+	reload->compiling = true;
+	reload->job = (struct job){ .large = true, .run = compile, .done = on_compiled };
+	workers_submit(reload->broker->workers, &reload->job);
+}
+
+static void on_loaded(void *userdata, int result)
+{
+	struct reload *reload = userdata;
+
+	reload->result = result;
+	submit(reload);
+}
+
+static void begin(struct reload *reload)
+{
+	struct broker *broker = reload->broker;
+
+	reload->waiters = steal_pointer(&reload->later);
+	reload->policy = NULL;
+	reload->result = load_new(broker->helper, broker->loop, on_loaded, reload, &reload->load);
+	if (reload->result < 0)
+		submit(reload);
 }
 
 int reload_policy(struct broker *broker, reload_done done, void *userdata)
@@ -99,4 +141,18 @@ int reload_policy(struct broker *broker, reload_done done, void *userdata)
 		begin(reload);
 	}
 	return 0;
+}
+
+void reload_stop(struct broker *broker)
+{
+	struct reload *reload = broker->reload;
+
+	if (!reload)
+		return;
+	reload->stopped = true;
+	if (reload->compiling)
+		return;
+	reload->load = load_free(reload->load);
+	reload->result = -ECANCELED;
+	end(reload);
 }

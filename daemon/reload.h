@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reloading the policy while requests are served: files are read and names looked up in a thread,
- * as a user database may take its time to answer; the event loop puts the result in force, and has
- * the grants that are out reviewed (review.h) afterwards.
+ * Loading the policy, at the start and while requests are served: a process of its own reads the
+ * files and looks the names up (load.h), a thread compiles, and the event loop puts the result in
+ * force and has the grants that are out reviewed (review.h) afterwards.
  */
 #pragma once
 
 #include "broker.h"
 
-/* result as of broker_load_policy(); called from the event loop. */
+/* result: 0, -EINVAL when the policy has mistakes, -ECANCELED at a stop, or another negative errno;
+ * called from the event loop. */
 typedef void (*reload_done)(void *userdata, int result);
 
 /*
@@ -17,3 +18,7 @@ typedef void (*reload_done)(void *userdata, int result);
  * userdata wait for that one already, which is told once; or -ENOMEM, and then done is not called.
  */
 int reload_policy(struct broker *broker, reload_done done, void *userdata);
+
+/* Gives up what is under way, whatever it waits for: those who wait hear -ECANCELED, now or when
+ * the policy that is being compiled is. */
+void reload_stop(struct broker *broker);
