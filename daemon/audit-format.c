@@ -65,6 +65,7 @@ static void string(struct out *out, const char *untrusted_text, unsigned int for
 	*out->at++ = '"';
 	for (;;) {
 		size_t left = out->at < limit ? (size_t)(limit - out->at) : 0;
+		const char *rest; /* s stays in a register */
 
 		for (run = s; left && plain((unsigned char)*s); s++)
 			left--;
@@ -75,7 +76,9 @@ static void string(struct out *out, const char *untrusted_text, unsigned int for
 			cut(out, untrusted_text, form);
 			break;
 		}
-		out->at += text_step(&s, form | TEXT_JSON_STRING, out->at);
+		rest = s;
+		out->at += text_step(&rest, form | TEXT_JSON_STRING, out->at);
+		s = rest;
 	}
 	*out->at++ = '"';
 }
