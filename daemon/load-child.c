@@ -134,7 +134,8 @@ void load_child(int fd, const struct helper_settings *settings)
 {
 	struct loading loading = { .fd = fd, .system = policy_system_env() };
 	struct policy_load_events events = {
-		.env = { find_user, find_group, &loading, loading.system.ram },
+		.env = { find_user, find_group, &loading, loading.system.ram,
+			loading.system.unmapped },
 		.opening = opening,
 		.source = source,
 		.userdata = &loading,

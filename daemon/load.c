@@ -447,9 +447,12 @@ static int find_group(void *userdata, const char *name, gid_t *ret_gid)
 int load_compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy)
 {
 	cleanup(texts_done) struct texts texts = { 0 };
-	struct policy_env env = { find_user, find_group, &load->names, policy_system_env().ram };
+	struct policy_env env = policy_system_env();
 	int r = read_records(load, &texts);
 
+	env.user = find_user;
+	env.group = find_group;
+	env.userdata = &load->names;
 	if (r < 0)
 		return r;
 	if (texts.errors.count) {

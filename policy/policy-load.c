@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "policy-internal.h"
+#include "way.h"
 
 const char *const policy_default_dirs[] = {
 	CCBUF_SYSCONFDIR "/ccbufd/policy.d",
@@ -35,6 +36,7 @@ struct load {
 	uid_t trusted;	/* besides root */
 	bool any_owner; /* for checking what is not in place yet */
 	const struct policy_load_events *events; /* NULL where nobody is told */
+	struct unmapped unmapped;
 	struct policy_report report;
 	bool incomplete; /* a file could not be used */
 };
@@ -68,24 +70,58 @@ static void opening(const struct load *load, const char *path)
 		load->events->opening(load->events->userdata, path);
 }
 
+static const char *remedy(enum way_trust trust)
+{
+	return trust == WAY_GROUP || trust == WAY_OTHERS
+		       ? "only its owner may (chmod go-w)"
+		       : "a policy must belong to root (chown root)";
+}
+
 static bool check_owner(struct load *load, const char *path, const struct stat *st)
 {
-	if (load->any_owner)
+	enum way_trust trust = way_judge(st, load->trusted, &load->unmapped);
+	char words[WAY_WORDS_MAX];
+
+	if (load->any_owner || trust == WAY_TRUSTED)
 		return true;
-	if (st->st_uid != 0 && st->st_uid != load->trusted) {
-		mistake(load, path,
-			"belongs to user %ju; a policy must belong to root (chown root)",
-			(uintmax_t)st->st_uid);
-		return false;
+	mistake(load, path, "%s; %s", way_words(words, st, load->trusted, &load->unmapped),
+		remedy(trust));
+	return false;
+}
+
+/* Opens a folder. Who can change one above it, or a link on the way, could put his own policy in
+ * its place. -1 when it is not there, or after a mistake. */
+static int open_dir(struct load *load, const char *path)
+{
+	cleanup(cleanup_free) char *at = NULL;
+	cleanup(cleanup_fd) int fd = -1;
+	char words[WAY_WORDS_MAX];
+	struct way_end end = { 0 };
+	int opened, r;
+
+	if (load->any_owner)
+		r = (fd = open(path, O_PATH | O_CLOEXEC)) < 0 ? -errno : 0;
+	else
+		r = way_open(path, load->trusted, &load->unmapped, &fd, &end);
+	at = end.path;
+	if (r == -ENOMEM) {
+		load->report.failed = true;
+		return -1;
 	}
-	if (!S_ISLNK(st->st_mode) && (st->st_mode & (S_IWGRP | S_IWOTH))) {
-		mistake(load, path,
-			"may be written by %s (mode %04o); only its owner may (chmod go-w)",
-			st->st_mode & S_IWOTH ? "everyone" : "its group",
-			(unsigned int)st->st_mode & 07777);
-		return false;
-	}
-	return true;
+	if (r > 0)
+		mistake(load, path, "the way to it leads through %s, which %s; %s", at,
+			way_words(words, &end.st, load->trusted, &load->unmapped),
+			remedy(way_judge(&end.st, load->trusted, &load->unmapped)));
+	/* That it is not there is no mistake, but a link to what is not there is one. */
+	if (r < 0 && (r != -ENOENT || (at && strncmp(path, at, strlen(at)) != 0)))
+		mistake(load, path, "cannot be opened: %s%s%s", at && !streq(at, path) ? at : "",
+			at && !streq(at, path) ? ": " : "", strerror(-r));
+	if (r != 0)
+		return -1;
+	opened = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (opened < 0)
+		mistake(load, path, "cannot be opened: %s", strerror(errno));
+	return opened;
 }
 
 /* Adds a file to the list; takes the text. */
@@ -226,10 +262,10 @@ static void load_dir(struct load *load, const char *path)
 	struct stat st;
 
 	opening(load, path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	fd = open_dir(load, path);
+	if (fd < 0)
 		return;
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	if (fstat(fd, &st) < 0) {
 		mistake(load, path, "cannot be opened: %s", strerror(errno));
 		return;
 	}
@@ -314,6 +350,7 @@ int policy_load_telling(const char *const *dirs, uid_t trusted_uid,
 {
 	cleanup(cleanup_load) struct load load = { .trusted = trusted_uid, .events = events };
 
+	unmapped_detect(&load.unmapped);
 	for (; *dirs; dirs++)
 		load_dir(&load, *dirs);
 	sort_layer(&load);

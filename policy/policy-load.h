@@ -18,8 +18,9 @@ extern const char *const policy_default_dirs[];
  * that does not exist is skipped. Each file must be a regular file of at most POLICY_FILE_MAX bytes
  * that belongs to root (or to trusted_uid; pass 0 for root only) and is not writable by group or
  * others, else it is a mistake that is reported with the rest; the same holds for the folders,
- * whose writers could take files away. A symlink to anything but /dev/null is a mistake too. Users
- * and groups are resolved by getpwnam and getgrnam.
+ * whose writers could take files away, and for all that the way to them leads through, as by
+ * way_open(). A symlink to anything but /dev/null is a mistake too. Users and groups are resolved
+ * by getpwnam and getgrnam.
  *
  * Returns as policy_new(); also -EIO and the like only through ret_errors as -EINVAL: a file that
  * cannot be read is a mistake with its path and reason.

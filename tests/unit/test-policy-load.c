@@ -214,6 +214,49 @@ START_TEST(owners)
 }
 END_TEST
 
+/* Who can change a folder above could put another one in its place. */
+START_TEST(folders_above)
+{
+	struct policy_errors errors = { 0 };
+	struct policy *policy = NULL;
+	char line[320];
+
+	put_rule(etc, "a.json", "a");
+	ck_assert_int_eq(chmod(base, 0777), 0);
+	ck_assert_int_eq(policy_load(dirs, getuid(), &errors, &policy), -EINVAL);
+	ck_assert_ptr_null(policy);
+	ck_assert_uint_eq(errors.count, 3);
+	snprintf(line, sizeof(line),
+		"%s: the way to it leads through %s, which may be written by everyone (mode 0777); "
+		"only its owner may (chmod go-w)",
+		etc, base);
+	ck_assert_str_eq(errors.lines[0], line);
+	policy_errors_done(&errors);
+}
+END_TEST
+
+/* A folder may be a link, where nobody else can change the link or what it leads to. */
+START_TEST(linked_folders)
+{
+	char other[64], line[128];
+
+	snprintf(other, sizeof(other), "%s/other", base);
+	put_rule(etc, "a.json", "a");
+	ck_assert_int_eq(rename(etc, other), 0);
+	ck_assert_int_eq(symlink("other", etc), 0);
+	expect("a ");
+	ck_assert_int_eq(chmod(other, 0775), 0);
+	expect_mistake("/etc: may be written by its group (mode 0775); only its owner may (chmod "
+		       "go-w)");
+	ck_assert_int_eq(unlink(etc), 0);
+	expect("");
+	ck_assert_int_eq(symlink("gone", etc), 0);
+	snprintf(line, sizeof(line), "/etc: cannot be opened: %s/gone: No such file or directory",
+		base);
+	expect_mistake(line);
+}
+END_TEST
+
 START_TEST(odd_files)
 {
 	put_rule(base, "target.json", "t");
@@ -395,6 +438,8 @@ int main(void)
 	tcase_add_test(tcase, limits_in_order);
 	tcase_add_test(tcase, modes);
 	tcase_add_test(tcase, owners);
+	tcase_add_test(tcase, folders_above);
+	tcase_add_test(tcase, linked_folders);
 	tcase_add_test(tcase, odd_files);
 	tcase_add_test(tcase, unreadable);
 	tcase_add_test(tcase, large);

@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A daemon in a user namespace that does not map every user: the kernel shows it all the others as
+one number, which may be that of a user here, too, and is nobody's."""
+import ctypes
+import os
+
+from harness import Daemon, OTHER, Skip, USER, main, need_root, policy, rule, run_client, same
+
+CLONE_NEWUSER = 0x10000000
+OVERFLOW = 65534
+
+
+def enter_namespace(mapped):
+    """For the child: a user namespace with root alone, or with nobody, in its map."""
+    if ctypes.CDLL(None).unshare(CLONE_NEWUSER) < 0:
+        os._exit(77)
+    if mapped:
+        for name, text in (('setgroups', 'deny'), ('uid_map', '0 0 1'), ('gid_map', '0 0 1')):
+            with open('/proc/self/' + name, 'w', encoding='ascii') as file:
+                file.write(text)
+
+
+def inside(mapped=True, **more):
+    need_root('a user namespace, and users that are not in it')
+    with open('/proc/sys/kernel/overflowuid', encoding='ascii') as file:
+        if int(file.read()) != OVERFLOW:
+            raise Skip('another overflowuid than usual')
+    pid = os.fork()
+    if pid == 0:
+        os._exit(77 if ctypes.CDLL(None).unshare(CLONE_NEWUSER) < 0 else 0)
+    if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
+        raise Skip('no user namespace can be made here')
+    return Daemon(bus=False, start=False, prepare=lambda: enter_namespace(mapped), **more)
+
+
+def refused_start(daemon, *words):
+    with daemon:
+        daemon.spawn()
+        code = daemon.wait_exit()
+        assert code == 1, f'{code}: {daemon.stderr()}'
+        for word in words:
+            assert word in daemon.stderr(), f'{word}: {daemon.stderr()}'
+
+
+def test_no_rule_means_users_without_a_number():
+    for who in ({'user': 'nobody'}, {'user': OVERFLOW}, {'group': 'nogroup'}):
+        refused_start(inside(policy=policy(rule('none', match=who, deny='no'), rule('all'))),
+                      f'/rules/0/match/{list(who)[0]}: is ', f' {OVERFLOW}, which in this user')
+
+
+def test_a_user_without_a_number_is_nobody():
+    content = policy(rule('root', match={'user': 'root'}),
+                     rule('others', match={'not': {'user': 'root'}}, deny='who is that'))
+    with inside(policy=content) as daemon:
+        daemon.start()
+        for uid, wanted in ((0, 0), (USER, 3), (OTHER, 3)):
+            result = run_client('request', '--use', 'scratch', '--size', '4K', '--', 'true',
+                                daemon=daemon, user=uid)
+            same(f'user {uid}', (result.returncode, result.stderr.count('who is that')),
+                 (wanted, wanted // 3))
+
+
+def test_files_of_users_without_a_number_are_no_policy():
+    daemon = inside()
+    os.chown(daemon.policy_dir / '10-test.json', USER, USER)
+    refused_start(daemon, f'10-test.json: belongs to user {OVERFLOW}, which in this user')
+    # The daemon's own number is nobody's here, and so are all the folders.
+    refused_start(inside(mapped=False), 'the way to it leads through /',
+                  f'belongs to user {OVERFLOW}, which in this user')
+
+
+main(globals())
