@@ -81,6 +81,13 @@ static void opening(void *userdata, const char *path)
 	tell_text(userdata, LOAD_FILE, path);
 }
 
+static void folder(void *userdata, const char *path, bool there)
+{
+	size_t size = strlen(path);
+
+	tell(userdata, LOAD_FOLDER, there, 0, path, size < LOAD_TEXT_MAX ? size : LOAD_TEXT_MAX);
+}
+
 static void source(void *userdata, const struct policy_source *file)
 {
 	tell_text(userdata, LOAD_SOURCE, file->path);
@@ -137,6 +144,7 @@ void load_child(int fd, const struct helper_settings *settings)
 		.env = { find_user, find_group, &loading, loading.system.ram,
 			loading.system.unmapped },
 		.opening = opening,
+		.folder = folder,
 		.source = source,
 		.userdata = &loading,
 	};

@@ -13,6 +13,7 @@ enum load_kind {
 	LOAD_USER,     /* text: a name that it is about to look up */
 	LOAD_GROUP,    /* likewise */
 	LOAD_ANSWER,   /* result, id: of the last name */
+	LOAD_FOLDER,   /* text: the path of a policy folder; result: 1 when there is one, 0 */
 	LOAD_SOURCE,   /* text: the path of a policy file */
 	LOAD_TEXT,     /* text: what stands in it, or the next part of that */
 	LOAD_MISTAKE,  /* text: a line for people */

@@ -34,6 +34,7 @@ struct load {
 	unsigned char *data; /* records, a uint32_t with its size before each */
 	size_t size, capacity;
 	struct load_names names;
+	uint32_t folders; /* those that are there */
 	char *failure;
 	int result;	/* of the child's own load */
 	load_done done; /* NULL once called */
@@ -400,11 +401,25 @@ static int add_mistake(struct texts *texts, const char *text, size_t length)
 	return 0;
 }
 
-static int read_records(struct load *load, struct texts *texts)
+/* One that was there and is not any more: by mistake, mostly, and what it held may be what denies.
+ */
+static int add_lost_folder(struct texts *texts, const char *path, size_t length)
+{
+	cleanup(cleanup_free) char *line = NULL;
+
+	if (asprintf(&line,
+		    "%.*s: was there when the policy was loaded, and is not any more; make it "
+		    "again, empty if nothing is to be in it, or restart ccbufd",
+		    (int)length, path) < 0)
+		return -ENOMEM;
+	return add_mistake(texts, line, strlen(line));
+}
+
+static int read_records(struct load *load, uint32_t required, struct texts *texts)
 {
 	char name[LOAD_TEXT_MAX + 1] = "";
 	enum load_kind asked = 0;
-	uint32_t size;
+	uint32_t size, folder = 1;
 	int r = 0;
 
 	for (size_t at = 0; r >= 0 && at < load->size; at += (sizeof(size) + size + 3) & ~3ul) {
@@ -421,6 +436,12 @@ static int read_records(struct load *load, struct texts *texts)
 		} else if (record->kind == LOAD_ANSWER && asked && record->result <= 0) {
 			r = load_names_add(
 				&load->names, asked == LOAD_USER, name, record->result, record->id);
+		} else if (record->kind == LOAD_FOLDER) {
+			if (record->result > 0)
+				load->folders |= folder;
+			else if (required & folder)
+				r = add_lost_folder(texts, record->text, length);
+			folder <<= 1;
 		} else if (record->kind == LOAD_SOURCE) {
 			r = add_source(texts, record->text, length);
 		} else if (record->kind == LOAD_TEXT) {
@@ -444,11 +465,12 @@ static int find_group(void *userdata, const char *name, gid_t *ret_gid)
 	return load_names_find(userdata, false, name, ret_gid);
 }
 
-int load_compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy)
+int load_compile(struct load *load, uint32_t required, struct policy_errors *ret_errors,
+	struct policy **ret_policy)
 {
 	cleanup(texts_done) struct texts texts = { 0 };
 	struct policy_env env = policy_system_env();
-	int r = read_records(load, &texts);
+	int r = read_records(load, required, &texts);
 
 	env.user = find_user;
 	env.group = find_group;
@@ -463,6 +485,11 @@ int load_compile(struct load *load, struct policy_errors *ret_errors, struct pol
 	if (load->result < 0)
 		return -EBADMSG;
 	return policy_new(texts.sources, texts.count, &env, ret_errors, ret_policy);
+}
+
+uint32_t load_folders(const struct load *load)
+{
+	return load->folders;
 }
 
 int load_group(const struct load *load, const char *name, gid_t *ret_gid)

@@ -30,8 +30,12 @@ struct load *load_free(struct load *load);
 /* In words, with the file or name that it waited for; NULL when there are none. */
 const char *load_failure(const struct load *load);
 
-/* Makes the policy; in a thread. Returns as policy_new(), or -EBADMSG when the child lied. */
-int load_compile(struct load *load, struct policy_errors *ret_errors, struct policy **ret_policy);
+/* Makes the policy; in a thread. It is a mistake that a folder is not there whose bit (the first
+ * one's is bit 0) is in required. Returns as policy_new(), or -EBADMSG when the child lied. */
+int load_compile(struct load *load, uint32_t required, struct policy_errors *ret_errors,
+	struct policy **ret_policy);
+/* Afterwards: the folders that are there, likewise. */
+uint32_t load_folders(const struct load *load);
 /* Afterwards: the id of a group that the child looked up. 0, -ENOENT when there is none, or another
  * negative errno. */
 int load_group(const struct load *load, const char *name, gid_t *ret_gid);

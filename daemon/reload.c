@@ -20,6 +20,7 @@ struct reload {
 	struct waiter *waiters; /* for this one */
 	struct waiter *later;	/* for the next one */
 	struct load *load;	/* NULL where none could be begun */
+	uint32_t required;	/* folders that must be there */
 	bool compiling, stopped;
 	struct policy_errors errors;
 	struct policy *policy;
@@ -59,7 +60,8 @@ static void compile(struct job *job)
 	struct reload *reload = (struct reload *)job;
 
 	if (reload->result >= 0)
-		reload->result = load_compile(reload->load, &reload->errors, &reload->policy);
+		reload->result = load_compile(
+			reload->load, reload->required, &reload->errors, &reload->policy);
 }
 
 static void on_compiled(struct job *job)
@@ -80,6 +82,8 @@ static void on_compiled(struct job *job)
 		broker_settle_admins(broker, r, gid);
 	}
 	broker_settle_policy(broker, reload->result, failure, &reload->errors, reload->policy);
+	if (reload->result >= 0)
+		broker->policy_folders = load_folders(reload->load);
 	if (reload->result >= 0 && broker->review)
 		review_start(broker->review);
 	reload->load = load_free(reload->load);
@@ -108,6 +112,7 @@ static void begin(struct reload *reload)
 
 	reload->waiters = steal_pointer(&reload->later);
 	reload->policy = NULL;
+	reload->required = broker->policy_folders;
 	reload->result = load_new(broker->helper, broker->loop, on_loaded, reload, &reload->load);
 	if (reload->result < 0)
 		submit(reload);

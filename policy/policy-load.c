@@ -91,7 +91,7 @@ static bool check_owner(struct load *load, const char *path, const struct stat *
 
 /* Opens a folder. Who can change one above it, or a link on the way, could put his own policy in
  * its place. -1 when it is not there, or after a mistake. */
-static int open_dir(struct load *load, const char *path)
+static int open_dir(struct load *load, const char *path, bool *ret_there)
 {
 	cleanup(cleanup_free) char *at = NULL;
 	cleanup(cleanup_fd) int fd = -1;
@@ -112,6 +112,7 @@ static int open_dir(struct load *load, const char *path)
 		mistake(load, path, "the way to it leads through %s, which %s; %s", at,
 			way_words(words, &end.st, load->trusted, &load->unmapped),
 			remedy(way_judge(&end.st, load->trusted, &load->unmapped)));
+	*ret_there = r != -ENOENT;
 	/* That it is not there is no mistake, but a link to what is not there is one. */
 	if (r < 0 && (r != -ENOENT || (at && strncmp(path, at, strlen(at)) != 0)))
 		mistake(load, path, "cannot be opened: %s%s%s", at && !streq(at, path) ? at : "",
@@ -260,9 +261,12 @@ static void load_dir(struct load *load, const char *path)
 	size_t layered = load->count;
 	struct dirent *entry;
 	struct stat st;
+	bool there = false;
 
 	opening(load, path);
-	fd = open_dir(load, path);
+	fd = open_dir(load, path, &there);
+	if (load->events)
+		load->events->folder(load->events->userdata, path, there);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) < 0) {

@@ -36,6 +36,8 @@ struct policy_load_events {
 	struct policy_env env; /* in the place of policy_system_env() */
 	/* It is about to open a folder or a file, which may take its time. */
 	void (*opening)(void *userdata, const char *path);
+	/* For each folder, in order: whether there is one. */
+	void (*folder)(void *userdata, const char *path, bool there);
 	/* After a load without a mistake, the files that the policy is made of, in order:
 	 * policy_new() of them, with an env that gives the same answers, is the same policy. */
 	void (*source)(void *userdata, const struct policy_source *source);

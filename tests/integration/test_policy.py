@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The policy in force: reloaded whole or not at all, by SIGHUP and over the bus."""
+import ctypes
 import os
+import pathlib
+import shutil
 import signal
+import subprocess
 
 from broker import INTERFACE, Broker
-from harness import BASIC, OTHER, Closing, Daemon, main, need_root, policy, rule, same, wait_until
+from harness import BASIC, OTHER, Closing, Daemon, Skip, main, need_root, options, policy, rule, \
+    same, wait_until
 from peers import Peer
 from wire import Answer
 
@@ -256,6 +261,64 @@ def test_a_storm_of_reloads():
         wait_until(lambda: daemon.read_messages() or daemon.records('policy')[-1]['verdict'] ==
                    'granted', 'the last reload')
         wait_until(lambda: rule_in_force(daemon) == 'all', 'the last policy')
+
+
+class DefaultFolders(Daemon):
+    """Reads /etc/ccbufd/policy.d and its like, with an /etc of the test's own (self.etc)."""
+
+    def __init__(self, **more):
+        need_root('mounts')
+        if b'/etc/ccbufd/policy.d\0' not in pathlib.Path(options.ccbufd).read_bytes():
+            raise Skip('ccbufd was built for another /etc')
+        if subprocess.run(['unshare', '--mount', 'true'], check=False).returncode != 0:
+            raise Skip('no mount namespace can be made here')
+        super().__init__(start=False, prepare=self._mount, **more)
+        self.etc = self.folder / 'etc'
+        shutil.copytree('/etc', self.etc, symlinks=True, ignore=shutil.ignore_patterns('ccbufd'))
+        self.policy_dir.rename(self.etc / 'ccbufd.d')
+        (self.etc / 'ccbufd').mkdir()
+        self.policy_dir = self.etc / 'ccbufd/policy.d'
+        (self.etc / 'ccbufd.d').rename(self.policy_dir)
+        self.start()
+
+    def _mount(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        private, bind = 1 << 18 | 1 << 14, 1 << 12
+        etc = str(self.etc).encode()
+        if libc.unshare(0x20000) < 0 or libc.mount(None, b'/', None, private, None) < 0 or \
+                libc.mount(etc, b'/etc', None, bind, None) < 0:
+            raise OSError(ctypes.get_errno(), 'mount')
+
+    def command(self):
+        words = super().command()
+        at = words.index('--policy')
+        return words[:at] + words[at + 2:]
+
+
+def test_a_folder_that_vanished_is_no_empty_policy():
+    with DefaultFolders(policy=OLD) as daemon:
+        same('before', rule_in_force(daemon), 'old')
+        away = daemon.etc / 'away'
+        for place in (daemon.policy_dir, daemon.policy_dir.parent):
+            place.rename(away)
+            why = reload(daemon)
+            assert why and 'policy.d: was there when' in why.reason, why
+            same('kept', rule_in_force(daemon), 'old')
+            away.rename(place)
+            same('back', reload(daemon), None)
+        # An empty one is meant.
+        (daemon.policy_dir / '10-test.json').unlink()
+        same('empty', reload(daemon), None)
+        same('nothing', daemon.connect().request('scratch', PAGE).close().verdict, 'unknown-use')
+        # At a start it need not be there, and then not at a reload either.
+        daemon.close_clients()
+        daemon.policy_dir.rename(away)
+        daemon.restart()
+        same('never there', reload(daemon), None)
+        away.rename(daemon.policy_dir)
+        daemon.write_policy(NEW)
+        same('there', reload(daemon), None)
+        same('after', rule_in_force(daemon), 'new')
 
 
 if __name__ == '__main__':

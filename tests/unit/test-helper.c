@@ -331,7 +331,7 @@ START_TEST(loads)
 	put("a.json", "{ \"version\": 1 }");
 	load = run_load();
 	ck_assert_int_eq(result, 0);
-	ck_assert_int_eq(load_compile(load, &errors, &policy), 0);
+	ck_assert_int_eq(load_compile(load, 0, &errors, &policy), 0);
 	ck_assert_int_eq(load_group(load, "root", &gid), 0);
 	ck_assert_uint_eq(gid, 0);
 	ck_assert_int_eq(load_group(load, "other", &gid), -EBADMSG);
@@ -354,7 +354,7 @@ START_TEST(loads_with_mistakes)
 		      "\"match\": { \"user\": \"ccbuf-no-such-user\" } } ] }");
 	load = run_load();
 	ck_assert_int_eq(result, 0);
-	ck_assert_int_eq(load_compile(load, &errors, &policy), -EINVAL);
+	ck_assert_int_eq(load_compile(load, 0, &errors, &policy), -EINVAL);
 	ck_assert_uint_eq(errors.count, 2);
 	ck_assert_ptr_nonnull(strstr(errors.lines[1], "there is no user \"ccbuf-no-such-user\""));
 	policy_errors_done(&errors);
@@ -374,7 +374,7 @@ START_TEST(named_folder_is_not_there)
 	settings.policy_named = false;
 	ck_assert_int_eq(rmdir(dir), 0);
 	load = run_load();
-	ck_assert_int_eq(load_compile(load, &errors, &policy), -EINVAL);
+	ck_assert_int_eq(load_compile(load, 0, &errors, &policy), -EINVAL);
 	ck_assert_uint_eq(errors.count, 1);
 	ck_assert_ptr_nonnull(strstr(errors.lines[0], "No such file"));
 	policy_errors_done(&errors);
@@ -504,7 +504,7 @@ START_TEST(child_lies)
 	load = run_load();
 	ck_assert_int_eq(result, lie->loaded);
 	if (result == 0)
-		ck_assert_int_eq(load_compile(load, &errors, &policy), lie->compiled);
+		ck_assert_int_eq(load_compile(load, 0, &errors, &policy), lie->compiled);
 	ck_assert_ptr_null(policy);
 	words = errors.count ? errors.lines[0] : load_failure(load);
 	if (lie->words)
