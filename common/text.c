@@ -82,9 +82,12 @@ bool text_visible(uint32_t character)
 	return true;
 }
 
-static bool noncharacter(uint32_t c)
+/* What some library on the way would lose: sd-bus takes noncharacters for no UTF-8, json-c the pair
+ * of escapes of some characters for two halves. */
+static bool lost_on_the_way(uint32_t c)
 {
-	return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+	return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe ||
+	       (c > 0xffff && (c & 0xf800) == 0xd800 && !text_visible(c));
 }
 
 /* The number that n lower-case digits are, or -1. */
@@ -152,7 +155,7 @@ size_t text_step(const char **untrusted_text, unsigned int form, char to[static 
 	uint32_t c = 0;
 	size_t length = text_decode(s, &c);
 
-	if (!length || noncharacter(c)) {
+	if (!length || lost_on_the_way(c)) {
 		(*untrusted_text)++;
 		return put_byte(to, (unsigned char)*s, json);
 	}

@@ -10,7 +10,7 @@
  *	\x5c		a backslash that would begin what reads like one of these
  *
  * The digits are lower-case. A backslash else is itself, as the names of systemd's units hold them
- * (foo\x2dbar: \x2d is none of the above). So two names that differ never look the same, unless
+ * (foo\x2dbar: \x2d is none of the above). So two names that differ are never written alike, unless
  * they were cut, and text that is plain stays as it is, byte for byte.
  *
  * All texts end with a NUL. Nothing here looks at the locale.
@@ -59,7 +59,8 @@ bool text_visible(uint32_t character);
 #define TEXT_STEP_MAX 12 /* bytes that one character can become */
 /* Writes what the first character of a text (or byte, where it is no UTF-8) becomes, and moves the
  * text behind it. Returns the bytes written, without a NUL. Not at the end of the text.
- * Noncharacters (U+FFFE) count as bytes that are no UTF-8: sd-bus takes them for that. */
+ * Noncharacters (U+FFFE) and a part of private use count as bytes that are no UTF-8, as libraries
+ * on the way would lose them. */
 size_t text_step(const char **untrusted_text, unsigned int form, char to[static TEXT_STEP_MAX]);
 
 /* Whether the form leaves all of a text as it is. */

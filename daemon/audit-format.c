@@ -44,7 +44,7 @@ static bool plain(unsigned char c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* The rest of the text stands for itself by its hash, where it is a name: two never look alike. */
+/* A name that is cut is told from others by its hash. */
 static void cut(struct out *out, const char *untrusted_text, unsigned int form)
 {
 	char hash[CHAIN_HASH_TEXT];
