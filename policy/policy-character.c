@@ -113,13 +113,51 @@ bool policy_character_outside(const char *untrusted_text, char reason[static POL
 	return false;
 }
 
-bool policy_character_in_string(
+/* The number behind \u; 0x10000 when there is none. */
+static uint32_t escaped(const char *text)
+{
+	char digits[5] = "";
+
+	if (text[0] != '\\' || text[1] != 'u' ||
+		strspn(text + 2, "0123456789abcdefABCDEF") < sizeof(digits) - 1)
+		return 0x10000;
+	memcpy(digits, text + 2, sizeof(digits) - 1);
+	return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* An escape whose number is that of a surrogate: right are two of them, for one character. */
+static size_t surrogates(const char *text, uint32_t first, char reason[static POLICY_CHARACTER_MAX])
+{
+	uint32_t second = first < 0xdc00 ? escaped(text + 6) : 0;
+
+	if ((second & 0x1fc00) != 0xdc00) {
+		snprintf(reason, POLICY_CHARACTER_MAX,
+			"\\u%04x is half of a character; write the character itself", first);
+		return 0;
+	}
+	/* json-c takes the number that they make for that of a surrogate again. */
+	if (((first & 0x3f) << 10 & 0xf800) == 0xd800) {
+		snprintf(reason, POLICY_CHARACTER_MAX,
+			"\\u%04x\\u%04x is not supported; write the character itself", first,
+			second);
+		return 0;
+	}
+	return 12;
+}
+
+size_t policy_character_in_string(
 	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX])
 {
-	uint32_t c;
+	uint32_t c = 0, number = escaped(untrusted_text);
+	size_t length = text_decode(untrusted_text, &c);
 
-	return text_decode(untrusted_text, &c) > 0 ||
-	       policy_character_outside(untrusted_text, reason);
+	if (!length)
+		policy_character_outside(untrusted_text, reason);
+	else if ((number & 0x1f800) == 0xd800)
+		length = surrogates(untrusted_text, number, reason);
+	else if (c == '\\' && (untrusted_text[1] == '"' || untrusted_text[1] == '\\'))
+		length = 2;
+	return length;
 }
 
 bool policy_character_in_comment(

@@ -79,12 +79,14 @@ size_t policy_guess_distance(const char *a, const char *b, size_t limit);
 /* policy-character: what cannot stand where it does. */
 
 #define POLICY_CHARACTER_MAX 160
-/* Whether the first character of a text may stand outside of strings and comments, in a string, in
- * a comment to the end of the line. If not, the reason names it and what to write instead. */
+/* Whether the first character of a text may stand outside of strings and comments, or in a comment
+ * to the end of the line. If not, the reason names it and what to write instead. */
 bool policy_character_outside(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
-bool policy_character_in_string(
-	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
 bool policy_character_in_comment(
+	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
+/* The bytes of the first character of a text within a string, as it is written; 0 and the reason
+ * when it may not stand there. */
+size_t policy_character_in_string(
 	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
 /* Whether it looks like a quotation mark and is none; then the reason says so. */
 bool policy_character_quote(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);

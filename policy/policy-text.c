@@ -5,7 +5,6 @@
  * means.
  */
 #include "policy-internal.h"
-#include "text.h"
 
 static void cleanup_tokener(struct json_tokener **tokener)
 {
@@ -66,16 +65,14 @@ static bool blank_comment(
 static bool pass_string(
 	const char *text, size_t size, size_t *at, char reason[static POLICY_CHARACTER_MAX])
 {
-	size_t opened = *at, i = opened + 1;
-	uint32_t c;
+	size_t opened = *at, i = opened + 1, length;
 
 	while (i < size && (unsigned char)text[i] >= 0x20 && text[i] != '"') {
+		length = policy_character_in_string(text + i, reason);
 		*at = i;
-		if (!policy_character_in_string(text + i, reason))
+		if (!length)
 			return false;
-		if (text[i] == '\\' && (text[i + 1] == '"' || text[i + 1] == '\\'))
-			i++;
-		i += text_decode(text + i, &c);
+		i += length;
 	}
 	if (i < size && text[i] == '"') {
 		*at = i + 1;

@@ -163,6 +163,19 @@ START_TEST(characters)
 		{ "{\xe2\x80\xa8}",
 			"a.json:1:2: U+2028 (line separator) is not allowed here; write a line "
 			"feed\n" },
+		/* halves of characters would become another one */
+		{ "{'x\\ud800': 1}", "a.json:1:4: \\ud800 is half of a character; write the "
+				     "character itself\n" },
+		{ "{'\\uDC00\\uD800': 1}", "a.json:1:3: \\udc00 is half of a character; write the "
+					   "character itself\n" },
+		{ "{'\\ud83d\\u0041': 1}", "a.json:1:3: \\ud83d is half of a character; write the "
+					   "character itself\n" },
+		{ "{'\\ud836\\udc00': 1}", "a.json:1:3: \\ud836\\udc00 is not supported; write the "
+					   "character itself\n" },
+		{ "{'version':1,'\\ud83d\\udc27 \\\\ud800':1}",
+			"a.json: /\xf0\x9f\x90\xa7 \\x5cud800: unknown key; known here are "
+			"$schema, "
+			"version, uses, heaps, limits, audit, on-reload, rules\n" },
 		/* in a string all of them are text */
 		{ "{'version':1,'\xc2\xa0\xe2\x80\x9c\xe2\x80\x8b':1}",
 			"a.json: /\\u00a0\xe2\x80\x9c\\u200b: unknown key; known here are $schema, "
