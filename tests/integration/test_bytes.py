@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import unicodedata
 
 from broker import INTERFACE, NAME, PATH, ERROR, Broker
 from harness import DEADLINE, Daemon, Skip, client_environment, main, need_root, options, policy, \
@@ -305,7 +306,8 @@ def names_of_files(daemon):
 
 def write(path, text):
     with open(path, 'wb') as file:
-        file.write(text if isinstance(text, bytes) else json.dumps(text).encode())
+        file.write(text if isinstance(text, bytes) else
+                   json.dumps(text, ensure_ascii=False).encode())
     os.chmod(path, 0o644)
 
 
@@ -504,6 +506,28 @@ def test_trails_of_others():
             same('each', len(out) + len(err), len(TEXTS))
         run(daemon, 'audit', 'verify', path, codes=(1,))
         run_json(daemon, 'audit', 'verify', '--json', path, codes=(1,))
+
+
+def test_every_character():
+    """All that Unicode calls a control, a format, a separator or private is escaped, and nothing is
+    lost; nor are noncharacters, which some libraries refuse."""
+    characters = [chr(c) for c in range(1, 0x110000) if not 0xd800 <= c < 0xe000]
+    texts = [''.join(characters[i:i + 4096]) for i in range(0, len(characters), 4096)]
+    with Daemon() as daemon:
+        path = daemon.folder / 'other.jsonl'
+        with open(path, 'w', encoding='utf-8') as file:
+            for i, text in enumerate(texts):
+                file.write('{"seq":%d,"prev":"%064d","time":"T","event":"error","reason":%s}\n' %
+                           (i + 1, 0, json.dumps(text, ensure_ascii=False)))
+        shown = run_client('audit', 'show', path).stdout.split('\n')[:-1]
+        printed = run_client('audit', 'show', '--json', path).stdout.split('\n')[:-1]
+        same('lines', (len(shown), len(printed)), (len(texts), len(texts)))
+        for line in shown + printed:
+            bad = [c for c in set(line) if c != ' ' and
+                   unicodedata.category(c) in ('Cc', 'Cf', 'Zs', 'Zl', 'Zp', 'Co', 'Cs')]
+            assert not bad, ascii(bad)
+        for text, line in zip(texts, printed):
+            same('value', read_back(json.loads(line)['reason']), text.encode())
 
 
 if __name__ == '__main__':
