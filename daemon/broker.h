@@ -6,6 +6,7 @@
 #pragma once
 
 #include "audit.h"
+#include "closer.h"
 #include "heap-events.h"
 #include "helper.h"
 #include "host.h"
@@ -22,6 +23,7 @@ struct broker {
 	struct heaps *heaps;
 	struct heap_events *heap_events;
 	struct workers *workers;
+	struct closer *closer; /* of what may sleep when it is closed */
 	struct audit *audit;
 	struct ledger *ledger;
 	struct policy *policy;	 /* in force; never NULL while a front end runs */

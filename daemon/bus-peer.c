@@ -231,8 +231,8 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 		if (r >= 0)
 			r = peer_set_user(bus_peer->peer, broker->users);
 		if (r >= 0) {
-			(void)user_charge(user, USER_CONNECTIONS, 1); /* asked for before */
-			(void)user_charge(user, USER_FDS, BUS_PEER_FDS);
+			user_force(user, USER_CONNECTIONS, 1); /* asked for before */
+			user_force(user, USER_FDS, BUS_PEER_FDS);
 			bus_peer->charged = true;
 		}
 		if (r < 0)

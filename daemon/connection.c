@@ -6,15 +6,11 @@
 #include "connection.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
 
+#include "channel.h"
 #include "grant.h"
 #include "socket-packet.h"
 #include "util.h"
-
-/* Few replies fit, so that few fds are ever in flight to a client that does not read them: they
- * count against our RLIMIT_NOFILE (unix(7), ETOOMANYREFS). */
-#define SEND_BUFFER 4608
 
 /* When to try again where no event says that it would work now. */
 #define RETRY_USEC 10000
@@ -32,10 +28,11 @@ struct connection {
 	struct connection *next, *prev;
 	struct connections *connections;
 	struct peer *peer;
-	int fd;
-	unsigned int refs; /* one of the list while open, one a request under way */
+	struct channel channel;
+	unsigned int refs; /* one of the list it is in, one a request under way */
 	unsigned int in_flight;
 	bool ending; /* after the replies that wait */
+	bool closed; /* in the list of those whose replies are still to be read */
 	sd_event_source *io, *slow, *retry;
 	struct reply *first, *last;
 };
@@ -47,12 +44,6 @@ struct exchange {
 };
 
 /* --- the end of a connection --- */
-
-static void uncharge(struct user *user)
-{
-	user_uncharge(user, USER_FDS, CONNECTION_FDS);
-	user_uncharge(user, USER_CONNECTIONS, 1);
-}
 
 static void connection_put(struct connection *connection)
 {
@@ -69,60 +60,60 @@ static void reply_done(struct reply *reply, int result)
 	free(reply);
 }
 
+static void list_add(struct connection **list, struct connection *connection)
+{
+	connection->prev = NULL;
+	connection->next = *list;
+	if (connection->next)
+		connection->next->prev = connection;
+	*list = connection;
+}
+
+static void list_remove(struct connection **list, struct connection *connection)
+{
+	if (connection->prev)
+		connection->prev->next = connection->next;
+	else
+		*list = connection->next;
+	if (connection->next)
+		connection->next->prev = connection->prev;
+}
+
+/* All that was sent has been read. */
+static void on_gone(void *userdata)
+{
+	struct connection *connection = userdata;
+
+	list_remove(&connection->connections->closed, connection);
+	connection_put(connection);
+}
+
 static void connection_close(struct connection *connection, int result)
 {
 	struct connections *connections = connection->connections;
 	struct reply *reply, *next;
 
-	if (connection->fd < 0)
+	if (connection->closed)
 		return;
+	connection->closed = true;
 	connection->io = sd_event_source_disable_unref(connection->io);
 	connection->slow = sd_event_source_disable_unref(connection->slow);
 	connection->retry = sd_event_source_disable_unref(connection->retry);
-	close_fd(&connection->fd);
+	list_remove(&connections->first, connection);
+	list_add(&connections->closed, connection);
+	connection->refs++;
+	channel_end(&connection->channel, connections->broker->loop, on_gone, connection);
 	reply = connection->first;
 	connection->first = connection->last = NULL;
 	for (; reply; reply = next) {
 		next = reply->next;
 		reply_done(reply, result);
 	}
-	uncharge(connection->peer->user);
-	connections->count--;
-	if (connection->prev)
-		connection->prev->next = connection->next;
-	else
-		connections->first = connection->next;
-	if (connection->next)
-		connection->next->prev = connection->prev;
 	ledger_check_peer(connections->broker->ledger, connection->peer);
 	connection_put(connection);
 }
 
 /* --- sending --- */
-
-static ssize_t send_packet(int fd, const struct reply *reply)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int) * REQUEST_COUNT_MAX)];
-	} control = { 0 };
-	struct iovec iov = { (void *)&reply->packet, reply->length };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (reply->n_fds) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * reply->n_fds);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int) * reply->n_fds);
-		memcpy(CMSG_DATA(&control.header), reply->fds, sizeof(int) * reply->n_fds);
-	}
-	do
-		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
 
 static int update_events(struct connection *connection)
 {
@@ -167,12 +158,28 @@ static void wait_to_send(struct connection *connection, int error)
 	if (!connection->slow)
 		sd_event_add_time_relative(loop, &connection->slow, CLOCK_MONOTONIC,
 			CONNECTION_SLOW_USEC, 0, on_slow, connection);
-	/* ETOOMANYREFS: fds of ours that other clients have not received yet. This client has room,
-	 * so its socket would say at once that it can be written to, again and again. */
+	/* Too many fds in flight. This client has room, so its socket would say at once that it can
+	 * be written to, again and again. */
 	if (error != -EAGAIN && !connection->retry)
 		sd_event_add_time_relative(loop, &connection->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
 			on_retry, connection);
 	update_events(connection);
+}
+
+/* What its user has received over other connections counts no more. */
+static void update_others(struct connection *connection)
+{
+	struct user *user = connection->channel.user;
+	uint64_t now;
+
+	/* Of many that wait only the first looks. */
+	sd_event_now(connection->connections->broker->loop, CLOCK_MONOTONIC, &now);
+	if (now - user->updated_usec < RETRY_USEC)
+		return;
+	user->updated_usec = now;
+	for (struct connection *c = connection->connections->first; c; c = c->next)
+		if (c->channel.user == user)
+			channel_update(&c->channel);
 }
 
 /* Sends what waits, as far as the client has room. May close the connection. */
@@ -180,14 +187,17 @@ static void flush(struct connection *connection)
 {
 	while (connection->first) {
 		struct reply *reply = connection->first;
-		ssize_t n = send_packet(connection->fd, reply);
+		int r = channel_send(&connection->channel, &reply->packet, reply->length,
+			reply->fds, reply->n_fds);
 
-		if (n == -EAGAIN || n == -ETOOMANYREFS || n == -ENOBUFS) {
-			wait_to_send(connection, (int)n);
+		if (r == -ENOBUFS)
+			update_others(connection);
+		if (r == -EAGAIN || r == -ENOBUFS) {
+			wait_to_send(connection, r);
 			return;
 		}
-		if (n < 0) {
-			connection_close(connection, (int)n);
+		if (r < 0) {
+			connection_close(connection, r);
 			return;
 		}
 		connection->first = reply->next;
@@ -233,10 +243,10 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 	struct reply *reply = NULL;
 
 	connection->in_flight--;
-	if (connection->fd >= 0)
+	if (!connection->closed)
 		reply = calloc(1, sizeof(*reply));
 	if (!reply) {
-		grant_delivered(op, connection->fd >= 0 ? -ENOMEM : -ECONNRESET);
+		grant_delivered(op, connection->closed ? -ECONNRESET : -ENOMEM);
 	} else {
 		reply->op = op;
 		if (outcome->verdict == VERDICT_GRANTED) {
@@ -312,29 +322,28 @@ static void handle_release(
 	enqueue(connection, reply);
 }
 
-/* Without room for control messages the kernel drops whatever fds were sent, and says so. */
 static void receive(struct connection *connection)
 {
-	union socket_packet untrusted_packet;
-	struct iovec iov = { &untrusted_packet, sizeof(untrusted_packet) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union socket_packet untrusted_packet = { 0 };
 	struct request request;
 	const char *reason;
 	uint64_t id;
 	ssize_t n;
 
-	n = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	n = channel_receive(&connection->channel, &untrusted_packet, sizeof(untrusted_packet));
+	if (n == -EAGAIN)
 		return;
-	if (n <= 0) {
-		connection_close(connection, n < 0 ? -errno : -ECONNRESET);
+	if (n == -EBADMSG) {
+		end_malformed(connection, 0, "packet with file descriptors");
+		return;
+	}
+	if (n < 0) {
+		connection_close(connection, (int)n);
 		return;
 	}
 	id = (size_t)n >= sizeof(struct wire_header) ? untrusted_packet.header.id : 0;
-	if (message.msg_flags & MSG_TRUNC)
+	if ((size_t)n > sizeof(untrusted_packet))
 		end_malformed(connection, id, "packet longer than any there is");
-	else if (message.msg_flags & MSG_CTRUNC)
-		end_malformed(connection, id, "packet with file descriptors");
 	else if (socket_packet_decode(&untrusted_packet, (size_t)n, &request, &reason) < 0)
 		end_malformed(connection, id, reason);
 	else if (untrusted_packet.header.type == WIRE_RELEASE)
@@ -356,7 +365,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 		receive(connection);
 	else
 		connection_close(connection, -ECONNRESET);
-	if (connection->fd >= 0)
+	if (!connection->closed)
 		update_events(connection);
 	connection_put(connection);
 	return 0;
@@ -364,43 +373,33 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 
 /* --- beginning --- */
 
-void connection_turn_away(int fd, enum verdict verdict, const char *reason)
+void connection_turn_away(struct connections *connections, struct user *user, int *fd,
+	enum verdict verdict, const char *reason)
 {
-	struct reply reply = { 0 };
+	union socket_packet packet;
+	size_t length = socket_packet_refused(&packet, 0, verdict, NULL, reason);
 
-	reply.length = socket_packet_refused(&reply.packet, 0, verdict, NULL, reason);
-	send_packet(fd, &reply);
+	channel_refuse(connections->broker->closer, user, fd, &packet, length);
 }
 
 int connection_new(struct connections *connections, int *fd, struct peer *peer)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	int r, size = SEND_BUFFER / 2;
+	int r;
 
 	if (!connection)
 		return -ENOMEM;
-	if (user_charge(peer->user, USER_FDS, CONNECTION_FDS) < 0 ||
-		user_charge(peer->user, USER_CONNECTIONS, 1) < 0) {
-		free(connection);
-		return -EDQUOT;
-	}
-	setsockopt(*fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	r = sd_event_add_io(
 		connections->broker->loop, &connection->io, *fd, EPOLLIN, on_io, connection);
 	if (r < 0) {
-		uncharge(peer->user);
 		free(connection);
 		return r;
 	}
+	channel_init(&connection->channel, connections->broker->closer, peer->user, fd);
 	connection->connections = connections;
-	connection->fd = steal_fd(fd);
 	connection->peer = peer_ref(peer);
 	connection->refs = 1;
-	connection->next = connections->first;
-	if (connection->next)
-		connection->next->prev = connection;
-	connections->first = connection;
-	connections->count++;
+	list_add(&connections->first, connection);
 	return 0;
 }
 
@@ -415,4 +414,10 @@ void connections_close(struct connections *connections)
 {
 	while (connections->first)
 		connection_close(connections->first, -ESHUTDOWN);
+	while (connections->closed) {
+		struct connection *connection = connections->closed;
+
+		channel_done(&connection->channel);
+		on_gone(connection);
+	}
 }

@@ -12,7 +12,6 @@
 #include "broker.h"
 
 #define CONNECTION_SLOW_USEC 30000000
-#define CONNECTION_FDS	     3 /* its own, and those of its peer */
 
 struct connection;
 
@@ -20,7 +19,7 @@ struct connection;
 struct connections {
 	struct broker *broker;
 	struct connection *first;
-	unsigned int count;
+	struct connection *closed; /* until what they were sent has been read */
 	bool stopped;
 };
 
@@ -33,5 +32,7 @@ void connections_stop(struct connections *connections);
 /* Ends them all; replies not yet sent are reported undelivered. */
 void connections_close(struct connections *connections);
 
-/* Says why in one packet, without queueing: a client that is turned away gets no resources. */
-void connection_turn_away(int fd, enum verdict verdict, const char *reason);
+/* Says why in one packet, without queueing, and closes *fd: a client that is turned away gets no
+ * resources. user may be NULL. */
+void connection_turn_away(struct connections *connections, struct user *user, int *fd,
+	enum verdict verdict, const char *reason);

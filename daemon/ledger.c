@@ -143,7 +143,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		account_charge(&user->account, size, emulated);
 		account_charge(&ledger->total, size, emulated);
 		if (heap_end(heap) == HEAP_END_COUNT)
-			(void)user_charge(user, USER_FDS, 1); /* asked for before */
+			user_force(user, USER_FDS, 1); /* asked for before */
 		grant_list_append(&ledger->grants, grant);
 		ret_grants[i] = grant;
 	}

@@ -238,11 +238,16 @@ static int start(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r;
 
-	r = start_helper(daemon);
+	/* Before there is a thread, or anything that they must not have. */
+	r = closer_new(&broker->closer);
+	if (r >= 0)
+		r = start_helper(daemon);
 	if (r >= 0)
 		r = sd_event_default(&broker->loop);
 	if (r >= 0)
 		r = helper_attach(broker->helper, broker->loop, on_helper_lost, daemon);
+	if (r >= 0)
+		r = closer_attach(broker->closer, broker->loop);
 	if (r >= 0)
 		r = add_signals(daemon);
 	if (r >= 0)
@@ -337,6 +342,7 @@ static void stop(struct daemon *daemon)
 	review_free(broker->review);
 	heap_events_free(broker->heap_events);
 	ledger_free(broker->ledger);
+	closer_free(broker->closer);
 	users_free(broker->users);
 	heaps_free(broker->heaps);
 	policy_unref(broker->policy);

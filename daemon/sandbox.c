@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -183,6 +184,7 @@ static const unsigned long ioctls[] = {
 	DMA_BUF_IOCTL_SYNC,
 	PIDFD_GET_INFO_V0,
 	FIONREAD, /* sd-bus */
+	SIOCOUTQ, /* what a client has not read */
 	TCGETS,	  /* stdio asks whether it writes to a terminal */
 	/* of the heaps of module ccbuf_heap */
 	CCBUF_HEAP_STATS,

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "channel.h"
 #include "connection.h"
 #include "grant.h"
 #include "util.h"
@@ -22,40 +23,21 @@ struct socket_server {
 	struct connections connections;
 };
 
-static void turn_away(struct socket_server *server, int fd, const struct ucred *ucred,
-	enum verdict verdict, const char *reason)
+static void turn_away(struct socket_server *server, struct user *user, int *fd,
+	const struct ucred *ucred, enum verdict verdict, const char *reason)
 {
 	struct peer bare = { 0 };
 
 	bare.identity =
 		(struct identity){ .pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid };
 	grant_record_refusal(server->connections.broker, &bare, NULL, verdict, reason);
-	connection_turn_away(fd, verdict, reason);
-}
-
-/* Whether a user may have one more connection; if not, why. */
-static bool may_connect(
-	const struct socket_server *server, const struct user *user, char *reason, size_t size)
-{
-	const struct broker *broker = server->connections.broker;
-	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
-	char who[USER_TEXT_MAX];
-
-	if (user->used[USER_CONNECTIONS] >= limit)
-		snprintf(reason, size, "%s has %ju connections, the limit (connections-per-user)",
-			user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
-	else if (user_left(user, USER_FDS) < CONNECTION_FDS)
-		snprintf(reason, size,
-			"%ju files are open for %s, its share of the daemon's; try again later",
-			(uintmax_t)user->used[USER_FDS], user_text(user, who));
-	else
-		return true;
-	return false;
+	connection_turn_away(&server->connections, user, fd, verdict, reason);
 }
 
 static void admit(struct socket_server *server, int *fd)
 {
 	struct broker *broker = server->connections.broker;
+	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
 	struct peer *peer = NULL;
 	struct user *user = NULL;
 	char reason[128];
@@ -67,24 +49,25 @@ static void admit(struct socket_server *server, int *fd)
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
 	r = users_get(broker->users, ucred.uid, 0, &user);
-	if (r >= 0 && !may_connect(server, user, reason, sizeof(reason))) {
-		turn_away(server, *fd, &ucred, VERDICT_BUSY, reason);
+	if (r >= 0 && !channel_possible(user, limit, reason, sizeof(reason))) {
+		turn_away(server, user, fd, &ucred, VERDICT_BUSY, reason);
 		user_unref(user);
 		return;
 	}
 	if (r >= 0)
 		r = peer_from_socket(&broker->host, *fd, &peer);
-	user_unref(user);
+	if (r >= 0)
+		r = peer_set_user(peer, broker->users);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
-		turn_away(server, *fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
-		return;
+		turn_away(server, user, fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
+	} else if (connection_new(&server->connections, fd, peer) < 0) {
+		connection_turn_away(
+			&server->connections, user, fd, VERDICT_INTERNAL, "out of memory");
 	}
-	if (peer_set_user(peer, broker->users) < 0 ||
-		connection_new(&server->connections, fd, peer) < 0)
-		connection_turn_away(*fd, VERDICT_INTERNAL, "out of memory");
 	peer_unref(peer);
+	user_unref(user);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -110,6 +93,8 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 	}
 	server->connections.broker = broker;
 	server->listen_fd = steal_fd(listen_fd);
+	/* What it accepts inherits it. */
+	(void)channel_deny_fds(server->listen_fd);
 	r = sd_event_add_io(
 		broker->loop, &server->source, server->listen_fd, EPOLLIN, on_connection, server);
 	/* A flood of connections, or one that cannot be accepted for want of fds, must leave time

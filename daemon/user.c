@@ -204,7 +204,7 @@ uint64_t user_left(const struct user *user, enum user_resource resource)
 	return left < less(max, total) ? left : less(max, total);
 }
 
-static void add(struct user *user, enum user_resource resource, uint64_t n)
+void user_force(struct user *user, enum user_resource resource, uint64_t n)
 {
 	struct users *users = user->users;
 
@@ -218,7 +218,7 @@ int user_charge(struct user *user, enum user_resource resource, uint64_t n)
 {
 	if (n > user_left(user, resource))
 		return -EDQUOT;
-	add(user, resource, n);
+	user_force(user, resource, n);
 	return 0;
 }
 
@@ -231,12 +231,6 @@ void user_uncharge(struct user *user, enum user_resource resource, uint64_t n)
 	users->resources[resource].used -= n;
 	if (n && !user->used[resource])
 		users->resources[resource].users--;
-}
-
-void user_move(struct user *from, struct user *to, enum user_resource resource, uint64_t n)
-{
-	user_uncharge(from, resource, n);
-	add(to, resource, n);
 }
 
 const char *user_text(const struct user *user, char text[static USER_TEXT_MAX])

@@ -45,6 +45,7 @@ struct user {
 	struct account account;	    /* all of its buffers: the ledger's */
 	struct rule_accounts rules; /* of rules that count per user or process: the ledger's */
 	uint64_t pause_usec;	    /* no full look at what it holds before: the ledger's */
+	uint64_t updated_usec;	    /* when what it has received was counted: connections' */
 };
 
 /* NULL when out of memory. */
@@ -64,11 +65,11 @@ struct user *user_unref(struct user *user);
 
 /* Charges n of a resource, if the user's share allows. 0; -EDQUOT, and nothing is charged. */
 int user_charge(struct user *user, enum user_resource resource, uint64_t n);
+/* The same whatever the share. */
+void user_force(struct user *user, enum user_resource resource, uint64_t n);
 void user_uncharge(struct user *user, enum user_resource resource, uint64_t n);
 /* How much more the user may have now. */
 uint64_t user_left(const struct user *user, enum user_resource resource);
-/* What is charged already goes to another account, whose share is not asked. */
-void user_move(struct user *from, struct user *to, enum user_resource resource, uint64_t n);
 
 /* "user 1000", or "user namespace 4026532211 (of root)". Returns text. */
 #define USER_TEXT_MAX 64

@@ -3,10 +3,12 @@
  * Tests of a connection where sending fails: slow readers, too many fds in flight, ends in the
  * middle. What clients and daemon say to each other otherwise is tested with the daemon as a whole.
  */
+#include <fcntl.h>
 #include <semaphore.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "channel.h"
 #include "connection.h"
 #include "fixture.h"
 #include "grant.h"
@@ -64,11 +66,26 @@ int __wrap_sd_event_add_time_relative(sd_event *loop, sd_event_source **source, 
 		loop, source, clock, usec, accuracy, handler, userdata);
 }
 
+/* A kernel that knows of SO_PASSRIGHTS (83; Linux 6.16) keeps fds from coming; here are others. */
+static bool passrights;
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	if (level == SOL_SOCKET && name == 83 && !passrights) {
+		errno = ENOPROTOOPT;
+		return -1;
+	}
+	return __real_getsockopt(fd, level, name, value, size);
+}
+
 static void set_up(void)
 {
 	int fds[2];
 
 	fixture_set_up();
+	passrights = false;
 	failures = good = n_slow = attempts = 0;
 	slow_usec = next_id = 0;
 	broker = (struct broker){
@@ -337,7 +354,7 @@ START_TEST(stopped_reads_no_more)
 }
 END_TEST
 
-START_TEST(fds_from_a_client)
+static ssize_t send_fd(int fd, int sent)
 {
 	union {
 		struct cmsghdr header;
@@ -353,19 +370,216 @@ START_TEST(fds_from_a_client)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
-	size_t open = fixture_fds();
-	unsigned int fds;
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &client, sizeof(int));
-	ck_assert_int_eq(sendmsg(client, &message, 0), sizeof(request));
-	ck_assert_int_eq(wait_for_packet(&fds), WIRE_REFUSED);
+	memcpy(CMSG_DATA(&control.header), &sent, sizeof(int));
+	return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+/* A pipe whose last end is with the connection: its other end says when it is closed. */
+static int send_pipe(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	ck_assert_int_gt(send_fd(client, ends[1]), 0);
+	close(ends[1]);
+	return ends[0];
+}
+
+static bool closed(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 1) == 0;
+}
+
+/* The end of a connection whose client sent fds: it may hear first that some were unread. */
+static void hear_refusal(void)
+{
+	unsigned int fds;
+	int type = wait_for_packet(&fds);
+
+	ck_assert_int_eq(type == -1 ? wait_for_packet(&fds) : type, WIRE_REFUSED);
 	ck_assert_int_eq(wait_for_packet(&fds), -1);
+}
+
+/* What a client sends is closed, and not here: with the connection, by the closer. */
+START_TEST(fds_from_a_client)
+{
+	size_t open = fixture_fds();
+	int end = send_pipe();
+
+	fixture_run_until(n_events("deny") == 1);
+	/* it takes no more */
+	ck_assert_int_eq(send_fd(client, client), -1);
+	hear_refusal();
+	fixture_run_until(closed(end));
+	close(end);
 	/* the connection's own is closed, nothing came in its place */
 	ck_assert_uint_eq(fixture_fds(), open - 1);
 	ck_assert_uint_eq(n_events("deny"), 1);
+	ck_assert_uint_eq(self->user->used[USER_CONNECTIONS] + self->user->used[USER_FDS], 0);
+}
+END_TEST
+
+/* In a packet that nobody looks at any more. */
+START_TEST(fds_behind_a_packet)
+{
+	int end;
+
+	ck_assert_int_eq(send(client, "x", 1, 0), 1);
+	end = send_pipe();
+	ask(1);
+	hear_refusal();
+	fixture_run_until(closed(end));
+	close(end);
+	ck_assert_uint_eq(n_events("deny"), 1);
+}
+END_TEST
+
+/* Behind a packet that is answered, and packets without any that are not. */
+START_TEST(packets_behind_the_last)
+{
+	unsigned int fds;
+
+	ck_assert_int_eq(send(client, "x", 1, 0), 1);
+	for (int i = 0; i < 10; i++)
+		ask(1);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_REFUSED);
+	ck_assert_int_eq(wait_for_packet(&fds), -1);
+}
+END_TEST
+
+START_TEST(fds_with_a_hang_up)
+{
+	int end = send_pipe();
+
+	shutdown(client, SHUT_RDWR);
+	fixture_run_until(closed(end));
+	close(end);
+}
+END_TEST
+
+START_TEST(fds_cannot_be_sent)
+{
+	int ends[2];
+
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	passrights = true;
+	errno = 0;
+	if (channel_deny_fds(ends[0]) || errno == ENOPROTOOPT) {
+		close(ends[0]);
+		close(ends[1]);
+		fixture_skip("Linux has no SO_PASSRIGHTS before 6.16");
+	}
+	ck_assert(channel_deny_fds(ends[0]));
+	ck_assert_int_eq(send_fd(ends[1], ends[1]), -1);
+	ck_assert_int_eq(errno, EPERM);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* --- what is sent and not read --- */
+
+/* Until the connection has sent all it can, or the requests are answered. */
+static void ask_and_hoard(unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		ask(64);
+	fixture_settle();
+	fixture_run_until(n_events("grant") == n);
+	fixture_settle();
+}
+
+/* What has been received is counted again when the share is used up, not before. */
+START_TEST(unread_fds_are_charged)
+{
+	const uint64_t *used = self->user->used;
+	unsigned int fds;
+
+	users_set_max(fixture.users, USER_FDS_SENT, 300);
+	ask_and_hoard(2);
+	ck_assert_uint_eq(used[USER_FDS_SENT], 128);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ask(64);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(used[USER_FDS_SENT], 64);
+}
+END_TEST
+
+/* Who closed first does not matter. */
+START_TEST(unread_fds_outlive_the_connection)
+{
+	const uint64_t *used = self->user->used;
+	unsigned int fds;
+
+	ask_and_hoard(2);
+	ck_assert_int_eq(send(client, "x", 1, 0), 1);
+	fixture_run_until(n_events("deny") == 1);
+	fixture_settle();
+	ck_assert_ptr_null(connections.first);
+	ck_assert_uint_eq(used[USER_FDS_SENT], 128);
+	ck_assert_uint_eq(used[USER_CONNECTIONS], 1);
+	if (_i == 0) {
+		for (int i = 0; i < 2; i++)
+			ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+		ck_assert_int_eq(wait_for_packet(&fds), WIRE_REFUSED);
+		ck_assert_int_eq(wait_for_packet(&fds), -1);
+	} else {
+		close_fd(&client);
+	}
+	fixture_run_until(used[USER_CONNECTIONS] == 0);
+	ck_assert_uint_eq(used[USER_FDS_SENT] + used[USER_FDS], 0);
+}
+END_TEST
+
+/* One user's hoard ends at its share, and what is refused for it is undone. */
+START_TEST(share_of_fds_in_flight)
+{
+	unsigned int fds;
+
+	users_set_max(fixture.users, USER_FDS_SENT, 200);
+	slow_usec = 200000;
+	ask(64);
+	ask(64);
+	fixture_run_until(n_events("undelivered") == 1);
+	ck_assert_uint_eq(ledger_count(broker.ledger), 64);
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(fds, 64);
+	ck_assert_int_eq(wait_for_packet(&fds), -1);
+}
+END_TEST
+
+/* What is received over one connection makes room on another. */
+START_TEST(room_by_another_connection)
+{
+	unsigned int fds;
+	int ends[2], first = client;
+
+	users_set_max(fixture.users, USER_FDS_SENT, 200);
+	ask(64);
+	fixture_run_until(n_events("grant") == 1);
+	fixture_settle();
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	ck_assert_int_eq(connection_new(&connections, &ends[1], self), 0);
+	client = ends[0];
+	ask(64);
+	fixture_run_until(n_events("grant") == 2);
+	fixture_settle();
+	ck_assert_int_eq(hear(&fds), 0);
+	client = first;
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	client = ends[0];
+	ck_assert_int_eq(wait_for_packet(&fds), WIRE_GRANTED);
+	ck_assert_uint_eq(fds, 64);
+	close(first);
 }
 END_TEST
 
@@ -442,6 +656,14 @@ int main(void)
 	tcase_add_test(tcase, asks_without_reading);
 	tcase_add_test(tcase, stopped_reads_no_more);
 	tcase_add_test(tcase, fds_from_a_client);
+	tcase_add_test(tcase, fds_behind_a_packet);
+	tcase_add_test(tcase, packets_behind_the_last);
+	tcase_add_test(tcase, fds_with_a_hang_up);
+	tcase_add_test(tcase, fds_cannot_be_sent);
+	tcase_add_test(tcase, unread_fds_are_charged);
+	tcase_add_loop_test(tcase, unread_fds_outlive_the_connection, 0, 2);
+	tcase_add_test(tcase, share_of_fds_in_flight);
+	tcase_add_test(tcase, room_by_another_connection);
 	tcase_add_test(tcase, client_is_dead_before_it_is_let_in);
 	tcase_add_test(tcase, listening);
 	return fixture_run("connection", tcase);

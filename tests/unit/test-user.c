@@ -109,9 +109,8 @@ START_TEST(all_or_nothing)
 	ck_assert_int_eq(user_charge(a, USER_FDS, MAX / 2 + 1), -EDQUOT);
 	ck_assert_uint_eq(a->used[USER_FDS], 0);
 	ck_assert_int_eq(user_charge(a, USER_FDS, MAX / 2), 0);
-	/* what is moved is not asked for */
-	user_move(a, b, USER_FDS, MAX / 2);
-	ck_assert_uint_eq(a->used[USER_FDS], 0);
+	user_uncharge(a, USER_FDS, MAX / 2);
+	user_force(b, USER_FDS, MAX / 2);
 	ck_assert_uint_eq(b->used[USER_FDS], MAX / 2);
 	ck_assert_int_eq(user_charge(b, USER_FDS, 1), -EDQUOT);
 	ck_assert_int_eq(user_charge(a, USER_FDS, 1), 0);
