@@ -191,9 +191,10 @@ int channel_send(struct channel *channel, const void *packet, size_t length, con
 /* --- receiving --- */
 
 /* Without room for control messages the kernel would drop what fds there are, here and now. */
-static bool has_fds(int fd)
+static bool has_fds(int fd, void *buffer, size_t size)
 {
-	struct msghdr message = { 0 };
+	struct iovec iov = { buffer, size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	return recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
 	       message.msg_flags & MSG_CTRUNC;
@@ -205,7 +206,7 @@ static ssize_t receive(int fd, bool fds_possible, void *buffer, size_t size)
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (fds_possible && has_fds(fd))
+	if (fds_possible && has_fds(fd, buffer, size))
 		return -EBADMSG;
 	n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
 	if (n < 0)

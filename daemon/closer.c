@@ -36,7 +36,7 @@ static struct {
 	pthread_cond_t wake;
 	struct item *first, **last;
 	uint64_t at_work[THREADS_MAX]; /* owners */
-	unsigned int n_at_work, n_threads;
+	unsigned int n_at_work, n_waiting, n_threads;
 	int socket;
 } child = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
@@ -61,6 +61,7 @@ static struct item *take(void)
 		if (!*at)
 			child.last = at;
 		child.at_work[child.n_at_work++] = item->question.owner;
+		child.n_waiting--;
 		return item;
 	}
 	return NULL;
@@ -107,8 +108,9 @@ static void add(struct item *item)
 	pthread_mutex_lock(&child.lock);
 	*child.last = item;
 	child.last = &item->next;
-	/* All may be stuck; how many are is not known, but that no more than so many can be. */
-	if (child.n_threads < THREADS_MAX && child.n_threads <= child.n_at_work) {
+	child.n_waiting++;
+	/* Each that is at work may sleep for ever. */
+	if (child.n_threads < THREADS_MAX && child.n_threads < child.n_at_work + child.n_waiting) {
 		pthread_attr_init(&attributes);
 		pthread_attr_setstacksize(&attributes, STACK);
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -119,6 +121,8 @@ static void add(struct item *item)
 	pthread_mutex_unlock(&child.lock);
 }
 
+/* An fd comes in one message and may be closed after the next, which has none: the daemon has
+ * closed its own by then, and is not the last to have it. */
 static int receive_item(struct item *item)
 {
 	union {
@@ -132,13 +136,13 @@ static int receive_item(struct item *item)
 		.msg_controllen = sizeof(control) };
 	ssize_t n;
 
-	do
-		n = recvmsg(child.socket, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	struct question go;
+
+	n = recvmsg(child.socket, &message, MSG_CMSG_CLOEXEC);
 	if (n != (ssize_t)sizeof(item->question) || message.msg_controllen < CMSG_LEN(sizeof(int)))
 		return -EPIPE;
 	memcpy(&item->fd, CMSG_DATA(&control.header), sizeof(int));
-	return 0;
+	return recv(child.socket, &go, sizeof(go), 0) == (ssize_t)sizeof(go) ? 0 : -EPIPE;
 }
 
 static _Noreturn void run(int socket, pid_t parent)
@@ -234,23 +238,32 @@ static void process_gone(struct closer *closer)
 		end(&closer->waiting);
 }
 
-static int send_one(const struct closer *closer, const struct wanted *wanted)
+/* See receive_item(). */
+static int send_one(const struct closer *closer, struct wanted *wanted)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)&wanted->question, sizeof(wanted->question) };
+	struct iovec iov = { &wanted->question, sizeof(wanted->question) };
 	struct msghdr message = { .msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 
-	control.header.cmsg_level = SOL_SOCKET;
-	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &wanted->fd, sizeof(int));
-	return sendmsg(closer->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	if (wanted->fd >= 0) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &wanted->fd, sizeof(int));
+		if (sendmsg(closer->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return -errno;
+		close_fd(&wanted->fd);
+	}
+	return send(closer->socket, &wanted->question, sizeof(wanted->question),
+		       MSG_DONTWAIT | MSG_NOSIGNAL) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* In order, as far as the process has room. */
@@ -261,8 +274,6 @@ static void pass_on(struct closer *closer)
 	while (closer->waiting && (r = send_one(closer, closer->waiting)) >= 0) {
 		struct wanted *wanted = closer->waiting;
 
-		/* It is in flight, so this is not the last reference. */
-		close_fd(&wanted->fd);
 		closer->waiting = wanted->next;
 		if (!closer->waiting)
 			closer->waiting_last = &closer->waiting;

@@ -23,7 +23,7 @@ from waiting import DEADLINE, Skip, die_with_parent, wait_readable, wait_until
 from wire import Socket
 
 options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False,
-                             dbus_broker=False)
+                             dbus_broker=False, preload=None)
 
 BASIC = {
     'version': 1,
@@ -133,6 +133,8 @@ class Daemon:
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith(('LISTEN_', 'DBUS_', 'WATCHDOG_'))}
         environment.update(NOTIFY_SOCKET=path, **self.environment)
+        if options.preload:
+            environment['LD_PRELOAD'] = options.preload
         if self.address:
             environment['DBUS_SYSTEM_BUS_ADDRESS'] = self.address
         if self.listen_fds:

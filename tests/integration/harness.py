@@ -81,6 +81,7 @@ def main(namespace):
     parser.add_argument('--sanitize', action='store_true', help='the programs have sanitizers')
     parser.add_argument('--as-user', action='store_true', help='run by root: as an ordinary user')
     parser.add_argument('--dbus-broker', action='store_true', help='instead of dbus-daemon')
+    parser.add_argument('--preload', help='a library that is loaded into the daemon first')
     parser.add_argument('only', nargs='*', help='these functions only')
     parser.parse_args(namespace=options)
     options.ccbufd, options.client = map(os.path.abspath, (options.ccbufd, options.client))

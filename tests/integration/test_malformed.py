@@ -5,7 +5,7 @@ import os
 import struct
 import tempfile
 
-from harness import Daemon, main, same
+from harness import Daemon, main, options, same
 from wire import GRANTED, RELEASE, REQUEST, pack_release, pack_request
 
 PAGE = 4096
@@ -101,7 +101,12 @@ def test_fds_sent_along():
             for count in (1, 3, 200):
                 client = daemon.connect()
                 with tempfile.TemporaryFile() as file:
-                    client.send(packet, fds=[file.fileno()] * count)
+                    try:
+                        client.send(packet, fds=[file.fileno()] * count)
+                    except PermissionError:  # the kernel lets none out (Linux 6.16)
+                        assert not options.preload
+                        client.send(b'x')
+                        packet = b'x'
                     check_ended(f'{count} fds', client, 77 if len(packet) > 1 else 0)
         same('no fd stays', witness.request('scratch', PAGE).close().verdict, 'granted')
         assert not any('(deleted)' in name and 'memfd' not in name
