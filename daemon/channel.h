@@ -58,7 +58,8 @@ int channel_send(struct channel *channel, const void *packet, size_t length, con
 	unsigned int n_fds);
 
 /* The length of the next packet, of which at most size bytes are in buffer. -EAGAIN; -EBADMSG: it
- * has file descriptors, and stays where it is; -ECONNRESET at the end; or another negative errno. */
+ * has file descriptors, and stays where it is; -ECONNRESET at the end; or another negative errno.
+ */
 ssize_t channel_receive(struct channel *channel, void *buffer, size_t size);
 
 /* Counts what the client has read in the meantime. */

@@ -334,8 +334,8 @@ static void receive(struct connection *connection)
 	if (n == -EAGAIN)
 		return;
 	if (n == -EBADMSG) {
-		end_malformed(connection, untrusted_packet.header.id,
-			"packet with file descriptors");
+		end_malformed(
+			connection, untrusted_packet.header.id, "packet with file descriptors");
 		return;
 	}
 	if (n < 0) {

@@ -34,7 +34,7 @@ struct grant_op {
 static void let_go(struct grant_op *op)
 {
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
-		workers_close(op->broker->workers, op->peer->user, op->size, &op->fds[i]);
+		workers_close(op->broker->workers, op->peer->user, op->size, false, &op->fds[i]);
 	while (op->n_grants > 0)
 		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
 }

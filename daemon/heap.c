@@ -33,6 +33,8 @@ struct heaps {
 	void *userdata;
 };
 
+static bool leases_work(void);
+
 struct heaps *heaps_new(const char *folder)
 {
 	struct heaps *heaps = calloc(1, sizeof(*heaps));
@@ -40,7 +42,8 @@ struct heaps *heaps_new(const char *folder)
 	if (!heaps)
 		return NULL;
 	heaps->folder = folder;
-	heaps->emulated = (struct heap){ .name = (char *)HEAP_EMULATED, .fd = -1 };
+	heaps->emulated =
+		(struct heap){ .name = (char *)HEAP_EMULATED, .fd = -1, .leases = leases_work() };
 	return heaps;
 }
 
@@ -224,23 +227,77 @@ static int make_memfd(void)
 	return fd;
 }
 
+/* An open file of its own, which leases count: not so the one that memfd_create() makes. */
+static int reopen(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
 static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
 {
 	cleanup(cleanup_fd) int fd = make_memfd();
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, own;
 
 	if (fd < 0)
 		return -errno;
 	/* Real pages now, as a heap gives: a peer must not meet SIGBUS later. */
-	if (fallocate(fd, 0, 0, (off_t)size) < 0)
-		return errno == ENOSPC || errno == EFBIG ? -ENOMEM : -errno;
+	if ((read_only ? ftruncate(fd, (off_t)size) : fallocate(fd, 0, 0, (off_t)size)) < 0)
+		return errno == ENOSPC || errno == EFBIG || errno == EINVAL ? -ENOMEM : -errno;
 	/* A memfd can be reopened for writing by any holder; only a seal keeps it read-only. */
 	if (read_only)
 		seals |= F_SEAL_WRITE;
 	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
 		return -errno;
-	*ret_fd = steal_fd(&fd);
+	own = reopen(fd);
+	if (own < 0)
+		return -errno;
+	*ret_fd = own;
 	return 0;
+}
+
+/* A write lease is given when nobody else has the file open or mapped. fd becomes an open file of
+ * our own for it, for at first it is the peer's as well. */
+static int lease(int fd)
+{
+	cleanup(cleanup_fd) int own = reopen(fd);
+	int r = 0;
+
+	if (own < 0 || dup3(own, fd, O_CLOEXEC) < 0)
+		return -errno;
+	close_fd(&own);
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		r = -errno;
+	else
+		(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return r;
+}
+
+/* Some kernels may have no leases for memfds. */
+static bool leases_work(void)
+{
+	cleanup(cleanup_fd) int held = -1;
+	cleanup(cleanup_fd) int fd = -1;
+
+	if (alloc_emulated((uint64_t)sysconf(_SC_PAGESIZE), true, &held) < 0)
+		return false;
+	fd = fcntl(held, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0 || lease(fd) != -EAGAIN)
+		return false;
+	close_fd(&held);
+	return lease(fd) == 0;
+}
+
+bool heap_emulated_held(int fd)
+{
+	return lease(fd) < 0;
+}
+
+void heap_discard(int fd, uint64_t size)
+{
+	(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
 }
 
 static int sync_access(int fd, uint64_t flags)

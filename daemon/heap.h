@@ -22,13 +22,14 @@ struct heap {
 	char *name;
 	int fd;	      /* of the node, O_RDONLY (enough to allocate); -1 for emulated */
 	bool module;  /* the node is module ccbuf_heap's: see module.h */
+	bool leases;  /* emulated: the kernel tells whether somebody has a buffer open */
 	dev_t device; /* of the node */
 };
 
 /* How one knows that nobody holds a buffer any more. */
 enum heap_end {
-	HEAP_END_PEER,	/* not at all: it lasts until its peer is gone, or gives it back */
-	HEAP_END_COUNT, /* by an fd of ours, whose fdinfo counts the others */
+	HEAP_END_PEER,	/* when its peer is gone, or gives it back, and nobody has it open */
+	HEAP_END_COUNT, /* by an fd of ours */
 	HEAP_END_EVENT, /* the heap tells, if we keep no fd */
 };
 
@@ -82,6 +83,9 @@ struct buffer_id {
  * made it, else here, through the buffer's own (decrypted) mapping. Returns 0 with an fd
  * (close-on-exec); -ENOMEM; another negative errno when the heap refuses.
  *
+ * A buffer of the emulated heap that is read-only has no memory before it is read, as it holds
+ * nothing.
+ *
  * A buffer of a heap that tells is watched from the beginning: closing the fd leads to an event,
  * also where nobody else ever had it.
  */
@@ -91,6 +95,13 @@ int heap_alloc(const struct heap *heap, enum exposure exposure, uint64_t size, b
 /* Why heap_alloc() failed with an errno other than -ENOMEM, for people. True when the heap gives
  * out no memory at all any more, as too much of it leaked. */
 bool heap_explain(const struct heap *heap, int error, char *text, size_t size);
+
+/* Whether anybody but us has an emulated buffer open or mapped, of which fd is ours. True where
+ * that cannot be found out. */
+bool heap_emulated_held(int fd);
+
+/* Frees the memory of an emulated buffer, of which somebody may have a path yet. */
+void heap_discard(int fd, uint64_t size);
 
 /* The number of references to a dma-buf that are not the caller's own fd: 0 when only the caller
  * holds it. Negative errno when fdinfo does not tell. */

@@ -146,7 +146,6 @@ struct quota {
 	const struct policy_settings *settings;
 	uint64_t size; /* of each buffer */
 	uint64_t count;
-	bool keep;     /* an fd of each */
 	bool emulated; /* of the heap of that name */
 };
 

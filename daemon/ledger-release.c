@@ -47,7 +47,7 @@ void grant_uncharge(struct ledger *ledger, struct grant *grant)
 	account_uncharge(&grant->rule->account, grant->size, emulated);
 	account_uncharge(&grant->user->account, grant->size, emulated);
 	account_uncharge(&ledger->total, grant->size, emulated);
-	if (heap_end(grant->node) == HEAP_END_COUNT)
+	if (grant->state == GRANT_RESERVED || heap_end(grant->node) != HEAP_END_EVENT)
 		user_uncharge(grant->user, USER_FDS, 1);
 }
 
@@ -137,7 +137,8 @@ void grant_release(struct ledger *ledger, struct grant *grant, const char *reaso
 {
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
-	workers_close(ledger->workers, grant->user, grant->size, &grant->fd);
+	workers_close(ledger->workers, grant->user, grant->size, heap_is_emulated(grant->node),
+		&grant->fd);
 	grant->state = GRANT_RELEASED;
 	grant->release_reason = reason;
 	if (ledger->observer.released)
@@ -160,7 +161,8 @@ bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, con
 
 	switch (heap_end(grant->node)) {
 	case HEAP_END_PEER:
-		held = !peer_gone && !grant->returned;
+		held = (!peer_gone && !grant->returned) ||
+		       (grant->node->leases && heap_emulated_held(grant->fd));
 		break;
 	case HEAP_END_COUNT:
 		held = heap_holders(grant->fd) != 0;

@@ -142,8 +142,8 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		account_charge(&rule->account, size, emulated);
 		account_charge(&user->account, size, emulated);
 		account_charge(&ledger->total, size, emulated);
-		if (heap_end(heap) == HEAP_END_COUNT)
-			user_force(user, USER_FDS, 1); /* asked for before */
+		/* until it is handed out at least; asked for before */
+		user_force(user, USER_FDS, 1);
 		grant_list_append(&ledger->grants, grant);
 		ret_grants[i] = grant;
 	}
@@ -162,7 +162,6 @@ static struct quota quota_of(struct ledger *ledger, struct user *user, struct ac
 		.settings = settings,
 		.size = size,
 		.count = count,
-		.keep = heap_end(heap) == HEAP_END_COUNT,
 		.emulated = heap_is_emulated(heap),
 	};
 }
@@ -238,7 +237,7 @@ static void let_go(struct ledger *ledger, const struct grant *grant, int *fd)
 {
 	if (heap_end(grant->node) == HEAP_END_EVENT && grant->size > WORKERS_LARGE &&
 		heap_holders(*fd) == 0)
-		workers_close(ledger->workers, grant->user, grant->size, fd);
+		workers_close(ledger->workers, grant->user, grant->size, false, fd);
 	else
 		close_fd(fd);
 }
@@ -261,10 +260,12 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 	}
 	if (ledger->observer.added)
 		ledger->observer.added(ledger->observer.userdata, grant);
-	if (heap_end(grant->node) == HEAP_END_COUNT)
+	if (heap_end(grant->node) != HEAP_END_EVENT) {
 		grant->fd = steal_fd(fd);
-	else
-		let_go(ledger, grant, fd);
+		return;
+	}
+	user_uncharge(grant->user, USER_FDS, 1);
+	let_go(ledger, grant, fd);
 }
 
 void ledger_cancel(struct ledger *ledger, struct grant *grant)

@@ -8,7 +8,7 @@
  *
  * A grant is charged from its reservation until nobody but the daemon holds the buffer. That the
  * heap says (heap.h), and then the daemon keeps no fd; or fdinfo of an fd that it keeps; a buffer
- * of a heap that cannot tell (emulated) is charged until its peer releases it or is gone.
+ * of the emulated heap is charged until its peer releases it or is gone, and nobody has it open.
  *
  * No end is missed, though the heap may tell of it at any time: whoever made the buffer holds an fd
  * until after ledger_commit(), so the end comes after it, and a number that no grant has is that of

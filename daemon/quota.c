@@ -152,7 +152,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		return VERDICT_BUFFERS_LIMIT;
 	}
 	/* No policy says how many fds the daemon has. */
-	if (quota->keep && quota->count > user_left(quota->user, USER_FDS)) {
+	if (quota->count > user_left(quota->user, USER_FDS)) {
 		*ret_full = user;
 		snprintf(reason, LEDGER_REASON_MAX + 1,
 			"%ju files are open for %s, %ju more can be: that is its share of the "
@@ -160,11 +160,6 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 			(uintmax_t)quota->user->used[USER_FDS], user_text(quota->user, who),
 			(uintmax_t)user_left(quota->user, USER_FDS), (uintmax_t)quota->count);
 		return VERDICT_BUFFERS_LIMIT;
-	}
-	if (quota->emulated && !fits(user->emulated, settings->emulated_per_user, bytes)) {
-		*ret_full = user;
-		return refuse_bytes(user->emulated, settings->emulated_per_user, bytes,
-			"limits.emulated-per-user of the policy is", "", reason);
 	}
 	if (!fits(user->bytes, settings->per_user, bytes)) {
 		*ret_full = user;
@@ -175,6 +170,11 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		*ret_full = quota->total;
 		return refuse_bytes(quota->total->bytes, settings->total, bytes,
 			"limits.total of the policy is", "", reason);
+	}
+	if (quota->emulated && !fits(user->emulated, settings->emulated_per_user, bytes)) {
+		*ret_full = user;
+		return refuse_bytes(user->emulated, settings->emulated_per_user, bytes,
+			"limits.emulated-per-user of the policy is", "", reason);
 	}
 	if (!account_has_token(quota->rule, limits->rate, limits->rate_usec, now_usec)) {
 		snprintf(reason, LEDGER_REASON_MAX + 1, "rule %s allows %ju requests per %s%s",

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "heap.h"
 #include "util.h"
 
 #define SMALL_THREADS 1
@@ -248,12 +249,22 @@ void workers_submit(struct workers *workers, struct job *job)
 struct closing {
 	struct job job; /* first */
 	struct user *user;
+	uint64_t discard; /* bytes */
 	int fd;
 };
 
+static void let_go(int *fd, uint64_t discard)
+{
+	if (*fd >= 0 && discard)
+		heap_discard(*fd, discard);
+	close_fd(fd);
+}
+
 static void run_close(struct job *job)
 {
-	close_fd(&((struct closing *)job)->fd);
+	struct closing *closing = (struct closing *)job;
+
+	let_go(&closing->fd, closing->discard);
 }
 
 static void free_closing(struct job *job)
@@ -262,19 +273,20 @@ static void free_closing(struct job *job)
 	free(job);
 }
 
-void workers_close(struct workers *workers, struct user *user, uint64_t size, int *fd)
+void workers_close(struct workers *workers, struct user *user, uint64_t size, bool discard, int *fd)
 {
 	struct closing *closing = NULL;
 
 	if (workers && *fd >= 0 && size > WORKERS_LARGE)
 		closing = malloc(sizeof(*closing));
 	if (!closing) {
-		close_fd(fd);
+		let_go(fd, discard ? size : 0);
 		return;
 	}
 	*closing = (struct closing){
 		.job = { .owner = user, .large = true, .run = run_close, .done = free_closing },
 		.user = user_ref(user),
+		.discard = discard ? size : 0,
 		.fd = steal_fd(fd),
 	};
 	workers_submit(workers, &closing->job);

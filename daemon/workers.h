@@ -33,9 +33,11 @@ struct workers *workers_free(struct workers *workers);
 
 /*
  * Closes *fd, a buffer of size bytes, and sets it to -1: a large one in a thread, as freeing what
- * only we held takes as long as making it did. workers may be NULL: here and now.
+ * only we held takes as long as making it did. discard: its memory goes, whoever may find a way to
+ * it (an emulated buffer). workers may be NULL: here and now.
  */
-void workers_close(struct workers *workers, struct user *user, uint64_t size, int *fd);
+void workers_close(
+	struct workers *workers, struct user *user, uint64_t size, bool discard, int *fd);
 
 /* Queues a job; the caller keeps owning its memory until done is called. Never fails. */
 void workers_submit(struct workers *workers, struct job *job);

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Limits by rule, user, unit and process and of all: met exactly, given back exactly."""
+import mmap
 import os
 import pathlib
 
 from broker import Broker
-from harness import OTHER, USER, Daemon, Skip, main, need_root, policy, rule, same
+from harness import OTHER, USER, Daemon, Skip, main, need_root, policy, rule, same, wait_until
 from peers import Peer, wait_end
 from wire import Socket
 
@@ -224,6 +225,31 @@ def test_exit_gives_all_back():
                 peer.wait()
             daemon.wait_totals(0, 0)
         same('each in the trail', len(daemon.wait_records('release', 320)), 320)
+
+
+def test_emulated_kept_open():
+    """What is given back and kept open is charged until it is closed, whoever has it then."""
+    content = policy(limits={'emulated-per-user': '64K'})
+    with Daemon(content) as daemon:
+        for client in daemon.doors():
+            kept = []
+            for _ in range(16):
+                answer = client.request('scratch', PAGE)
+                same('within', answer.verdict, 'granted')
+                same('kept open', client.release(answer.grants[0]).held, True)
+                kept += answer.fds
+            refused = client.request('scratch', PAGE)
+            same('no more', refused.verdict, 'bytes-limit')
+            assert 'emulated-per-user' in refused.reason, refused
+            memory = mmap.mmap(kept[0], PAGE)
+            for fd in kept:
+                os.close(fd)
+            wait_until(lambda: client.request('scratch', 15 * PAGE).close().verdict == 'granted',
+                       'all but the mapped one')
+            memory.close()
+            client.close()
+            daemon.release_own()
+            daemon.wait_totals(0, 0)
 
 
 if __name__ == '__main__':

@@ -286,8 +286,8 @@ START_TEST(granted)
 	ck_assert_uint_eq(front.live, 0);
 	ck_assert_uint_eq(n_live(), good[_i].count);
 	ck_assert_uint_eq(ledger_bytes(broker.ledger), good[_i].charged * good[_i].count);
-	/* of what cannot be counted the daemon keeps nothing open */
-	ck_assert_uint_eq(fixture_fds(), fds);
+	/* one fd of each, to know of its end */
+	ck_assert_uint_le(fixture_fds(), fds + front.count);
 	for (uint32_t i = 0; i < front.count; i++)
 		ck_assert_int_eq(ledger_release(broker.ledger, self, front.ids[i]), 0);
 	ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
@@ -398,7 +398,7 @@ static const struct {
 	{ "plain", INT64_MAX, 1, 0, VERDICT_BAD_SIZE, "", "" },
 	{ "plain", UINT64_MAX / 2, 2, 0, VERDICT_BAD_SIZE, "", "" },
 	{ "plain", UINT64_MAX / 64 + 1, 64, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", UINT64_C(1) << 58, 16, 0, VERDICT_BYTES_LIMIT, "r", "limits.emulated-per-user" },
+	{ "plain", UINT64_C(1) << 58, 16, 0, VERDICT_BYTES_LIMIT, "r", "limits.total" },
 	{ "nothing", PAGE, 1, 0, VERDICT_UNKNOWN_USE, "", "nothing" },
 	{ "ruleless", PAGE, 1, 0, VERDICT_NO_RULE, "", "ruleless" },
 	{ "secret", PAGE, 1, 0, VERDICT_DENIED, "keeper", "it is secret" },
@@ -748,7 +748,7 @@ START_TEST(many_at_a_time)
 	ck_assert_uint_eq(n_live(), 66);
 	ck_assert_uint_eq(n_events("grant"), 66);
 	ck_assert_uint_eq(n_events("deny"), 34);
-	ck_assert_uint_eq(fixture_fds(), fds);
+	ck_assert_uint_le(fixture_fds(), fds + 66);
 }
 END_TEST
 

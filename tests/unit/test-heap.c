@@ -183,8 +183,8 @@ static int alloc(uint64_t size, bool read_only)
 	ck_assert_uint_eq(st.st_ino, id.inode);
 	ck_assert_uint_eq(id.watch, 0);
 	ck_assert_int_eq(st.st_size, (off_t)size);
-	/* pages that are there */
-	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, size);
+	/* pages that are there, where anything can be in them */
+	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, read_only ? 0 : size);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	return fd;
 }
@@ -271,6 +271,56 @@ START_TEST(no_room)
 }
 END_TEST
 
+static int reopened(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, flags | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+/* By whatever is left of it: an fd, a copy, one that was opened anew, a mapping. */
+START_TEST(emulated_buffer_is_held)
+{
+	int held = alloc(PAGE, _i), ours = fcntl(held, F_DUPFD_CLOEXEC, 0), number = ours, other;
+	struct stat st;
+	void *memory;
+
+	if (!heap->leases) {
+		close(held);
+		close(ours);
+		fixture_skip("this kernel has no leases for memfds");
+	}
+	ck_assert(heap_emulated_held(ours));
+	other = fcntl(held, F_DUPFD_CLOEXEC, 0);
+	close(held);
+	ck_assert(heap_emulated_held(ours));
+	held = reopened(other, O_RDONLY);
+	close(other);
+	ck_assert(heap_emulated_held(ours));
+	memory = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, held, 0);
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	close(held);
+	ck_assert(heap_emulated_held(ours));
+	munmap(memory, PAGE);
+	other = reopened(ours, O_PATH);
+	ck_assert(!heap_emulated_held(ours));
+	ck_assert(!heap_emulated_held(ours));
+	ck_assert_int_eq(fcntl(ours, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(ours, number);
+	/* who kept a path to it has nothing */
+	heap_discard(ours, PAGE);
+	close(ours);
+	held = reopened(other, O_RDONLY);
+	ck_assert_int_eq(fstat(held, &st), 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+	close(held);
+	close(other);
+}
+END_TEST
+
 START_TEST(what_the_emulated_heap_can)
 {
 	ck_assert_int_eq(heap_end(heap), HEAP_END_PEER);
@@ -312,6 +362,7 @@ int main(void)
 	tcase_add_test(tcase, emulated_buffer);
 	tcase_add_test(tcase, read_only_buffer);
 	tcase_add_test(tcase, no_room);
+	tcase_add_loop_test(tcase, emulated_buffer_is_held, 0, 2);
 	tcase_add_test(tcase, what_the_emulated_heap_can);
 	tcase_add_test(tcase, holders);
 	return fixture_run("heap", tcase);

@@ -242,7 +242,7 @@ START_TEST(large_buffers_close_in_a_thread)
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	submit(1, true, &gate);
 	wait_started(1);
-	workers_close(workers, users[1], WORKERS_LARGE + 1, &ends[1]);
+	workers_close(workers, users[1], WORKERS_LARGE + 1, false, &ends[1]);
 	ck_assert_int_eq(ends[1], -1);
 	ck_assert(!closed(ends[0], 0)); /* its turn comes after the owner's other job */
 	open_gate(1);
@@ -250,10 +250,12 @@ START_TEST(large_buffers_close_in_a_thread)
 	close_fd(&ends[0]);
 	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
 		ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-		workers_close(here[i], users[1], here[i] ? WORKERS_LARGE : UINT64_MAX, &ends[1]);
+		workers_close(
+			here[i], users[1], here[i] ? WORKERS_LARGE : UINT64_MAX, false, &ends[1]);
 		ck_assert_int_eq(ends[1], -1);
 		ck_assert(closed(ends[0], 0));
-		workers_close(here[i], users[1], UINT64_MAX, &ends[1]); /* none: nothing to do */
+		workers_close(
+			here[i], users[1], UINT64_MAX, false, &ends[1]); /* none: nothing to do */
 		close_fd(&ends[0]);
 	}
 }
