@@ -18,12 +18,10 @@ static int unknown(void)
 
 EXPORT int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
-	return name == 83 ? unknown()
-			  : (int)syscall(SYS_getsockopt, fd, level, name, value, size);
+	return name == 83 ? unknown() : (int)syscall(SYS_getsockopt, fd, level, name, value, size);
 }
 
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-	return name == 83 ? unknown()
-			  : (int)syscall(SYS_setsockopt, fd, level, name, value, size);
+	return name == 83 ? unknown() : (int)syscall(SYS_setsockopt, fd, level, name, value, size);
 }
