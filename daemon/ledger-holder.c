@@ -213,10 +213,11 @@ static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, voi
 	return 0;
 }
 
-/* Where the end could not be watched, we ask. */
+/* That a process has ended is told a moment after it has let go of its buffers: who asks just then
+ * must not hear that they are still held. */
 bool holder_gone(struct holder *holder)
 {
-	if (!holder->exit && !holder->gone)
+	if (!holder->gone)
 		holder->gone = !peer_alive(holder->peer);
 	return holder->gone;
 }

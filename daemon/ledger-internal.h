@@ -112,7 +112,7 @@ void holder_check(struct holder *holder, bool gone, const char *reason);
 void holder_look_on(struct ledger *ledger);
 /* Has its grants looked at when the process ends, or soon if it has. 0 or a negative errno. */
 int holder_watch(struct holder *holder);
-/* Whether the process has ended, as far as is known. */
+/* Whether the process has ended. */
 bool holder_gone(struct holder *holder);
 
 /* ledger-release.c: frees a grant that is in no list and charged to nothing. */

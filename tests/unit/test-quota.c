@@ -328,6 +328,32 @@ START_TEST(full_rule_is_relieved)
 }
 END_TEST
 
+static void wait_for_word(int fd, void *userdata)
+{
+	char word;
+
+	(void)userdata;
+	(void)!read(fd, &word, 1);
+}
+
+/* One that has just ended, which the loop has not been told yet. */
+START_TEST(full_rule_is_relieved_of_the_dead)
+{
+	struct grant *grant, *gone;
+	struct child child;
+	struct peer *peer;
+
+	child_start(&child, wait_for_word, NULL);
+	peer = child_peer(&child);
+	gone = grant_uncounted(peer, "rule", 4 * PAGE);
+	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	child_kill(&child);
+	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	peer_unref(peer);
+}
+END_TEST
+
 START_TEST(full_number_is_relieved)
 {
 	struct grant *grants[3], *grant;
@@ -475,6 +501,7 @@ int main(void)
 	tcase_add_test(tcase, would_reserve_changes_nothing);
 	tcase_add_test(tcase, emulated_is_bounded);
 	tcase_add_test(tcase, full_rule_is_relieved);
+	tcase_add_test(tcase, full_rule_is_relieved_of_the_dead);
 	tcase_add_test(tcase, full_number_is_relieved);
 	tcase_add_test(tcase, full_user_is_relieved);
 	tcase_add_test(tcase, full_total_is_relieved);
