@@ -64,7 +64,7 @@ class Services(Daemon):
         self.groups.write_text(''.join(line + '\n' for line in lines), encoding='utf-8')
 
     def children(self):
-        """Names of the processes that it has, with their helper's."""
+        """Names of the processes that it has, with their helper's, but for the one that closes."""
         found, left = [], [self.pid]
         while left:
             parent = left.pop()
@@ -72,7 +72,7 @@ class Services(Daemon):
             for pid in open(path, encoding='utf-8').read().split():
                 left.append(int(pid))
                 found.append(open(f'/proc/{pid}/comm', encoding='utf-8').read().strip())
-        return found
+        return [name for name in found if name != 'ccbufd-close']
 
 
 def only(name):
@@ -296,8 +296,7 @@ def test_a_helper_that_is_killed():
     again."""
     with Daemon() as daemon:
         served(daemon)
-        helper = open(f'/proc/{daemon.pid}/task/{daemon.pid}/children', encoding='utf-8').read()
-        os.kill(int(helper), signal.SIGKILL)
+        os.kill(child(daemon, 'ccbufd-helper'), signal.SIGKILL)
         same('exit', daemon.wait_exit(), 1)
         assert 'helper process is gone' in daemon.stderr(), daemon.stderr()
         same('last', daemon.verify()[-1]['event'], 'stop')
@@ -305,11 +304,27 @@ def test_a_helper_that_is_killed():
 
 def test_no_process_outlives_the_daemon():
     with Daemon() as daemon:
-        helper = int(open(f'/proc/{daemon.pid}/task/{daemon.pid}/children',
-                          encoding='utf-8').read())
+        children = [child(daemon, name) for name in ('ccbufd-helper', 'ccbufd-close')]
         daemon.kill()
-        wait_until(lambda: gone(helper), 'the end of the helper')
+        for pid in children:
+            wait_until(lambda: gone(pid), 'the end of its processes')
         daemon.start()
+
+
+def test_the_closer_is_killed():
+    """Nothing is lost but its service."""
+    with Daemon() as daemon:
+        served(daemon)
+        os.kill(child(daemon, 'ccbufd-close'), signal.SIGKILL)
+        served(daemon)
+
+
+def child(daemon, name):
+    """The pid of a process of the daemon's."""
+    children = open(f'/proc/{daemon.pid}/task/{daemon.pid}/children', encoding='utf-8').read()
+    found, = [int(pid) for pid in children.split()
+              if open(f'/proc/{pid}/comm', encoding='utf-8').read().strip() == name]
+    return found
 
 
 def gone(pid):
