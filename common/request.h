@@ -69,6 +69,7 @@ struct identity {
 	char *cgroup;	/* "/system.slice/mpi@3.service" */
 	char *label;	/* LSM label, without a trailing NUL */
 	bool container; /* user or PID namespace or root directory other than the host's */
+	bool unseen;	/* nobody has looked at it: no more is known than its ids */
 	bool strong;	/* a pidfd from the kernel or the bus anchors it from the connect on */
 };
 

@@ -161,6 +161,9 @@ static void process(struct out *out, const struct identity *identity)
 		if (n < identity->n_groups)
 			LITERAL(out, ",\"gids-cut\":true");
 		NUMBER(out, "pid", (uint64_t)identity->pid);
+	}
+	/* Of one that was turned away nobody knows more. */
+	if (identity->pid > 0 && !identity->unseen) {
 		NUMBER(out, "start", identity->start_time);
 		NAME(out, "exe", identity->exe);
 		NAME(out, "unit", identity->unit);

@@ -220,7 +220,7 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 	(void)error;
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
-	bare.identity = (struct identity){ .uid = claim.uid, .pid = claim.pid };
+	bare.identity = (struct identity){ .uid = claim.uid, .pid = claim.pid, .unseen = true };
 	if (r >= 0)
 		r = users_get(broker->users, claim.uid, 0, &user);
 	if (r >= 0 && too_many(bus_peer->bus, user, reason, sizeof(reason))) {

@@ -28,8 +28,9 @@ static void turn_away(struct socket_server *server, struct user *user, int *fd,
 {
 	struct peer bare = { 0 };
 
-	bare.identity =
-		(struct identity){ .pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid };
+	bare.identity = (struct identity){
+		.pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid, .unseen = true
+	};
 	grant_record_refusal(server->connections.broker, &bare, NULL, verdict, reason);
 	connection_turn_away(&server->connections, user, fd, verdict, reason);
 }

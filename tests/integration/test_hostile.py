@@ -142,7 +142,11 @@ def test_connections_of_many_users():
             answer = turned_away.receive()
             same('one more', (answer.verdict, answer.id), ('busy', 0))
             assert 'its share' in answer.reason, answer
-        same('recorded', len(daemon.wait_records('deny', 3, verdict='busy')), 3)
+        records = daemon.wait_records('deny', 3, verdict='busy')
+        same('recorded', len(records), 3)
+        # nobody has looked at who they are
+        same('of them', {key for record in records for key in record['peer']},
+             {'uid', 'gids', 'pid'})
         same('witness', witness.request('scratch', PAGE).close().verdict, 'granted')
         daemon.close_clients()
         same('policy', daemon.connect_bus().reload(), None)
