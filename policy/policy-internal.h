@@ -117,6 +117,8 @@ enum policy_text_key {
 	POLICY_TEXT_KEYS,
 };
 
+extern const char *const policy_text_names[POLICY_TEXT_KEYS]; /* policy-keys: as in a policy */
+
 struct policy_pattern {
 	const char *text;
 	size_t prefix; /* bytes before the first glob character */
@@ -315,6 +317,14 @@ bool policy_match_speaks(const struct policy_entry *entry, uint32_t use);
 bool policy_match_pattern(
 	enum policy_text_key key, const struct policy_pattern *pattern, const char *text);
 
+/* policy-imply: what is true of matches whoever asks. Each is true, or not known. */
+
+/* Whoever a matches, b does too. */
+bool policy_imply_whole(const struct policy_match *a, const struct policy_match *b);
+/* It matches nobody, for its "not"; its "not" leaves out nobody. */
+bool policy_imply_never(const struct policy_match *match);
+bool policy_imply_needless(const struct policy_match *match);
+
 /* policy-index */
 
 int policy_index_build(struct policy *policy);
@@ -327,6 +337,11 @@ const struct policy_entry *policy_index_find(const struct policy *policy, uint32
 
 /* The position of a use, or -1. */
 int64_t policy_decide_use(const struct policy *policy, const char *name);
+
+/* policy-load */
+
+/* Whether a file of that name in a policy folder is read. */
+bool policy_load_name(const char *name);
 
 /* policy-show */
 

@@ -27,3 +27,11 @@ const struct policy_keys policy_keys[POLICY_OBJECTS] = {
 	[POLICY_OBJECT_MATCH] = { "match", of_match },
 	[POLICY_OBJECT_ALLOW] = { "allow", of_allow },
 };
+
+const char *const policy_text_names[POLICY_TEXT_KEYS] = {
+	[POLICY_UNIT] = "unit",
+	[POLICY_EXE] = "exe",
+	[POLICY_LABEL] = "label",
+	[POLICY_CGROUP] = "cgroup",
+	[POLICY_SLICE] = "slice",
+};

@@ -238,7 +238,7 @@ static void load_file(struct load *load, int dir, const char *name, const char *
 	add_file(load, name, path, &text, size, size == 0);
 }
 
-static bool is_policy_name(const char *name)
+bool policy_load_name(const char *name)
 {
 	size_t length = strlen(name);
 
@@ -284,7 +284,7 @@ static void load_dir(struct load *load, const char *path)
 	while (errno = 0, (entry = readdir(dir))) {
 		cleanup(cleanup_free) char *full = NULL;
 
-		if (!is_policy_name(entry->d_name) || is_masked(load, layered, entry->d_name))
+		if (!policy_load_name(entry->d_name) || is_masked(load, layered, entry->d_name))
 			continue;
 		if (asprintf(&full, "%s/%s", path, entry->d_name) < 0) {
 			full = NULL;

@@ -28,8 +28,17 @@ extern const char *const policy_default_dirs[];
 int policy_load(const char *const *dirs, uid_t trusted_uid, struct policy_errors *ret_errors,
 	struct policy **ret_policy);
 
+/* What somebody may take for a part of the policy of paths, or of the default folders when there
+ * are none, and is not read: names that are passed over and no known left-overs, files that an
+ * earlier folder hides, places beside the folders; a line each. 0 or -ENOMEM. */
+int policy_leftovers(const char *const *paths, size_t n_paths, struct policy_errors *ret_leftovers);
+
 /* The users, groups and memory of this machine. */
 struct policy_env policy_system_env(void);
+
+/* What can be known here, when a process looks: 0 for this one, whose right to look is tried, or a
+ * pid, of which it is taken from its capabilities. Opens files; the strings are static. */
+void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts);
 
 /* What a load tells on its way, and the names that it asks for. */
 struct policy_load_events {

@@ -5,14 +5,6 @@
  */
 #include "policy-internal.h"
 
-static const char *const text_names[POLICY_TEXT_KEYS] = {
-	[POLICY_UNIT] = "unit",
-	[POLICY_EXE] = "exe",
-	[POLICY_LABEL] = "label",
-	[POLICY_CGROUP] = "cgroup",
-	[POLICY_SLICE] = "slice",
-};
-
 struct ids {
 	struct policy_ids *ids;
 	bool users;
@@ -210,7 +202,7 @@ bool policy_parse_match(struct policy_parse *parse, const struct policy_place *p
 		struct policy_place at = { .up = place, .key = key };
 
 		for (int i = 0; i < POLICY_TEXT_KEYS; i++)
-			if (streq(key, text_names[i]))
+			if (streq(key, policy_text_names[i]))
 				good = parse_patterns(parse, &at, value, (enum policy_text_key)i,
 					       &match) &&
 				       good;

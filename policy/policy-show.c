@@ -191,13 +191,6 @@ static void put_bits(struct show *show, struct json_object *to, const char *key,
 
 static struct json_object *show_match(struct show *show, const struct policy_match *match)
 {
-	static const char *const names[POLICY_TEXT_KEYS] = {
-		[POLICY_UNIT] = "unit",
-		[POLICY_EXE] = "exe",
-		[POLICY_LABEL] = "label",
-		[POLICY_CGROUP] = "cgroup",
-		[POLICY_SLICE] = "slice",
-	};
 	struct json_object *object = json_object_new_object();
 
 	put_ids(show, object, "user", &match->users);
@@ -211,7 +204,7 @@ static struct json_object *show_match(struct show *show, const struct policy_mat
 		list = json_object_new_array();
 		for (size_t i = 0; i < patterns->count; i++)
 			put_string(show, list, NULL, patterns->items[i].text);
-		put_list(show, object, names[key], list);
+		put_list(show, object, policy_text_names[key], list);
 	}
 	if (match->container_asked)
 		put(show, object, "container", json_object_new_boolean(match->container));

@@ -147,6 +147,46 @@ void policy_each_use(const struct policy *policy, const struct identity *peer,
 	void (*visit)(void *userdata, const char *use, const char *heap, bool allowed),
 	void *userdata);
 
+/* What is no mistake and hardly what was meant: rules that nothing reaches, limits that let nothing
+ * through and the like, a line each as mistakes are; right or not said. ret_remarks is zeroed by
+ * the caller. 0 or -ENOMEM. */
+int policy_remarks(const struct policy *policy, struct policy_errors *ret_remarks);
+
+/* What cannot be known of processes. */
+enum policy_fact {
+	POLICY_FACT_UNIT, /* and slice */
+	POLICY_FACT_CGROUP,
+	POLICY_FACT_EXE,
+	POLICY_FACT_LABEL,
+	POLICY_FACT_CONTAINER,
+	POLICY_FACTS,
+};
+struct policy_facts {
+	const char *unknown[POLICY_FACTS]; /* why it is not known of anybody; NULL where it is */
+};
+
+/* The rules that do not what they say where these facts hold, and why, a line each, likewise. With
+ * only_let_through those alone that let somebody through whom they mean to keep out: a deny rule
+ * that can match nobody, an allow rule whose "not" leaves out nobody. */
+int policy_unknowable(const struct policy *policy, const struct policy_facts *facts,
+	bool only_let_through, struct policy_errors *ret_lines);
+
+/* Calls visit for each rule before the one that decided (or any, where it is NULL) that would have
+ * decided, or might, if a key were known of the peer that is not. */
+void policy_each_passed_over(const struct policy *policy, const struct identity *peer,
+	const struct request *request, const struct policy_rule *decided,
+	void (*visit)(void *userdata, const struct policy_rule *rule, const char *key),
+	void *userdata);
+
+/* What the facts are judged by. */
+struct policy_view {
+	const char *own_cgroups, *init_cgroups; /* /proc/self/cgroup and that of PID 1; or empty */
+	uint64_t capabilities;			/* effective, of who looks at processes */
+	bool init_seen;				/* it can see what PID 1 runs */
+	bool labels;				/* a socket's peer has a label */
+};
+void policy_facts_judge(const struct policy_view *view, struct policy_facts *ret_facts);
+
 /* The effective policy as JSON text, pretty-printed, every use, heap, limit and rule with a "from"
  * (file and JSON path). The caller frees it. NULL when out of memory. */
 char *policy_show(const struct policy *policy);

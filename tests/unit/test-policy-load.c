@@ -424,6 +424,72 @@ START_TEST(paths)
 }
 END_TEST
 
+static void expect_leftovers(const char *const *of, size_t n, const char *wanted)
+{
+	struct policy_errors errors = { 0 };
+	char found[1024] = "";
+
+	ck_assert_int_eq(policy_leftovers(of, n, &errors), 0);
+	for (size_t i = 0; i < errors.count; i++) {
+		strcat(found, errors.lines[i] + strlen(base));
+		strcat(found, "\n");
+	}
+	ck_assert_str_eq(found, wanted);
+	policy_errors_done(&errors);
+}
+
+/* What looks like policy and is not read. */
+START_TEST(leftovers)
+{
+	static const char *const known[] = { "a.json~", "a.json.dpkg-dist", "a.json.rpmsave",
+		".a.swp", "#a.json#", ".hidden.json", "README", "a.json.ucf-old",
+		"b.json.disabled" };
+	char file[96];
+	const char *const files[] = { file, etc };
+
+	put_rule(etc, "a.json", "a");
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		put(etc, known[i], "x");
+	expect_leftovers(dirs, 3, "");
+	put_rule(etc, "05-deny.jsonc", "x");
+	put_rule(etc, "06-deny.JSON", "x");
+	put_rule(run, "07-deny.conf", "x");
+	put_rule(lib, "08-deny", "x");
+	ck_assert_int_eq(mkdir(path_of(lib, "more"), 0755), 0);
+	expect_leftovers(dirs, 3,
+		"/etc/05-deny.jsonc: is not read: the name of a policy file ends in .json\n"
+		"/etc/06-deny.JSON: is not read: the name of a policy file ends in .json\n"
+		"/run/07-deny.conf: is not read: the name of a policy file ends in .json\n"
+		"/lib/08-deny: is not read: the name of a policy file ends in .json\n"
+		"/lib/more: is a folder, into which ccbufd does not look\n");
+	snprintf(file, sizeof(file), "%s/05-deny.jsonc", etc);
+	expect_leftovers(files, 1,
+		"/etc/05-deny.jsonc: ccbufd would not read a file of this name: it must end in "
+		".json and not begin with a dot\n");
+	snprintf(file, sizeof(file), "%s/a.json", etc);
+	expect_leftovers(files, 1, "");
+}
+END_TEST
+
+START_TEST(hidden_files)
+{
+	char line[256];
+
+	put_rule(etc, "a.json", "a");
+	put_rule(lib, "a.json", "b");
+	put_rule(lib, "c.json", "c");
+	put_rule(run, "c.json", "d");
+	put_rule(lib, "z.json", "z");
+	/* on purpose */
+	ck_assert_int_eq(symlink("/dev/null", path_of(etc, "z.json")), 0);
+	snprintf(line, sizeof(line),
+		"/lib/a.json: is hidden by %s/a.json\n/lib/c.json: is hidden by "
+		"%s/c.json\n",
+		etc, run);
+	expect_leftovers(dirs, 3, line);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("policy-load");
@@ -447,6 +513,8 @@ int main(void)
 	tcase_add_test(tcase, real_users);
 	tcase_add_test(tcase, users_of_digits);
 	tcase_add_test(tcase, paths);
+	tcase_add_test(tcase, leftovers);
+	tcase_add_test(tcase, hidden_files);
 	suite_add_tcase(suite, tcase);
 	return test_run(suite);
 }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What can be known of processes on this machine, by whoever looks at them. It must never take a
+ * version number for an answer: it looks at what is shown of processes that are there.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "policy-internal.h"
+#include "policy-load.h"
+
+#define CAP_SYS_PTRACE_BIT 19
+
+/* The path of a process in the hierarchy of version 2; NULL when the text has none. */
+static const char *unified(const char *cgroups, size_t *ret_length)
+{
+	for (const char *line = cgroups; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, "0::", 3)) {
+			*ret_length = strcspn(line + 3, "\n");
+			return line + 3;
+		}
+	}
+	return NULL;
+}
+
+/* Whether it is in a unit there, as is every process where systemd uses that hierarchy. */
+static bool in_unit(const char *cgroups)
+{
+	static const char *const kinds[] = { ".service", ".scope" };
+	size_t length = 0;
+	const char *path = unified(cgroups, &length);
+
+	for (const char *p = path; p && p < path + length; p += strcspn(p, "/\n")) {
+		size_t part = strcspn(++p, "/\n");
+
+		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+			size_t kind = strlen(kinds[i]);
+
+			if (part > kind && !strncmp(p + part - kind, kinds[i], kind))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_below(const char *cgroups)
+{
+	size_t length = 0;
+
+	return unified(cgroups, &length) && length > 1;
+}
+
+static bool has_other_hierarchy(const char *cgroups)
+{
+	return strstr(cgroups, ":name=systemd:") != NULL;
+}
+
+void policy_facts_judge(const struct policy_view *view, struct policy_facts *ret_facts)
+{
+	struct policy_facts facts = { 0 };
+	size_t length;
+	bool shown = unified(view->own_cgroups, &length) || unified(view->init_cgroups, &length);
+	bool other =
+		has_other_hierarchy(view->own_cgroups) || has_other_hierarchy(view->init_cgroups);
+	bool units = in_unit(view->own_cgroups) || in_unit(view->init_cgroups);
+	bool used = is_below(view->own_cgroups) || is_below(view->init_cgroups);
+
+	if (!shown)
+		facts.unknown[POLICY_FACT_CGROUP] =
+			"the kernel shows no control group of version 2";
+	else if (!used && other)
+		facts.unknown[POLICY_FACT_CGROUP] =
+			"the control groups of version 1 are used here, not those of version 2 "
+			"(systemd.unified_cgroup_hierarchy=1 on the kernel's command line)";
+	facts.unknown[POLICY_FACT_UNIT] = facts.unknown[POLICY_FACT_CGROUP];
+	if (!units && !facts.unknown[POLICY_FACT_UNIT])
+		facts.unknown[POLICY_FACT_UNIT] =
+			"systemd does not run here, or not with control groups of version 2";
+	if (!(view->capabilities & (UINT64_C(1) << CAP_SYS_PTRACE_BIT)))
+		facts.unknown[POLICY_FACT_EXE] = facts.unknown[POLICY_FACT_CONTAINER] =
+			"ccbufd may not look at processes of other users (it lacks CAP_SYS_PTRACE)";
+	else if (!view->init_seen)
+		facts.unknown[POLICY_FACT_EXE] = facts.unknown[POLICY_FACT_CONTAINER] =
+			"ccbufd may not look at other processes, although it has CAP_SYS_PTRACE: a "
+			"security module or a namespace forbids it";
+	if (!view->labels)
+		facts.unknown[POLICY_FACT_LABEL] =
+			"no security module gives sockets a label (SELinux, AppArmor, Smack)";
+	*ret_facts = facts;
+}
+
+static void read_text(const char *path, char *text, size_t size)
+{
+	FILE *file = fopen(path, "re");
+	size_t length = 0;
+
+	if (file) {
+		length = fread(text, 1, size - 1, file);
+		fclose(file);
+	}
+	text[length] = 0;
+}
+
+static bool has_labels(void)
+{
+	char label[1024];
+	socklen_t size = sizeof(label);
+	int pair[2];
+	bool has;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	has = getsockopt(pair[0], SOL_SOCKET, SO_PEERSEC, label, &size) == 0 || errno == ERANGE;
+	close(pair[0]);
+	close(pair[1]);
+	return has;
+}
+
+void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts)
+{
+	char own[4096], init[4096], status[8192], path[64];
+	struct policy_view view = { .own_cgroups = own, .init_cgroups = init };
+	struct stat st;
+	const char *line;
+
+	read_text("/proc/self/cgroup", own, sizeof(own));
+	read_text("/proc/1/cgroup", init, sizeof(init));
+	snprintf(path, sizeof(path), "/proc/%d/status", looks ? (int)looks : (int)getpid());
+	read_text(path, status, sizeof(status));
+	line = strstr(status, "\nCapEff:");
+	if (line && sscanf(line, "\nCapEff: %" SCNx64, &view.capabilities) != 1)
+		view.capabilities = 0;
+	view.init_seen = looks || stat("/proc/1/exe", &st) == 0;
+	view.labels = has_labels();
+	policy_facts_judge(&view, ret_facts);
+}
