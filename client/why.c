@@ -140,6 +140,7 @@ static void say_answer(struct json_object *answer)
 {
 	const char *rule = member_text(answer, "rule"), *heap = member_text(answer, "heap");
 	const char *reason = member_text(answer, "reason");
+	const char *passed = member_text(answer, "passed-over");
 
 	say("verdict  %s", member_text(answer, "verdict"));
 	if (*rule)
@@ -152,6 +153,12 @@ static void say_answer(struct json_object *answer)
 	if (*reason)
 		say("reason   %s", reason);
 	say("meaning  %s", member_text(answer, "words"));
+	while (*passed) {
+		int length = (int)strcspn(passed, "\n");
+
+		say("remark   %.*s", length, passed);
+		passed += length + (passed[length] == '\n');
+	}
 }
 
 static int ask(const struct question *question)

@@ -66,6 +66,19 @@ static void fail(struct broker *broker, int error, const char *failure)
 	record(broker, VERDICT_INTERNAL, broker->policy_error);
 }
 
+/* Rules that let through whom they mean to keep out, as somebody relies on them. */
+static void warn_of_unknowable(const struct broker *broker)
+{
+	struct policy_errors lines = { 0 };
+
+	if (policy_unknowable(broker->policy, &broker->facts, true, &lines) < 0)
+		log_warning("policy: out of memory while looking for rules by keys that cannot be "
+			    "known");
+	for (size_t i = 0; i < lines.count; i++)
+		log_warning("policy: %s", lines.lines[i]);
+	policy_errors_done(&lines);
+}
+
 void broker_settle_policy(struct broker *broker, int result, const char *failure,
 	struct policy_errors *errors, struct policy *policy)
 {
@@ -80,6 +93,7 @@ void broker_settle_policy(struct broker *broker, int result, const char *failure
 		free(steal_pointer(&broker->policy_error));
 		audit_set_durability(broker->audit, policy_settings(policy)->durability);
 		record(broker, VERDICT_GRANTED, NULL);
+		warn_of_unknowable(broker);
 	}
 	policy_errors_done(errors);
 	if (broker->on_policy_changed)

@@ -26,10 +26,11 @@ struct broker {
 	struct closer *closer; /* of what may sleep when it is closed */
 	struct audit *audit;
 	struct ledger *ledger;
-	struct policy *policy;	 /* in force; never NULL while a front end runs */
-	char *policy_error;	 /* why the last load failed, one mistake a line; NULL if not */
-	uint32_t policy_folders; /* those that were there at the last good load; as load.h's */
-	gid_t admin_gid;	 /* of ADMIN_GROUP; (gid_t)-1 where there is none */
+	struct policy *policy;	   /* in force; never NULL while a front end runs */
+	char *policy_error;	   /* why the last load failed, one mistake a line; NULL if not */
+	struct policy_facts facts; /* what can be known of processes here */
+	uint32_t policy_folders;   /* those that were there at the last good load; as load.h's */
+	gid_t admin_gid;	   /* of ADMIN_GROUP; (gid_t)-1 where there is none */
 	bool audit_failing;
 	struct reload *reload;			   /* under way; NULL for none */
 	struct review *review;			   /* of grants, after a reload */

@@ -144,7 +144,46 @@ static int read_question(
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int answer(sd_bus_message *message, const struct decision *decision)
+#define PASSED_OVER_MAX 16 /* rules that are told */
+
+struct passed_over {
+	FILE *to;
+	unsigned int count;
+};
+
+static void add_passed_over(void *userdata, const struct policy_rule *rule, const char *key)
+{
+	struct passed_over *passed = userdata;
+
+	if (passed->count++ < PASSED_OVER_MAX)
+		fprintf(passed->to,
+			"%s%s: /rules/%zu: rule \"%s\" %s, but was passed over, as "
+			"\"%s\" is not known of this process",
+			passed->count > 1 ? "\n" : "", rule->path, rule->index, rule->name,
+			rule->deny ? "denies" : "allows", key);
+}
+
+/* What a rule that stands before might have said; to be freed, empty for nothing. */
+static char *passed_over(const struct broker *broker, const struct identity *identity,
+	const struct request *request, const struct policy_rule *decided)
+{
+	struct passed_over passed = { 0 };
+	char *text = NULL;
+	size_t size;
+
+	passed.to = open_memstream(&text, &size);
+	if (!passed.to)
+		return NULL;
+	policy_each_passed_over(
+		broker->policy, identity, request, decided, add_passed_over, &passed);
+	if (fclose(passed.to)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int answer(sd_bus_message *message, const struct decision *decision, const char *passed)
 {
 	const struct policy_rule *rule = decision->rule;
 	sd_bus_message *reply = NULL;
@@ -171,6 +210,8 @@ static int answer(sd_bus_message *message, const struct decision *decision)
 		r = bus_append_string(reply, "heap", decision->heap);
 	if (r >= 0 && decision->heap)
 		r = bus_append_string(reply, "exposure", exposure_name(decision->exposure));
+	if (r >= 0 && passed[0])
+		r = bus_append_words(reply, "passed-over", passed);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (r >= 0)
@@ -243,10 +284,13 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 			r = users_get(broker->users, identity->uid, 0, &user);
 		}
 		if (r >= 0) {
+			cleanup(cleanup_free) char *passed = NULL;
+
 			policy_decide(broker->policy, identity, &question.request, &decision);
+			passed = passed_over(broker, identity, &question.request, decision.rule);
 			if (decision.verdict == VERDICT_GRANTED)
 				consider(broker, identity, user, &question.request, &decision);
-			r = answer(message, &decision);
+			r = passed ? answer(message, &decision, passed) : -ENOMEM;
 		}
 		user_unref(user);
 	}

@@ -238,6 +238,7 @@ static int start(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r;
 
+	policy_facts_detect(0, &broker->facts);
 	/* Before there is a thread, or anything that they must not have. */
 	r = closer_new(&broker->closer);
 	if (r >= 0)

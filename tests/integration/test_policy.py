@@ -8,8 +8,8 @@ import signal
 import subprocess
 
 from broker import INTERFACE, Broker
-from harness import BASIC, OTHER, Closing, Daemon, Skip, main, need_root, options, policy, rule, \
-    same, wait_until
+from harness import BASIC, OTHER, USER, Closing, Daemon, Skip, main, need_root, options, policy, \
+    rule, run_client, same, wait_until
 from peers import Peer
 from wire import Answer
 
@@ -319,6 +319,39 @@ def test_a_folder_that_vanished_is_no_empty_policy():
         daemon.write_policy(NEW)
         same('there', reload(daemon), None)
         same('after', rule_in_force(daemon), 'new')
+
+
+NO_TRUE = [rule('no-true', match={'exe': '/usr/bin/true'}, deny='no'),
+           rule('few', match={'not': {'exe': '/usr/bin/false'}}),
+           rule('seen', match={'not': {'user': 54321}})]
+
+
+def test_a_rule_by_what_cannot_be_known_is_told():
+    """Nobody but CAP_SYS_PTRACE sees what others run: a rule that denies by it lets all pass."""
+    user = None if os.geteuid() else USER
+    with Daemon(policy(*NO_TRUE), user=user) as daemon:
+        said = daemon.stderr()
+        for name, what in (('no-true', 'denies nobody'), ('few', 'allows more than it says')):
+            assert f'rule "{name}" {what} here, as "exe" is not known: ccbufd may not' in said, said
+        assert 'rule "seen"' not in said, said
+        daemon.write_policy(OLD)
+        same('reload', reload(daemon), None)
+        daemon.write_policy(policy(*NO_TRUE))
+        same('again', reload(daemon), None)
+        same('each time', daemon.stderr().count('denies nobody'), 2)
+
+
+def test_why_tells_of_rules_that_were_passed_over():
+    need_root('only administrators may ask about others')
+    with Daemon(policy(*NO_TRUE)) as daemon, Closing(Broker(daemon.address)) as bus:
+        said = bus.why('scratch', PAGE, uid=USER)
+        same('rule', said['rule'], 'few')
+        assert '/rules/0: rule "no-true" denies, but was passed over, as "exe" is not known' in \
+            said['passed-over'], said
+        said = run_client('why', '--use', 'scratch', '--size', '4K', '--user', USER, daemon=daemon)
+        assert 'remark   ' in said.stdout and 'rule "no-true" denies, but' in said.stdout, said
+        said = bus.why('scratch', PAGE, uid=USER, exe='/usr/bin/x')
+        assert 'passed-over' not in said, said
 
 
 if __name__ == '__main__':
