@@ -23,6 +23,7 @@ struct broker {
 	struct heaps *heaps;
 	struct heap_events *heap_events;
 	struct workers *workers;
+	struct turns *turns;
 	struct closer *closer; /* of what may sleep when it is closed */
 	struct audit *audit;
 	struct ledger *ledger;

@@ -5,12 +5,16 @@
  */
 #include "connection.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "channel.h"
 #include "grant.h"
 #include "socket-packet.h"
+#include "turns.h"
 #include "util.h"
+
+#define IO_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
 
 /* When to try again where no event says that it would work now. */
 #define RETRY_USEC 10000
@@ -31,7 +35,10 @@ struct connection {
 	struct channel channel;
 	unsigned int refs; /* one of the list it is in, one a request under way */
 	unsigned int in_flight;
-	bool ending; /* after the replies that wait */
+	bool ending;   /* after the replies that wait */
+	bool readable; /* as far as is known: the next packet, or that there is none, is to be had
+			*/
+	struct turn turn;
 	bool closed; /* in the list of those whose replies are still to be read */
 	sd_event_source *io, *slow, *retry;
 	struct reply *first, *last;
@@ -96,6 +103,7 @@ static void connection_close(struct connection *connection, int result)
 	if (connection->closed)
 		return;
 	connection->closed = true;
+	turns_remove(connections->broker->turns, &connection->turn);
 	connection->io = sd_event_source_disable_unref(connection->io);
 	connection->slow = sd_event_source_disable_unref(connection->slow);
 	connection->retry = sd_event_source_disable_unref(connection->retry);
@@ -115,18 +123,18 @@ static void connection_close(struct connection *connection, int result)
 
 /* --- sending --- */
 
-static int update_events(struct connection *connection)
+static bool may_receive(const struct connection *connection)
 {
-	uint32_t events = 0;
+	return !connection->closed && !connection->retry && !connection->first &&
+	       !connection->ending && !connection->connections->stopped &&
+	       connection->in_flight < WIRE_IN_FLIGHT_MAX;
+}
 
-	if (connection->retry)
-		events = 0;
-	else if (connection->first)
-		events |= EPOLLOUT;
-	else if (!connection->ending && !connection->connections->stopped &&
-		 connection->in_flight < WIRE_IN_FLIGHT_MAX)
-		events |= EPOLLIN;
-	return sd_event_source_set_io_events(connection->io, events);
+/* Has it receive in its turn, if there may be something. */
+static void go_on(struct connection *connection)
+{
+	if (connection->readable && may_receive(connection))
+		turns_add(connection->connections->broker->turns, &connection->turn);
 }
 
 static int on_slow(sd_event_source *source, uint64_t usec, void *userdata)
@@ -158,12 +166,13 @@ static void wait_to_send(struct connection *connection, int error)
 	if (!connection->slow)
 		sd_event_add_time_relative(loop, &connection->slow, CLOCK_MONOTONIC,
 			CONNECTION_SLOW_USEC, 0, on_slow, connection);
-	/* Too many fds in flight. This client has room, so its socket would say at once that it can
-	 * be written to, again and again. */
-	if (error != -EAGAIN && !connection->retry)
+	/* Told anew from now on; but of too many fds in flight no event tells: this client has
+	 * room. */
+	if (error == -EAGAIN)
+		sd_event_source_set_io_events(connection->io, IO_EVENTS);
+	else if (!connection->retry)
 		sd_event_add_time_relative(loop, &connection->retry, CLOCK_MONOTONIC, RETRY_USEC, 0,
 			on_retry, connection);
-	update_events(connection);
 }
 
 /* What its user has received over other connections counts no more. */
@@ -208,8 +217,8 @@ static void flush(struct connection *connection)
 	}
 	if (connection->ending)
 		connection_close(connection, 0);
-	else if (update_events(connection) < 0)
-		connection_close(connection, -EIO);
+	else
+		go_on(connection);
 }
 
 static void enqueue(struct connection *connection, struct reply *reply)
@@ -331,8 +340,11 @@ static void receive(struct connection *connection)
 	ssize_t n;
 
 	n = channel_receive(&connection->channel, &untrusted_packet, sizeof(untrusted_packet));
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
+		/* the next one is told */
+		connection->readable = false;
 		return;
+	}
 	if (n == -EBADMSG) {
 		end_malformed(
 			connection, untrusted_packet.header.id, "packet with file descriptors");
@@ -353,6 +365,21 @@ static void receive(struct connection *connection)
 		handle_request(connection, id, &request);
 }
 
+static bool on_turn(struct turn *turn)
+{
+	struct connection *connection =
+		(struct connection *)((char *)turn - offsetof(struct connection, turn));
+	bool more;
+
+	connection->refs++;
+	if (may_receive(connection))
+		receive(connection);
+	more = connection->readable && may_receive(connection);
+	connection_put(connection);
+	return more;
+}
+
+/* Told once of each change, not while it lasts: so what is not received now waits in the turns. */
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct connection *connection = userdata;
@@ -360,14 +387,14 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	(void)source;
 	(void)fd;
 	connection->refs++;
-	if (events & EPOLLOUT)
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		connection->readable = true;
+	if (events & EPOLLOUT && connection->first && !connection->retry)
 		flush(connection);
-	else if (events & EPOLLIN)
-		receive(connection);
-	else
+	/* It will not read what it has not been sent yet. */
+	if (events & (EPOLLHUP | EPOLLERR) && !may_receive(connection))
 		connection_close(connection, -ECONNRESET);
-	if (!connection->closed)
-		update_events(connection);
+	go_on(connection);
 	connection_put(connection);
 	return 0;
 }
@@ -391,7 +418,7 @@ int connection_new(struct connections *connections, int *fd, struct peer *peer)
 	if (!connection)
 		return -ENOMEM;
 	r = sd_event_add_io(
-		connections->broker->loop, &connection->io, *fd, EPOLLIN, on_io, connection);
+		connections->broker->loop, &connection->io, *fd, IO_EVENTS, on_io, connection);
 	if (r < 0) {
 		free(connection);
 		return r;
@@ -399,6 +426,7 @@ int connection_new(struct connections *connections, int *fd, struct peer *peer)
 	channel_init(&connection->channel, connections->broker->closer, peer->user, fd);
 	connection->connections = connections;
 	connection->peer = peer_ref(peer);
+	connection->turn = (struct turn){ .user = peer->user, .run = on_turn };
 	connection->refs = 1;
 	list_add(&connections->first, connection);
 	return 0;
@@ -407,8 +435,6 @@ int connection_new(struct connections *connections, int *fd, struct peer *peer)
 void connections_stop(struct connections *connections)
 {
 	connections->stopped = true;
-	for (struct connection *c = connections->first; c; c = c->next)
-		update_events(c);
 }
 
 void connections_close(struct connections *connections)

@@ -21,6 +21,7 @@
 #include "revoke.h"
 #include "sandbox.h"
 #include "socket.h"
+#include "turns.h"
 #include "util.h"
 
 #define EXIT_USAGE   2
@@ -270,7 +271,9 @@ static int start(struct daemon *daemon)
 	r = open_audit(daemon);
 	if (r < 0)
 		return r;
-	r = workers_new(broker->loop, &broker->workers);
+	r = turns_new(broker->loop, &broker->turns);
+	if (r >= 0)
+		r = workers_new(broker->loop, &broker->workers);
 	if (r < 0) {
 		log_error("start: %s", strerror(-r));
 		return r;
@@ -344,6 +347,7 @@ static void stop(struct daemon *daemon)
 	heap_events_free(broker->heap_events);
 	ledger_free(broker->ledger);
 	closer_free(broker->closer);
+	turns_free(broker->turns);
 	users_free(broker->users);
 	heaps_free(broker->heaps);
 	policy_unref(broker->policy);

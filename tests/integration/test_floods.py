@@ -48,7 +48,7 @@ def test_slow_readers():
         others_served(daemon)
         memory, fds = daemon.rss(), len(daemon.fds())
         packet = pack_request('scratch', PAGE, count=64)
-        peers = [Peer(slow_reader, str(daemon.socket), packet, 1000) for _ in range(10)]
+        peers = [Peer(slow_reader, str(daemon.socket), packet, 1000) for _ in range(4)]
         for peer in peers:
             peer.receive()
         for _ in range(20):

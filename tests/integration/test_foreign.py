@@ -167,6 +167,7 @@ def hoards(channel, path, connections):
         try:
             for _ in range(3):
                 client.socket.send(pack_request('scratch', PAGE, count=64))
+            wait_readable(client.socket.fileno())
             client.socket.send(b'a mistake')
         except OSError:
             pass

@@ -14,6 +14,7 @@
 #include "grant.h"
 #include "socket-packet.h"
 #include "socket.h"
+#include "turns.h"
 
 #define PAGE 4096u
 
@@ -96,6 +97,7 @@ static void set_up(void)
 		.heaps = heaps_new("/dev"),
 		.policy = fixture_policy(policy_text),
 	};
+	ck_assert_int_eq(turns_new(fixture.loop, &broker.turns), 0);
 	ck_assert_int_eq(workers_new(fixture.loop, &broker.workers), 0);
 	ck_assert_int_eq(ledger_new(fixture.loop, fixture.audit, &broker.ledger), 0);
 	self = fixture_self();
@@ -111,6 +113,7 @@ static void tear_down(void)
 {
 	connections_close(&connections);
 	close_fd(&client);
+	broker.turns = turns_free(broker.turns);
 	broker.workers = workers_free(broker.workers);
 	fixture_end_audit();
 	ck_assert_uint_eq(broker.n_requests, 0);
