@@ -4,6 +4,7 @@
  */
 #include "socket.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "channel.h"
 #include "connection.h"
 #include "grant.h"
+#include "turns.h"
 #include "util.h"
 
 #define ACCEPT_INTERVAL_USEC 100000
@@ -20,6 +22,8 @@
 struct socket_server {
 	int listen_fd;
 	sd_event_source *source;
+	struct user *newcomers; /* stands for all of them */
+	struct turn turn;
 	struct connections connections;
 };
 
@@ -71,15 +75,27 @@ static void admit(struct socket_server *server, int *fd)
 	user_unref(user);
 }
 
+static bool accept_one(struct turn *turn)
+{
+	struct socket_server *server =
+		(struct socket_server *)((char *)turn - offsetof(struct socket_server, turn));
+	cleanup(cleanup_fd) int accepted =
+		accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (accepted >= 0)
+		admit(server, &accepted);
+	sd_event_source_set_enabled(server->source, SD_EVENT_ON);
+	return false;
+}
+
+/* Those who come wait for their turn as those who are there do. */
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct socket_server *server = userdata;
-	cleanup(cleanup_fd) int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	(void)source;
-	(void)events;
-	if (accepted >= 0)
-		admit(server, &accepted);
+	(void)fd, (void)events;
+	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	turns_add(server->connections.broker->turns, &server->turn);
 	return 0;
 }
 
@@ -96,8 +112,11 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 	server->listen_fd = steal_fd(listen_fd);
 	/* What it accepts inherits it. */
 	(void)channel_deny_fds(server->listen_fd);
-	r = sd_event_add_io(
-		broker->loop, &server->source, server->listen_fd, EPOLLIN, on_connection, server);
+	r = users_get(broker->users, (uid_t)-1, 0, &server->newcomers);
+	server->turn = (struct turn){ .user = server->newcomers, .run = accept_one };
+	if (r >= 0)
+		r = sd_event_add_io(broker->loop, &server->source, server->listen_fd, EPOLLIN,
+			on_connection, server);
 	/* A flood of connections, or one that cannot be accepted for want of fds, must leave time
 	 * for the connections that are. */
 	if (r >= 0)
@@ -113,6 +132,7 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 
 void socket_server_stop(struct socket_server *server)
 {
+	turns_remove(server->connections.broker->turns, &server->turn);
 	sd_event_source_set_enabled(server->source, SD_EVENT_OFF);
 	connections_stop(&server->connections);
 }
@@ -122,6 +142,9 @@ struct socket_server *socket_server_free(struct socket_server *server)
 	if (!server)
 		return NULL;
 	connections_close(&server->connections);
+	if (server->newcomers)
+		turns_remove(server->connections.broker->turns, &server->turn);
+	user_unref(server->newcomers);
 	sd_event_source_disable_unref(server->source);
 	close_fd(&server->listen_fd);
 	free(server);

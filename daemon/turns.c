@@ -8,6 +8,8 @@
 
 #include "util.h"
 
+#define TURNS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
+
 struct turns {
 	sd_event_source *source; /* on while somebody waits */
 	struct user *first, *last;
@@ -23,6 +25,9 @@ int turns_new(sd_event *loop, struct turns **ret_turns)
 	if (!turns)
 		return -ENOMEM;
 	r = sd_event_add_defer(loop, &turns->source, on_turn, turns);
+	/* What is under way comes to its end before something new is begun. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(turns->source, TURNS_PRIORITY);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(turns->source, SD_EVENT_OFF);
 	if (r < 0) {

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Clients that ask too much or do not listen: they stop themselves, and nobody else."""
+import signal
+
 from harness import OTHER, Daemon, main, need_root, options, policy, rule, same, wait_until
 from peers import Peer, wait_end
 from wire import IN_FLIGHT_MAX, Socket, pack_request
@@ -296,6 +298,44 @@ def ended(daemon):
     daemon.release_own()
     return {b['grant'] for r in daemon.records() if r['event'] in ('release', 'undelivered')
             for b in r['buffers']}
+
+
+def pipelines(channel, path):
+    """Many connections with as much in each as fits, sent while the daemon does not read."""
+    clients = [Socket(path) for _ in range(60)]
+    for client in clients:
+        client.request('scratch', PAGE).close()
+    channel.send('connected')
+    channel.receive()
+    for client in clients:
+        for _ in range(IN_FLIGHT_MAX):
+            client.ask('scratch', PAGE)
+    channel.send('sent')
+    wait_end(channel)
+
+
+def test_turns_go_round_between_users():
+    """Of what waits, one user's next comes after one of the other's, not after all of them."""
+    need_root('other users')
+    with Daemon(policy(rule('all', buffers=100000))) as daemon:
+        client = daemon.connect()
+        client.request('scratch', PAGE).close()
+        with Peer(pipelines, str(daemon.socket), uid=OTHER) as peer:
+            same('hostile', peer.receive(), 'connected')
+            before = len(daemon.wait_records('grant', 61))
+            daemon.signal(signal.SIGSTOP)
+            try:
+                same('hostile', peer.ask('go'), 'sent')
+                for _ in range(5):
+                    client.ask('scratch', PAGE)
+            finally:
+                daemon.signal(signal.SIGCONT)
+            for _ in range(5):
+                same('quiet', client.receive().close().verdict, 'granted')
+            order = [r['peer']['uid'] for r in daemon.records('grant')[before:]]
+            last = max(i for i, uid in enumerate(order) if uid != OTHER)
+            assert last < 20, f'the fifth request was answered after {last - 4} of another user'
+            peer.kill()
 
 
 if __name__ == '__main__':

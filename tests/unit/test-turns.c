@@ -81,6 +81,27 @@ START_TEST(round_and_round)
 }
 END_TEST
 
+static int on_other(sd_event_source *source, void *userdata)
+{
+	(void)userdata;
+	order[n_order++] = '!';
+	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+/* What else the loop has to do does not wait for the end of the turns. */
+START_TEST(others_in_between)
+{
+	sd_event_source *other = NULL;
+
+	add(0, 'a', 3);
+	ck_assert_int_gt(sd_event_run(fixture.loop, 0), 0);
+	ck_assert_int_ge(sd_event_add_defer(fixture.loop, &other, on_other, NULL), 0);
+	ck_assert_ptr_nonnull(strchr("!a", ran()[1]));
+	ck_assert_ptr_ne(strchr(order, '!'), order + 3);
+	sd_event_source_unref(other);
+}
+END_TEST
+
 START_TEST(one_alone)
 {
 	add(3, 'a', 3);
@@ -122,6 +143,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, round_and_round);
+	tcase_add_test(tcase, others_in_between);
 	tcase_add_test(tcase, one_alone);
 	tcase_add_test(tcase, taken_out);
 	tcase_add_test(tcase, taken_out_by_its_own);
