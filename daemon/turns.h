@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Turns: what clients ask for is done one piece for each user in each round, however many
- * connections a user has and however much waits in each. Who comes anew takes part as one more user.
- * All else in the event loop goes first.
+ * connections a user has and however much waits in each. Who comes anew takes part as one more
+ * user. All else in the event loop goes first.
  */
 #pragma once
 
