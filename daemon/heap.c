@@ -227,13 +227,14 @@ static int make_memfd(void)
 	return fd;
 }
 
-/* An open file of its own, which leases count: not so the one that memfd_create() makes. */
+/* An open file of its own, which leases count: not so the one that memfd_create() makes. Root may
+ * have a lease of its own on it, which would have us wait for its end. */
 static int reopen(int fd)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_RDWR | O_CLOEXEC);
+	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
 static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
