@@ -4,27 +4,33 @@
  * whole of which it could not read a part.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "client.h"
 #include "output.h"
 #include "trail.h"
 #include "verify.h"
 
+#define TRIES	 20
+#define TRY_USEC 25000
+
 static const char help[] =
 	"ccbuf-client audit verify [--expect-last SEQ:HASH] [--json] [FILE...]\n"
 	"\n"
 	"Follows the hash chain through the audit trail and says where it breaks: which file and\n"
 	"line, and whether a record is altered, missing or out of its order, or the end cut off.\n"
-	"Without a FILE, reads " TRAIL_PATH " and the files that rotation set\n"
+	"Reads " TRAIL_PATH ", or FILE, and the files that rotation set\n"
 	"aside beside it, oldest first. Several FILEs are one trail in that order.\n"
+	"\n"
+	"A trail that does not begin with record 1 is whole if a record says that ccbufd deleted\n"
+	"the older ones, or if the note is of the record before its first.\n"
 	"\n"
 	"The chain alone cannot show that whole records are missing at the end, that the last one\n"
 	"was altered, or that all of it was written anew. For that, note the last number and hash\n"
 	"somewhere else and compare later:\n"
 	"\n"
-	"  --expect-last SEQ:HASH   record SEQ must be there and have that hash; newer records "
-	"may\n"
-	"                           follow\n"
+	"  --expect-last SEQ:HASH   record SEQ must be there, or come just before the first, and\n"
+	"                           have that hash; newer records may follow\n"
 	"  --json                   the result as one object\n"
 	"\n"
 	"Examples:\n"
@@ -46,6 +52,8 @@ static struct json_object *break_json(const struct break_at *broken)
 		json_object_object_add(object, "first", json_object_new_uint64(broken->first));
 		json_object_object_add(object, "last", json_object_new_uint64(broken->last));
 	}
+	if (broken->noted)
+		json_object_object_add(object, "noted", json_object_new_uint64(broken->noted));
 	json_object_object_add(object, "text", json_object_new_string(words));
 	return object;
 }
@@ -66,6 +74,8 @@ static void say_result_json(const struct verify *verify)
 			object, "last", json_object_new_uint64(verify->chain.sequence));
 		json_object_object_add(object, "hash", json_object_new_string(hash));
 	}
+	if (verify->deleted)
+		json_object_object_add(object, "deleted", json_object_new_uint64(verify->deleted));
 	if (verify->expectation != EXPECT_NONE)
 		json_object_object_add(object, "expected",
 			json_object_new_boolean(verify->expectation == EXPECT_HOLDS));
@@ -101,7 +111,10 @@ static void say_result(const struct verify *verify)
 		const struct break_at *broken = &verify->breaks[i];
 		cleanup(cleanup_free) char *words = break_words(broken);
 
-		say("%s:%ju: %s", shown_name(broken->path), (uintmax_t)broken->line, words);
+		if (broken->line)
+			say("%s:%ju: %s", shown_name(broken->path), (uintmax_t)broken->line, words);
+		else
+			say("%s: %s", shown_name(broken->path), words);
 	}
 	say_expectation(verify);
 	if (!verify->records) {
@@ -109,9 +122,13 @@ static void say_result(const struct verify *verify)
 		return;
 	}
 	if (first > 1)
-		say("the trail begins with record %ju; older ones are not here (rotation deletes "
-		    "the oldest)",
-			first);
+		say("the trail begins with record %ju%s", first,
+			verify->continued ? ", which follows the one that was noted"
+			: verify->deleted >= first - 1
+				? "; ccbufd deleted the older ones, as it keeps only some files"
+				: "; of a part of a trail give --expect-last the note of the "
+				  "record "
+				  "before");
 	if (verify->n_breaks)
 		say("the chain is broken in %zu place%s; %ju records were read, the last is %ju",
 			verify->n_breaks, verify->n_breaks == 1 ? "" : "s",
@@ -125,17 +142,33 @@ static void say_result(const struct verify *verify)
 	say("to find a cut end later, note this elsewhere: --expect-last %ju:%s", last, hash);
 }
 
-static int verify_trail(struct verify *verify, struct trail *trail)
+/* Between a rotation and the next record it is empty, for a moment. */
+static void await_record(int fd)
 {
-	for (size_t i = 0; i < trail->n_files; i++) {
-		int r = verify_file(verify, trail->files[i].path, &trail->files[i].fd);
+	struct stat st;
 
-		if (r < 0) {
-			trail_complain(trail->files[i].path, r);
-			return EXIT_FAILED;
-		}
+	for (int i = 0; i < TRIES && fstat(fd, &st) == 0 && st.st_size == 0; i++)
+		usleep(TRY_USEC);
+}
+
+static int verify_trail(struct verify *verify, struct trail *trail, const char *path)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < trail->n_files; i++) {
+		if (i && i + 1 == trail->n_files)
+			await_record(trail->files[i].fd);
+		r = verify_file(verify, trail->files[i].path, &trail->files[i].fd);
+		if (r < 0)
+			path = trail->files[i].path;
 	}
-	return verify_whole(verify) ? EXIT_DONE : EXIT_FAILED;
+	if (r >= 0 && trail->gone)
+		r = verify_gone(verify, path);
+	if (r >= 0)
+		r = verify_end(verify);
+	if (r < 0)
+		trail_complain(path, r);
+	return r >= 0 && verify_whole(verify) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int run(const struct verb *verb, int argc, char *argv[])
@@ -148,6 +181,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	};
 	cleanup(verify_done) struct verify verify = VERIFY_NONE;
 	cleanup(trail_done) struct trail trail = TRAIL_NONE;
+	const char *path = TRAIL_PATH;
 	bool json = false;
 	int code, option, r;
 
@@ -168,21 +202,15 @@ static int run(const struct verb *verb, int argc, char *argv[])
 		default:
 			return verb_usage(verb);
 		}
-	if (optind == argc) {
-		r = trail_open(&trail, TRAIL_PATH, true);
+	for (int i = optind; i < argc || i == optind; i++) {
+		path = i < argc ? argv[i] : TRAIL_PATH;
+		r = trail_open(&trail, path, argc - optind < 2);
 		if (r < 0) {
-			trail_complain(TRAIL_PATH, r);
+			trail_complain(path, r);
 			return EXIT_FAILED;
 		}
 	}
-	for (int i = optind; i < argc; i++) {
-		r = trail_open(&trail, argv[i], false);
-		if (r < 0) {
-			trail_complain(argv[i], r);
-			return EXIT_FAILED;
-		}
-	}
-	code = verify_trail(&verify, &trail);
+	code = verify_trail(&verify, &trail, path);
 	if (json)
 		say_result_json(&verify);
 	else

@@ -23,6 +23,31 @@ bool lines_incomplete(const struct lines *lines)
 	return lines->skipping || lines->end > lines->begin;
 }
 
+static int go_to(struct lines *lines, uint64_t offset)
+{
+	if (lseek(lines->fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	lines->begin = lines->end = 0;
+	lines->skipping = false;
+	lines->offset = lines->position = offset;
+	return 0;
+}
+
+int lines_again(struct lines *lines)
+{
+	return go_to(lines, lines->offset);
+}
+
+uint64_t lines_offset(const struct lines *lines)
+{
+	return lines->offset;
+}
+
+int lines_rewind(struct lines *lines)
+{
+	return go_to(lines, 0);
+}
+
 /* Reads more. 1, 0 at the end of the file, or a negative errno. */
 static int fill(struct lines *lines)
 {
@@ -49,6 +74,7 @@ static int fill(struct lines *lines)
 	if (n < 0)
 		return -errno;
 	lines->end += (size_t)n;
+	lines->position += (uint64_t)n;
 	return n > 0;
 }
 
@@ -64,6 +90,7 @@ int lines_next(struct lines *lines, const char **ret_line, size_t *ret_length)
 
 		if (newline) {
 			lines->begin += (size_t)(newline - from) + 1;
+			lines->offset = lines->position - (lines->end - lines->begin);
 			if (lines->skipping) {
 				lines->skipping = false;
 				return -EMSGSIZE;

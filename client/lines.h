@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define LINES_MAX (1u << 20) /* bytes of a line; no record is as long */
 
@@ -13,6 +14,8 @@ struct lines {
 	int fd;
 	char *data;
 	size_t begin, end, size; /* of what is read and not yet returned */
+	uint64_t offset;	 /* in the file, of the next line */
+	uint64_t position;	 /* likewise, of what is read next */
 	bool skipping;		 /* in a line that is too long */
 };
 
@@ -27,6 +30,16 @@ void lines_done(struct lines *lines);
  * is too long; another negative errno of reading.
  */
 int lines_next(struct lines *lines, const char **ret_line, size_t *ret_length);
+
+/* Forgets what is read of an incomplete line: the next call reads it anew, as it is by then. Valid
+ * after lines_next() returned 0. 0 or a negative errno. */
+int lines_again(struct lines *lines);
+
+/* Where in the file the next line begins. */
+uint64_t lines_offset(const struct lines *lines);
+
+/* Goes on at the beginning of the file. 0 or a negative errno. */
+int lines_rewind(struct lines *lines);
 
 /* Whether something without a newline stands at the end. Valid after lines_next() returned 0. */
 bool lines_incomplete(const struct lines *lines);

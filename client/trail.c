@@ -139,19 +139,23 @@ int trail_open(struct trail *trail, const char *path, bool rotated)
 {
 	cleanup(cleanup_free) char *copy = strdup(path);
 	cleanup(cleanup_fd) int fd = -1;
-	int r;
+	size_t before = trail->n_files;
+	int r, missing;
 
 	if (!copy)
 		return -ENOMEM;
-	r = open_file(path, &fd);
-	if (r < 0)
+	r = missing = open_file(path, &fd);
+	if (r < 0 && (r != -ENOENT || !rotated))
 		return r;
 	if (rotated) {
 		r = add_rotated(trail, path, fd);
 		if (r < 0)
 			return r;
 	}
-	return add(trail, &copy, 0, &fd);
+	if (fd >= 0)
+		return add(trail, &copy, 0, &fd);
+	trail->gone = trail->n_files > before;
+	return trail->gone ? 0 : missing;
 }
 
 void trail_complain(const char *path, int r)
@@ -168,6 +172,11 @@ void trail_complain(const char *path, int r)
 		break;
 	case -EINVAL:
 		complain("%s is no regular file", path);
+		break;
+	case -ESTALE:
+		complain("%s was cut off while it was read; try again, and see what ccbufd says "
+			 "in it",
+			path);
 		break;
 	default:
 		complain("cannot read %s: %m", path);

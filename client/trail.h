@@ -21,6 +21,7 @@ struct trail_file {
 struct trail {
 	struct trail_file *files;
 	size_t n_files;
+	bool gone; /* the one that is written is not there, older ones are */
 };
 
 #define TRAIL_NONE                                                                                 \
@@ -34,7 +35,7 @@ void trail_done(struct trail *trail);
 /*
  * Opens path and, with rotated, the files PATH.SEQ (20 digits) before it, oldest first. The files
  * are those of one moment, also when the daemon rotates meanwhile. Adds to trail, which may
- * hold files already. 0 or a negative errno.
+ * hold files already. 0 or a negative errno; -ENOENT when there is neither the one nor the others.
  */
 int trail_open(struct trail *trail, const char *path, bool rotated);
 

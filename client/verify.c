@@ -7,12 +7,16 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "lines.h"
+#include "output.h"
+#include "record-scan.h"
 #include "size.h"
-#include "util.h"
 
-static const char prev_key[] = "\"prev\":\"";
+/* A record that is being written is there within this time. */
+#define TRIES	 50
+#define TRY_USEC 10000
 
 void verify_done(struct verify *verify)
 {
@@ -20,6 +24,9 @@ void verify_done(struct verify *verify)
 		free(verify->breaks[i].path);
 	free(verify->breaks);
 	free(verify->last_path);
+	free(verify->first_path);
+	free(verify->file_path);
+	free(verify->notes);
 	*verify = (struct verify)VERIFY_NONE;
 }
 
@@ -58,7 +65,7 @@ static int add_break(struct verify *verify, enum break_kind kind, const char *pa
 		free(copy);
 		return -ENOMEM;
 	}
-	breaks[verify->n_breaks++] = (struct break_at){ kind, copy, line, first, last };
+	breaks[verify->n_breaks++] = (struct break_at){ kind, copy, line, first, last, .noted = 0 };
 	return 0;
 }
 
@@ -75,13 +82,15 @@ static struct break_at *missed(const struct verify *verify, uint64_t sequence)
 	return NULL;
 }
 
-/* Whether the line says that nothing came before it. */
-static bool begins_chain(const char *line, size_t length)
+/* What was noted elsewhere may be the record before the first one here. */
+static void compare_before(
+	struct verify *verify, const char *text, size_t length, const struct chain *found)
 {
-	const char *prev = memmem(line, length, prev_key, sizeof(prev_key) - 1);
-
-	/* Its form has been checked: 64 digits follow. */
-	return prev && strspn(prev + sizeof(prev_key) - 1, "0") >= CHAIN_HASH_TEXT - 1;
+	if (verify->expectation == EXPECT_NONE || found->sequence - 1 != verify->expected_sequence)
+		return;
+	verify->continued =
+		strncmp(chain_prev(text, length), verify->expected_hash, CHAIN_HASH_TEXT - 1) == 0;
+	verify->expectation = verify->continued ? EXPECT_HOLDS : EXPECT_DIFFERS;
 }
 
 /* A record, of good form, that is not the one expected here. Goes on from it where it is a later
@@ -101,7 +110,7 @@ static int misplaced(struct verify *verify, const char *path, uint64_t line, con
 			       : add_break(verify, BREAK_REPEATED, path, line, found->sequence,
 					 found->sequence);
 	}
-	if (begins_chain(text, length))
+	if (chain_begins(text, length))
 		r = add_break(
 			verify, BREAK_NEW_CHAIN, path, line, found->sequence, found->sequence);
 	else if (!verify->last_path)
@@ -121,10 +130,15 @@ static int link_record(struct verify *verify, const char *path, uint64_t line, c
 {
 	if (!verify->first) {
 		verify->first = found->sequence;
-		/* There may have been older ones that rotation deleted. */
+		verify->first_line = line;
+		verify->first_path = strdup(path);
+		if (!verify->first_path)
+			return -ENOMEM;
+		compare_before(verify, text, length, found);
+		/* Of those before it verify_end() speaks. */
 		if (found->sequence != 1) {
 			verify->chain = *found;
-			return begins_chain(text, length)
+			return chain_begins(text, length)
 				       ? add_break(verify, BREAK_NEW_CHAIN, path, line,
 						 found->sequence, found->sequence)
 				       : 0;
@@ -146,6 +160,54 @@ static void compare_expected(struct verify *verify)
 	verify->expectation = streq(hash, verify->expected_hash) ? EXPECT_HOLDS : EXPECT_DIFFERS;
 }
 
+static int add_note(struct verify *verify, struct json_object *range, uint64_t noted)
+{
+	struct verify_note *notes =
+		reallocarray(verify->notes, verify->n_notes + 1, sizeof(*notes));
+
+	if (!notes)
+		return -ENOMEM;
+	verify->notes = notes;
+	notes[verify->n_notes++] = (struct verify_note){ member_number(range, "first"),
+		member_number(range, "last"), noted };
+	return 0;
+}
+
+static bool holds(const char *text, size_t length, const char *part)
+{
+	return memmem(text, length, part, strlen(part)) != NULL;
+}
+
+/* What ccbufd says of records that are not there. */
+static int heed(struct verify *verify, const char *text, size_t length)
+{
+	cleanup(cleanup_json) struct json_object *record = NULL;
+	struct json_object *missing, *deleted;
+	struct json_tokener *tokener;
+	int r = 0;
+
+	/* Few records do. */
+	if (!holds(text, length, "\"event\":\"error\"") ||
+		!(holds(text, length, ",\"missing\":[{") || holds(text, length, ",\"deleted\":{")))
+		return 0;
+	tokener = json_tokener_new();
+	if (!tokener)
+		return -ENOMEM;
+	record = json_tokener_parse_ex(tokener, text, (int)length);
+	json_tokener_free(tokener);
+	if (!streq(member_text(record, "event"), "error"))
+		return 0;
+	if (json_object_object_get_ex(record, "deleted", &deleted) &&
+		member_number(deleted, "last") > verify->deleted)
+		verify->deleted = member_number(deleted, "last");
+	if (json_object_object_get_ex(record, "missing", &missing) &&
+		json_object_is_type(missing, json_type_array))
+		for (size_t i = 0; r == 0 && i < json_object_array_length(missing); i++)
+			r = add_note(verify, json_object_array_get_idx(missing, i),
+				verify->chain.sequence);
+	return r;
+}
+
 static int verify_line(struct verify *verify, const char *path, uint64_t line,
 	const char *untrusted_text, size_t length)
 {
@@ -154,7 +216,7 @@ static int verify_line(struct verify *verify, const char *path, uint64_t line,
 	int r;
 
 	r = chain_start(&found, untrusted_text, length);
-	if (r < 0) {
+	if (r < 0 || !record_scan(untrusted_text, length)) {
 		r = add_break(verify, BREAK_NOT_A_RECORD, path, line, 0, 0);
 		verify->blind = true;
 		return r;
@@ -165,6 +227,9 @@ static int verify_line(struct verify *verify, const char *path, uint64_t line,
 		return r;
 	verify->blind = false;
 	compare_expected(verify);
+	r = heed(verify, untrusted_text, length);
+	if (r < 0)
+		return r;
 	copy = strdup(path);
 	if (!copy)
 		return -ENOMEM;
@@ -174,31 +239,94 @@ static int verify_line(struct verify *verify, const char *path, uint64_t line,
 	return 0;
 }
 
+/* Whether more may come at the end of what is read. */
+static bool again(struct lines *lines, unsigned int *tries)
+{
+	if (!lines_incomplete(lines) || ++*tries > TRIES)
+		return false;
+	usleep(TRY_USEC);
+	return lines_again(lines) == 0;
+}
+
 int verify_file(struct verify *verify, const char *path, int *fd)
 {
 	cleanup(lines_done) struct lines lines;
-	uint64_t line = 0;
+	unsigned int tries = 0;
 	const char *text;
 	size_t length;
+	struct stat st;
 	int r;
 
 	lines_init(&lines, fd);
+	free(verify->file_path);
+	verify->file_path = strdup(path);
+	verify->file_lines = 0;
+	if (!verify->file_path)
+		return -ENOMEM;
 	verify->files++;
-	while ((r = lines_next(&lines, &text, &length)) != 0) {
+	while ((r = lines_next(&lines, &text, &length)) != 0 || again(&lines, &tries)) {
 		if (r < 0 && r != -EMSGSIZE)
 			return r;
-		line++;
+		if (r == 0)
+			continue;
+		verify->file_lines++;
 		if (r < 0)
 			length = 0;
-		r = verify_line(verify, path, line, length ? text : "", length);
+		r = verify_line(verify, path, verify->file_lines, length ? text : "", length);
 		if (r < 0)
 			return r;
 	}
+	if (fstat(lines.fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size < lines_offset(&lines))
+		return -ESTALE;
 	if (lines_incomplete(&lines)) {
 		verify->blind = true;
-		return add_break(verify, BREAK_CUT, path, line + 1, 0, 0);
+		return add_break(verify, BREAK_CUT, path, verify->file_lines + 1, 0, 0);
 	}
 	return 0;
+}
+
+int verify_gone(struct verify *verify, const char *path)
+{
+	return add_break(verify, BREAK_GONE, path, 0, 0, 0);
+}
+
+/* Those before the first record. */
+static int check_beginning(struct verify *verify)
+{
+	struct break_at first;
+	int r;
+
+	if (verify->first < 2 || verify->continued || verify->deleted >= verify->first - 1 ||
+		(verify->n_breaks && verify->breaks[0].kind == BREAK_NEW_CHAIN &&
+			verify->breaks[0].first == verify->first))
+		return 0;
+	r = add_break(verify, BREAK_MISSING, verify->first_path, verify->first_line,
+		verify->deleted + 1, verify->first - 1);
+	if (r < 0)
+		return r;
+	/* In the order of the trail. */
+	first = verify->breaks[verify->n_breaks - 1];
+	memmove(verify->breaks + 1, verify->breaks,
+		(verify->n_breaks - 1) * sizeof(*verify->breaks));
+	verify->breaks[0] = first;
+	return 0;
+}
+
+int verify_end(struct verify *verify)
+{
+	int r = check_beginning(verify);
+
+	if (r >= 0 && verify->records && verify->files > 1 && !verify->file_lines)
+		r = add_break(verify, BREAK_EMPTY, verify->file_path, 0, 0, 0);
+	for (size_t i = 0; i < verify->n_breaks; i++)
+		for (size_t k = 0; k < verify->n_notes; k++)
+			if (verify->breaks[i].kind == BREAK_MISSING &&
+				verify->notes[k].first <= verify->breaks[i].first &&
+				verify->breaks[i].last <= verify->notes[k].last)
+				verify->breaks[i].noted = verify->notes[k].noted;
+	return r;
 }
 
 bool verify_whole(const struct verify *verify)
@@ -217,6 +345,8 @@ const char *break_kind_name(enum break_kind kind)
 		[BREAK_REPEATED] = "repeated",
 		[BREAK_ALTERED] = "altered",
 		[BREAK_NEW_CHAIN] = "new-chain",
+		[BREAK_EMPTY] = "empty",
+		[BREAK_GONE] = "gone",
 	};
 
 	return names[kind];
@@ -225,7 +355,7 @@ const char *break_kind_name(enum break_kind kind)
 char *break_words(const struct break_at *broken)
 {
 	uintmax_t first = broken->first, last = broken->last;
-	char range[64], *words = NULL;
+	char range[64], noted[64] = "", *words = NULL;
 	int r = -1;
 
 	snprintf(range, sizeof(range), first == last ? "record %ju" : "records %ju to %ju", first,
@@ -238,7 +368,10 @@ char *break_words(const struct break_at *broken)
 		r = asprintf(&words, "cut: the last line is incomplete");
 		break;
 	case BREAK_MISSING:
-		r = asprintf(&words, "missing: %s should stand before this line", range);
+		if (broken->noted)
+			snprintf(noted, sizeof(noted), "; record %ju of ccbufd says so",
+				(uintmax_t)broken->noted);
+		r = asprintf(&words, "missing: %s should stand before this line%s", range, noted);
 		break;
 	case BREAK_REORDERED:
 		r = asprintf(&words,
@@ -261,6 +394,14 @@ char *break_words(const struct break_at *broken)
 			"new chain: record %ju begins one; ccbufd does so after it found the trail "
 			"damaged",
 			first);
+		break;
+	case BREAK_EMPTY:
+		r = asprintf(&words,
+			"empty: this file has no record, though older ones have: they were cut "
+			"off, or none could be written yet");
+		break;
+	case BREAK_GONE:
+		r = asprintf(&words, "gone: this file is not there, though older ones are");
 		break;
 	case BREAK_KIND_MAX_:
 		break;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Verification of an audit trail: follows the hash chain through lines and files and collects where
- * it breaks. Prints nothing.
+ * it breaks. A trail that does not begin with record 1 has to say itself that ccbufd deleted what
+ * came before. Prints nothing.
  */
 #pragma once
 
@@ -20,6 +21,8 @@ enum break_kind {
 	BREAK_ALTERED,	    /* record first, or the hash of it in the next, was altered; 0: the
 			       first line of all names a record before it, which there cannot be */
 	BREAK_NEW_CHAIN, /* record first begins a new chain: the daemon found the old one damaged */
+	BREAK_EMPTY,	 /* the last file has no record, though older ones have */
+	BREAK_GONE,	 /* the last file is not there */
 	BREAK_KIND_MAX_
 };
 /* "not-a-record", "cut", "missing", ... */
@@ -28,8 +31,14 @@ const char *break_kind_name(enum break_kind kind);
 struct break_at {
 	enum break_kind kind;
 	char *path;
-	uint64_t line; /* in that file, from 1 */
+	uint64_t line; /* in that file, from 1; 0 for the file as a whole */
 	uint64_t first, last;
+	uint64_t noted; /* of missing ones: the record in which ccbufd says so; 0 for none */
+};
+
+/* Records that are missing, as a record of the trail says. */
+struct verify_note {
+	uint64_t first, last, noted;
 };
 
 /* What somebody noted elsewhere of a record. */
@@ -39,6 +48,8 @@ struct verify {
 	struct chain chain; /* of the record with the highest number so far */
 	uint64_t first;	    /* number of the first record; 0 when there was none */
 	uint64_t records, files;
+	uint64_t deleted; /* up to this record they were deleted by ccbufd, as a record says */
+	bool continued;	  /* what was noted elsewhere is the record before the first one */
 	struct break_at *breaks;
 	size_t n_breaks;
 	enum expectation expectation;
@@ -49,6 +60,13 @@ struct verify {
 	char *last_path;
 	uint64_t last_line;
 	bool blind; /* the line before was no record: its number is not known */
+
+	char *first_path; /* of the first record */
+	uint64_t first_line;
+	char *file_path; /* of the last file */
+	uint64_t file_lines;
+	struct verify_note *notes;
+	size_t n_notes;
 };
 
 #define VERIFY_NONE                                                                                \
@@ -61,11 +79,18 @@ void verify_done(struct verify *verify);
 /* Expects a record's hash, given as "SEQ:HEX". 0 or -EINVAL. */
 int verify_expect(struct verify *verify, const char *text);
 
-/* Goes on with a file (the fd is taken). 0, or a negative errno when it could not be read; what is
- * wrong in it goes into breaks. */
+/* Goes on with a file (the fd is taken). 0, or a negative errno when it could not be read, -ESTALE
+ * when it was cut meanwhile; what is wrong in it goes into breaks. A last line that is being
+ * written is waited for, for a moment. */
 int verify_file(struct verify *verify, const char *path, int *fd);
 
-/* Whether there are records, no breaks, and what was expected holds. */
+/* The last file, path, is not there. 0 or -ENOMEM. */
+int verify_gone(struct verify *verify, const char *path);
+
+/* After the last file: what only all of them tell. 0 or -ENOMEM. */
+int verify_end(struct verify *verify);
+
+/* After verify_end(): whether there are records, no breaks, and what was expected holds. */
 bool verify_whole(const struct verify *verify);
 
 /* A break in words, for people, without its place. The caller frees it. */

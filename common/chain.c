@@ -101,6 +101,23 @@ int chain_start(struct chain *chain, const char *untrusted_line, size_t length)
 	return 0;
 }
 
+const char *chain_prev(const char *line, size_t length)
+{
+	const char *found = memmem(line, length, middle, sizeof(middle) - 1);
+
+	return found + sizeof(middle) - 1;
+}
+
+bool chain_begins(const char *line, size_t length)
+{
+	return strspn(chain_prev(line, length), "0") >= CHAIN_HASH_TEXT - 1;
+}
+
+bool chain_same(const struct chain *a, const struct chain *b)
+{
+	return a->sequence == b->sequence && memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
 void chain_hash_text(const struct chain *chain, char text[static CHAIN_HASH_TEXT])
 {
 	hex(chain->hash, text);

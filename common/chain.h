@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,14 @@ int chain_check(struct chain *chain, const char *untrusted_line, size_t length);
 /* Starts at a line in the middle of a trail: takes its sequence number, trusts its prev.
  * Returns 0 or -EBADMSG. */
 int chain_start(struct chain *chain, const char *untrusted_line, size_t length);
+
+/* The hash of the record before, 64 digits, in a line of the form of a record; whether it is the
+ * one of a record that nothing comes before. */
+const char *chain_prev(const char *line, size_t length);
+bool chain_begins(const char *line, size_t length);
+
+/* Whether both stand at the same record. */
+bool chain_same(const struct chain *a, const struct chain *b);
 
 /* The previous hash in hex, as a record carries it. */
 void chain_hash_text(const struct chain *chain, char text[static CHAIN_HASH_TEXT]);

@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -102,12 +103,169 @@ START_TEST(whole_over_files)
 }
 END_TEST
 
-START_TEST(from_the_middle)
+/* The records from one number on made anew, after record i has this text in the place of its use.
+ */
+static void say_in(size_t number, const char *text)
+{
+	struct chain chain = number > 1 ? chains[number - 2] : (struct chain){ 0 };
+	char prev[CHAIN_HASH_TEXT];
+
+	for (size_t i = number - 1; i < RECORDS; i++) {
+		chain_hash_text(&chain, prev);
+		snprintf(lines[i], sizeof(lines[i]), "{\"seq\":%zu,\"prev\":\"%s\",%s}", i + 1,
+			prev, i == number - 1 ? text : "\"event\":\"grant\"");
+		chain_advance(&chain, lines[i], strlen(lines[i]));
+		chains[i] = chain;
+	}
+}
+
+static void end(void)
+{
+	ck_assert_int_eq(verify_end(&verify), 0);
+}
+
+/* Where the first file was removed, nothing says that it may. */
+START_TEST(beginning_removed)
 {
 	FEED("a.4", 4, 5);
-	FEED("a", 6, 7);
-	ck_assert(verify_whole(&verify));
+	FEED("a", 6, 8);
+	end();
+	ck_assert_uint_eq(verify.n_breaks, 2);
+	expect_break(0, BREAK_MISSING, "a.4", 1, 1, 3);
+	expect_break(1, BREAK_MISSING, "a", 2, 7, 7);
 	ck_assert_uint_eq(verify.first, 4);
+}
+END_TEST
+
+/* What ccbufd deletes it says. */
+START_TEST(beginning_deleted)
+{
+	say_in(7, "\"event\":\"error\",\"deleted\":{\"first\":1,\"last\":3}");
+	FEED("a.4", 4, 5);
+	FEED("a", 6, 7);
+	end();
+	ck_assert(verify_whole(&verify));
+	ck_assert_uint_eq(verify.deleted, 3);
+	/* But not for more than that. */
+	verify_done(&verify);
+	FEED("a", 6, 7);
+	end();
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_MISSING, "a", 1, 4, 5);
+	/* Others, who have no word in the trail, may write such a thing where they can. */
+	verify_done(&verify);
+	say_in(7, "\"event\":\"grant\",\"label\":\"\\\"event\\\":\\\"error\\\",\\\"deleted\\\":{\""
+		  ",\"deleted\":{\"first\":1,\"last\":5}");
+	FEED("a", 6, 7);
+	end();
+	expect_break(0, BREAK_MISSING, "a", 1, 1, 5);
+}
+END_TEST
+
+/* Missing is missing, also where ccbufd saw it. */
+START_TEST(missing_as_noted)
+{
+	cleanup(cleanup_free) char *words = NULL;
+
+	say_in(9, "\"event\":\"error\",\"missing\":[{\"first\":1,\"last\":2},{\"first\":5,\"last\":"
+		  "8}]");
+	FEED("a", 3, 4, 6, 7, 9, 10, 12);
+	end();
+	ck_assert_uint_eq(verify.n_breaks, 4);
+	expect_break(0, BREAK_MISSING, "a", 1, 1, 2);
+	expect_break(1, BREAK_MISSING, "a", 3, 5, 5);
+	expect_break(2, BREAK_MISSING, "a", 5, 8, 8);
+	expect_break(3, BREAK_MISSING, "a", 7, 11, 11);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(verify.breaks[i].noted, i < 3 ? 9 : 0);
+	words = break_words(&verify.breaks[0]);
+	ck_assert_ptr_nonnull(strstr(words, "record 9 of ccbufd says so"));
+}
+END_TEST
+
+START_TEST(last_file_is_empty_or_gone)
+{
+	FEED("a.1", 1, 2);
+	feed_text("a", "", 0);
+	end();
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_EMPTY, "a", 0, 0, 0);
+	verify_done(&verify);
+	FEED("a.1", 1, 2);
+	ck_assert_int_eq(verify_gone(&verify, "a"), 0);
+	end();
+	ck_assert_uint_eq(verify.n_breaks, 1);
+	expect_break(0, BREAK_GONE, "a", 0, 0, 0);
+}
+END_TEST
+
+/* With the right hash, but not as ccbufd writes: only who may write the trail can make it. */
+START_TEST(form_of_a_record)
+{
+	static const char *const bad[] = {
+		"\"event\":\"deny\",\"event\":\"grant\"",
+		"\"seq\":3",
+		"garbage",
+		"\"a\" :1",
+		"\"a\":1,",
+		"\"a\":01",
+		"\"a\":-1",
+		"\"a\":1.5",
+		"\"a\":null",
+		"\"a\":tru",
+		"\"a\":\"\x01\"",
+		"\"a\":\"\\x\"",
+		"\"a\":\"\\u12g4\"",
+		"\"a\":{\"b\":1,\"b\":2}",
+		"\"a\":[1,]",
+		"\"a\":[[[[[[[[[1]]]]]]]]]",
+		"\"a\":1}{\"b\":2",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		setup();
+		say_in(2, bad[i]);
+		FEED("a", 1, 2, 3);
+		end();
+		ck_assert_msg(verify.n_breaks == 1, "%s", bad[i]);
+		expect_break(0, BREAK_NOT_A_RECORD, "a", 2, 0, 0);
+		verify_done(&verify);
+	}
+	setup();
+	say_in(2, "\"a\":{\"b\":[1,2,{}],\"c\":true},\"b\":false,\"c\":\"\\u00e9\\\"\\\\\",\"d\":[]"
+		  ",\"e\":0");
+	FEED("a", 1, 2, 3);
+	end();
+	ck_assert(verify_whole(&verify));
+}
+END_TEST
+
+static void *complete_line(void *userdata)
+{
+	int *fd = userdata;
+
+	usleep(30000);
+	ck_assert_int_eq((int)write(*fd, "\n", 1), 1);
+	return NULL;
+}
+
+/* A record that is written while it is read is no cut one. */
+START_TEST(last_line_is_written)
+{
+	int fd = memfd_create("trail", MFD_CLOEXEC), reader;
+	pthread_t thread;
+	char path[64];
+
+	dprintf(fd, "%s\n%s", lines[0], lines[1]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(pthread_create(&thread, NULL, complete_line, &fd), 0);
+	ck_assert_int_eq(verify_file(&verify, "a", &reader), 0);
+	pthread_join(thread, NULL);
+	end();
+	ck_assert(verify_whole(&verify));
+	ck_assert_uint_eq(verify.records, 2);
+	close(fd);
 }
 END_TEST
 
@@ -278,6 +436,24 @@ START_TEST(expectations)
 	FEED("a", 1, 2, 3, 4, 5);
 	ck_assert_int_eq(verify.expectation, EXPECT_DIFFERS);
 	ck_assert(!verify_whole(&verify));
+	verify_done(&verify);
+
+	/* The one just before the first: what came before is accounted for. */
+	expect(4, 0);
+	FEED("a", 5, 6);
+	end();
+	ck_assert(verify_whole(&verify) && verify.continued);
+	verify_done(&verify);
+	expect(4, 'a');
+	FEED("a", 5, 6);
+	end();
+	ck_assert_int_eq(verify.expectation, EXPECT_DIFFERS);
+	expect_break(0, BREAK_MISSING, "a", 1, 1, 4);
+	verify_done(&verify);
+	expect(3, 0);
+	FEED("a", 5, 6);
+	end();
+	ck_assert_int_eq(verify.expectation, EXPECT_UNSEEN);
 }
 END_TEST
 
@@ -312,7 +488,15 @@ START_TEST(files_of_a_trail)
 	ck_assert_uint_eq(trail.files[1].first, 9);
 	ck_assert_uint_eq(trail.files[2].first, 0);
 	ck_assert_str_eq(trail.files[2].path, path);
+	ck_assert(!trail.gone);
 	ck_assert_int_eq(trail_open(&trail, folder, false), -EINVAL);
+	trail_done(&trail);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(trail_open(&trail, path, true), 0);
+	ck_assert_uint_eq(trail.n_files, 2);
+	ck_assert(trail.gone);
+	trail_done(&trail);
+	ck_assert_int_eq(trail_open(&trail, path, false), -ENOENT);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
 		unlink(path);
@@ -331,7 +515,12 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, whole);
 	tcase_add_test(tcase, whole_over_files);
-	tcase_add_test(tcase, from_the_middle);
+	tcase_add_test(tcase, beginning_removed);
+	tcase_add_test(tcase, beginning_deleted);
+	tcase_add_test(tcase, missing_as_noted);
+	tcase_add_test(tcase, last_file_is_empty_or_gone);
+	tcase_add_test(tcase, form_of_a_record);
+	tcase_add_test(tcase, last_line_is_written);
 	tcase_add_test(tcase, nothing);
 	tcase_add_test(tcase, altered);
 	tcase_add_test(tcase, altered_at_the_end_of_a_file);
