@@ -4,6 +4,7 @@
  * pass a byte of the file to the terminal as it stands.
  */
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -15,6 +16,12 @@
 #include "record-text.h"
 #include "trail.h"
 
+/* A change that nothing tells of is seen within this time. */
+#define FOLLOW_MSEC 1000
+/* A file to begin with is there within this time. */
+#define FIRST_TRIES 20
+#define FIRST_USEC  50000
+
 static const char help[] =
 	"ccbuf-client audit show [OPTION...] [FILE]\n"
 	"\n"
@@ -22,7 +29,8 @@ static const char help[] =
 	"those\n"
 	"of " TRAIL_PATH " and of the files that rotation set aside.\n"
 	"\n"
-	"  --follow       go on with new records as they come, across rotation\n"
+	"  --follow       go on with new records as they come, across rotation and whatever else\n"
+	"                 happens to the file\n"
 	"  --user USER    those about a user's processes; name, or number if there is no such\n"
 	"                  name (+N: always the number)\n"
 	"  --grant N      those about a grant\n"
@@ -37,12 +45,20 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
+/* Chains whose beginning was shown; more than a few there never are. */
+#define BEGINNINGS 16
+
 struct show {
 	const char *path;
 	bool json, follow, filter_user;
 	uint32_t uid;
-	uint64_t grant; /* 0 for all */
-	uint64_t last;	/* highest sequence number shown or passed over */
+	uint64_t grant;	   /* 0 for all */
+	struct chain last; /* the record with the highest number that was shown or passed over */
+	uint8_t beginnings[BEGINNINGS][CHAIN_HASH_SIZE];
+	size_t n_beginnings;
+	/* of the last line that was read of the current file: */
+	size_t tail_length; /* its newline included; 0 when not known */
+	uint8_t tail[CHAIN_HASH_SIZE];
 };
 
 static bool about_grant(struct json_object *record, uint64_t grant)
@@ -76,24 +92,28 @@ static struct json_object *parse(const char *untrusted_text, size_t length)
 	return object;
 }
 
-static void show_line(struct show *show, const char *untrusted_text, size_t length, bool again)
+/* Whether a record begins a chain that was not seen yet: then numbers may begin anew as well. */
+static bool begins_anew(
+	struct show *show, const char *record, size_t length, const struct chain *chain)
 {
-	cleanup(cleanup_json) struct json_object *record = NULL;
-	cleanup(cleanup_free) char *text = NULL;
-	struct chain chain;
+	size_t i;
 
-	/* What is no record belongs to nobody: it is told whatever is looked for. */
-	if (chain_start(&chain, untrusted_text, length) == 0)
-		record = parse(untrusted_text, length);
-	if (!json_object_is_type(record, json_type_object)) {
-		complain("a line after record %ju is no record; see 'ccbuf-client audit verify'",
-			(uintmax_t)show->last);
-		return;
-	}
-	if (again && chain.sequence <= show->last)
-		return;
-	if (chain.sequence > show->last)
-		show->last = chain.sequence;
+	if (!chain_begins(record, length))
+		return false;
+	for (i = 0; i < show->n_beginnings; i++)
+		if (memcmp(show->beginnings[i], chain->hash, sizeof(chain->hash)) == 0)
+			return false;
+	if (i == BEGINNINGS)
+		i = show->n_beginnings = 0;
+	memcpy(show->beginnings[i], chain->hash, sizeof(chain->hash));
+	show->n_beginnings++;
+	return true;
+}
+
+static void show_record(struct show *show, struct json_object *record)
+{
+	cleanup(cleanup_free) char *text = NULL;
+
 	if (show->filter_user && !about_user(record, show->uid))
 		return;
 	if (show->grant && !about_grant(record, show->grant))
@@ -104,6 +124,36 @@ static void show_line(struct show *show, const char *untrusted_text, size_t leng
 	}
 	text = record_text(record);
 	say("%s", text);
+}
+
+static void show_line(struct show *show, const char *untrusted_text, size_t length, bool again)
+{
+	cleanup(cleanup_json) struct json_object *record = NULL;
+	struct chain chain = { 0 };
+
+	/* What is no record belongs to nobody: it is told whatever is looked for. */
+	if (chain_start(&chain, untrusted_text, length) == 0)
+		record = parse(untrusted_text, length);
+	else
+		chain_advance(&chain, untrusted_text, length);
+	show->tail_length = length + 1;
+	memcpy(show->tail, chain.hash, sizeof(show->tail));
+	if (!json_object_is_type(record, json_type_object)) {
+		complain("a line after record %ju is no record; see 'ccbuf-client audit verify'",
+			(uintmax_t)show->last.sequence);
+		return;
+	}
+	if (begins_anew(show, untrusted_text, length, &chain) &&
+		chain.sequence <= show->last.sequence) {
+		complain("the trail begins anew with record %ju; before came record %ju",
+			(uintmax_t)chain.sequence, (uintmax_t)show->last.sequence);
+		show->last = chain;
+	} else if (chain.sequence > show->last.sequence) {
+		show->last = chain;
+	} else if (again) {
+		return;
+	}
+	show_record(show, record);
 }
 
 /* Shows what a file has more. again: what was shown already is left out. */
@@ -117,25 +167,28 @@ static int show_lines(struct show *show, struct lines *lines, bool again)
 		if (r < 0 && r != -EMSGSIZE)
 			return r;
 		show_line(show, r < 0 ? "" : text, r < 0 ? 0 : length, again);
+		if (r < 0)
+			show->tail_length = 0;
 	}
-	return 0;
+	/* What is incomplete may be cut off before it is whole. */
+	return lines_again(lines);
 }
 
-/* Shows the trail and leaves the last file's lines to go on with. */
-static int show_trail(struct show *show, bool rotated, bool again, struct lines *ret_lines)
+/* Shows the files of a trail and leaves the last one's lines to go on with. */
+static int show_files(struct show *show, struct trail *trail, bool again, struct lines *ret_lines)
 {
-	cleanup(trail_done) struct trail trail = TRAIL_NONE;
-	int r = trail_open(&trail, show->path, rotated);
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < trail.n_files; i++) {
-		bool is_last = i + 1 == trail.n_files;
+	for (size_t i = 0; r == 0 && i < trail->n_files; i++) {
+		bool is_last = i + 1 == trail->n_files;
 		struct lines lines;
 
 		/* The next file begins with something old: then all of this one is. */
-		if (again && !is_last && trail.files[i + 1].first &&
-			trail.files[i + 1].first <= show->last + 1)
+		if (again && !is_last && trail->files[i + 1].first &&
+			trail->files[i + 1].first <= show->last.sequence + 1)
 			continue;
-		lines_init(&lines, &trail.files[i].fd);
+		lines_init(&lines, &trail->files[i].fd);
+		show->tail_length = 0;
 		r = show_lines(show, &lines, again);
 		if (is_last && r == 0)
 			*ret_lines = lines;
@@ -145,53 +198,132 @@ static int show_trail(struct show *show, bool rotated, bool again, struct lines 
 	return r;
 }
 
-static int watch(const char *path, int *ret_fd)
+static int show_trail(struct show *show, bool rotated, struct lines *ret_lines)
 {
-	cleanup(cleanup_free) char *copy = strdup(path);
-	cleanup(cleanup_fd) int fd = inotify_init1(IN_CLOEXEC);
+	cleanup(trail_done) struct trail trail = TRAIL_NONE;
+	int r = trail_open(&trail, show->path, rotated);
 
-	if (!copy)
-		return -ENOMEM;
-	if (fd < 0 || inotify_add_watch(fd, dirname(copy), IN_CREATE | IN_MOVED_TO | IN_MODIFY) < 0)
-		return -errno;
-	*ret_fd = steal_fd(&fd);
+	if (r == 0)
+		r = show_files(show, &trail, false, ret_lines);
+	if (r == 0 && trail.gone)
+		complain("%s is gone; the records are those of older files", show->path);
+	return r;
+}
+
+/* --- following --- */
+
+/* Whether the file is not what it was: shorter, or with something else where the last line was. */
+static bool written_over(const struct show *show, const struct lines *lines)
+{
+	cleanup(cleanup_free) char *line = NULL;
+	uint64_t offset = lines_offset(lines);
+	size_t length = show->tail_length;
+	struct chain chain = { 0 };
+	struct stat st;
+
+	if (fstat(lines->fd, &st) < 0)
+		return false;
+	if ((uint64_t)st.st_size < offset)
+		return true;
+	line = length ? malloc(length) : NULL;
+	if (!line)
+		return false;
+	if (pread(lines->fd, line, length, (off_t)(offset - length)) != (ssize_t)length)
+		return true;
+	chain_advance(&chain, line, length - 1);
+	return line[length - 1] != '\n' || memcmp(chain.hash, show->tail, sizeof(show->tail)) != 0;
+}
+
+/* What came to the file since. */
+static int catch_up(struct show *show, struct lines *lines)
+{
+	bool again = written_over(show, lines);
+	int r = 0;
+
+	if (again) {
+		complain("the file after record %ju was cut off or written over; it is read from "
+			 "its beginning",
+			(uintmax_t)show->last.sequence);
+		show->tail_length = 0;
+		r = lines_rewind(lines);
+	}
+	return r < 0 ? r : show_lines(show, lines, again);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* Goes over to the file that now has the name, once there is something in it: until then ccbufd may
+ * still write to the one that we have, whatever others did with its name. */
+static int go_over(struct show *show, struct lines *lines)
+{
+	cleanup(trail_done) struct trail trail = TRAIL_NONE;
+	struct lines next = { .fd = -1 };
+	struct stat ours, named;
+	int r;
+
+	if (stat(show->path, &named) < 0 || !S_ISREG(named.st_mode) || !named.st_size ||
+		fstat(lines->fd, &ours) < 0 || same_file(&ours, &named))
+		return 0;
+	r = trail_open(&trail, show->path, true);
+	/* It may have gone again. */
+	if (r == -ENOENT || r == -EINVAL || (r == 0 && trail.gone))
+		return 0;
+	if (r == 0)
+		r = catch_up(show, lines);
+	if (r == 0)
+		r = show_files(show, &trail, true, &next);
+	if (r < 0)
+		return r;
+	lines_done(lines);
+	*lines = next;
 	return 0;
 }
 
-static bool rotated_away(const struct show *show, int fd)
+/* The folder, which may be another one by now. Without one the moment between two looks has to do.
+ */
+static void watch(const struct show *show, int watcher)
 {
-	struct stat ours, now;
+	cleanup(cleanup_free) char *copy = strdup(show->path);
 
-	return stat(show->path, &now) == 0 && fstat(fd, &ours) == 0 &&
-	       (ours.st_ino != now.st_ino || ours.st_dev != now.st_dev);
+	if (copy)
+		(void)inotify_add_watch(watcher, dirname(copy),
+			IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_MODIFY |
+				IN_DELETE_SELF | IN_MOVE_SELF);
+}
+
+static int wait_for_more(int watcher)
+{
+	struct pollfd poll_fd = { .fd = watcher, .events = POLLIN };
+	char events[4096];
+
+	if (poll(&poll_fd, 1, FOLLOW_MSEC) < 0 && errno != EINTR)
+		return -errno;
+	if (poll_fd.revents && read(watcher, events, sizeof(events)) < 0 && errno != EINTR &&
+		errno != EAGAIN)
+		return -errno;
+	return 0;
 }
 
 static int follow(struct show *show, struct lines *lines, int watcher)
 {
-	char events[4096];
 	int r;
 
 	for (;;) {
-		r = show_lines(show, lines, false);
-		if (r == 0 && rotated_away(show, lines->fd)) {
-			struct lines next;
-
-			r = show_trail(show, true, true, &next);
-			/* Between two renames there may be no file of that name. */
-			if (r == 0) {
-				lines_done(lines);
-				*lines = next;
-				continue;
-			}
-			if (r == -ENOENT)
-				r = 0;
-		}
+		/* Watched before it is read, so that nothing falls in between. */
+		watch(show, watcher);
+		r = catch_up(show, lines);
+		if (r == 0)
+			r = go_over(show, lines);
 		if (r < 0)
 			return r;
 		if (finish(EXIT_DONE) != EXIT_DONE)
 			return -EIO;
-		if (read(watcher, events, sizeof(events)) < 0 && errno != EINTR)
-			return -errno;
+		r = wait_for_more(watcher);
+		if (r < 0)
+			return r;
 	}
 }
 
@@ -201,11 +333,17 @@ static int run_show(struct show *show, bool rotated)
 	cleanup(cleanup_fd) int watcher = -1;
 	int r = 0;
 
-	/* Watched before it is read, so that nothing falls in between. */
-	if (show->follow)
-		r = watch(show->path, &watcher);
+	if (show->follow) {
+		watcher = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		r = watcher < 0 ? -errno : 0;
+	}
 	if (r == 0)
-		r = show_trail(show, rotated, false, &lines);
+		r = show_trail(show, rotated, &lines);
+	/* Somebody may have renamed it just now, and ccbufd not yet made the next. */
+	for (int i = 0; r == -ENOENT && show->follow && i < FIRST_TRIES; i++) {
+		usleep(FIRST_USEC);
+		r = show_trail(show, rotated, &lines);
+	}
 	if (r == 0 && show->follow)
 		r = follow(show, &lines, watcher);
 	if (r < 0) {
