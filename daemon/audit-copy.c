@@ -74,6 +74,8 @@ static void keep(struct rest *rest, const struct audit_event *event, struct audi
 	struct audit_event *to = &copy->event;
 
 	to->buffers = array(rest, event->buffers, event->n_buffers * sizeof(*event->buffers));
+	to->missing = array(rest, event->missing, event->n_missing * sizeof(*event->missing));
+	to->deleted = array(rest, event->deleted, event->deleted ? sizeof(*event->deleted) : 0);
 	if (event->peer)
 		groups(rest, event->peer, &copy->peer);
 	if (event->by)

@@ -5,13 +5,12 @@
  */
 #include "audit-file.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "audit-recover.h"
 #include "audit-rotate.h"
 #include "util.h"
 
@@ -21,11 +20,6 @@
 /* A file that cannot be rotated is tried again when it has grown by so much and this part. */
 #define RETRY_PART 8
 #define RETRY_MIN  (64u << 10)
-
-static void cleanup_file(struct audit_file **file)
-{
-	audit_file_close(*file);
-}
 
 /* Puts the prefix right before the body and returns the line, its newline not counted. */
 static char *complete(struct audit_record *record, const struct chain *chain, size_t *ret_length)
@@ -72,10 +66,26 @@ static int write_all(int fd, struct iovec *iov, size_t n)
 	return 0;
 }
 
-static int cut_back(struct audit_file *file)
+int audit_file_cut_back(struct audit_file *file)
 {
-	file->unclean = ftruncate(file->fd, (off_t)file->size) < 0;
+	struct stat st;
+	int r = fstat(file->fd, &st);
+
+	/* Somebody else may have made it shorter meanwhile: it must not become longer by zeros. */
+	if (r == 0 && (uint64_t)st.st_size > file->size)
+		r = ftruncate(file->fd, (off_t)file->size);
+	file->unclean = r < 0;
 	return file->unclean ? -errno : 0;
+}
+
+void audit_file_begin(struct audit_file *file)
+{
+	file->first = file->chain.sequence + 1;
+	file->size = 0;
+	file->last_length = 0;
+	file->rotate_size = file->rotate_bytes;
+	file->unsynced = 0;
+	file->unclean = false;
 }
 
 int audit_file_sync(struct audit_file *file)
@@ -97,7 +107,7 @@ static int write_segment(struct audit_file *file, struct audit_record *from, boo
 	struct chain chain = file->chain;
 	uint64_t size = file->size;
 	struct audit_record *record;
-	size_t n = 0, length;
+	size_t n = 0, length, last_length = 0;
 	uint64_t unsynced = file->unsynced;
 	int r;
 
@@ -114,7 +124,8 @@ static int write_segment(struct audit_file *file, struct audit_record *from, boo
 		record->sequence = chain.sequence;
 		memcpy(record->hash, chain.hash, sizeof(record->hash));
 		iov[n++] = (struct iovec){ .iov_base = line, .iov_len = length + 1 };
-		size += length + 1;
+		last_length = length + 1;
+		size += last_length;
 	}
 	*ret_next = record;
 	if (!n)
@@ -128,12 +139,38 @@ static int write_segment(struct audit_file *file, struct audit_record *from, boo
 	}
 	if (r < 0) {
 		file->unsynced = unsynced;
-		cut_back(file);
+		audit_file_cut_back(file);
 		return r;
 	}
 	file->chain = chain;
 	file->size = size;
+	file->last_length = last_length;
 	return 0;
+}
+
+/* Old files are deleted once the record that says so is written, see audit_look(). */
+static void note_deletion(struct audit_file *file)
+{
+	cleanup(cleanup_free) uint64_t *numbers = NULL;
+	struct audit_note *note;
+	uint64_t last;
+	size_t n;
+
+	int r;
+
+	if (!file->keep)
+		return;
+	r = audit_rotate_list(file->folder, file->name, &numbers, &n);
+	if (r < 0)
+		audit_file_note(file, "old audit files could not be found: %s", strerror(-r));
+	if (r < 0 || n <= file->keep)
+		return;
+	last = numbers[n - file->keep] - 1;
+	note = audit_file_note(file,
+		"the records before %" PRIu64 " are deleted: only %u older files are kept",
+		last + 1, file->keep);
+	if (note)
+		note->deleted = (struct audit_range){ file->deleted + 1, last };
 }
 
 static int rotate(struct audit_file *file)
@@ -149,51 +186,43 @@ static int rotate(struct audit_file *file)
 	r = audit_rotate_replace(file->folder, file->name, aside, &file->fd);
 	if (r < 0)
 		return r;
-	file->size = 0;
-	file->first = file->chain.sequence + 1;
-	file->rotate_size = file->rotate_bytes;
-	if (!file->keep)
-		return 0;
-	return audit_rotate_prune(file->folder, file->name, file->keep, &file->first_left);
+	audit_file_begin(file);
+	note_deletion(file);
+	return 0;
 }
 
-/* Sees to it that the file is the one of that name, ends with the last record and has room. */
+/* Sees to it that the file ends with the last record and has room. */
 static int prepare(struct audit_file *file, const struct audit_record *record)
 {
-	struct stat st;
+	uint64_t before = file->rotate_size;
 	int r;
 
 	if (file->unclean) {
-		r = cut_back(file);
+		r = audit_file_cut_back(file);
 		if (r < 0)
 			return r;
 	}
-	if (fstat(file->fd, &st) < 0)
-		return -errno;
-	if (st.st_nlink == 0) {
-		/* Deleted under us: nobody would ever read what goes there. */
-		r = audit_rotate_replace(file->folder, file->name, NULL, &file->fd);
-		if (r < 0)
-			return r;
-		file->size = 0;
-		file->first = file->chain.sequence + 1;
-	} else {
-		/* Somebody else's change stays as evidence, the chain shows it. */
-		file->size = (uint64_t)st.st_size;
-	}
-	if (file->size && audit_file_rotates(file, AUDIT_PREFIX_MAX + record->length)) {
-		uint64_t before = file->rotate_size;
-
-		r = rotate(file);
-		if (r < 0) {
-			file->maintenance = r;
-			/* A longer file is better than none. */
-			if (file->rotate_size == before && file->size)
-				file->rotate_size =
-					file->size + RETRY_MIN + file->rotate_bytes / RETRY_PART;
-		}
+	/* What others moved away is not ours to rename: audit_look() sees to that. */
+	if (!file->size || !audit_file_rotates(file, AUDIT_PREFIX_MAX + record->length) ||
+		!audit_rotate_same(file->folder, file->name, file->fd))
+		return 0;
+	r = rotate(file);
+	if (r < 0) {
+		audit_file_note(file, "the audit file could not be rotated: %s", strerror(-r));
+		/* A longer file is better than none. */
+		if (file->rotate_size == before && file->size)
+			file->rotate_size =
+				file->size + RETRY_MIN + file->rotate_bytes / RETRY_PART;
 	}
 	return 0;
+}
+
+bool audit_file_fits(const struct audit_file *file)
+{
+	struct stat st;
+
+	return !file->unclean && fstat(file->fd, &st) == 0 && st.st_nlink > 0 &&
+	       (uint64_t)st.st_size == file->size;
 }
 
 bool audit_file_rotates(const struct audit_file *file, size_t bytes)
@@ -201,6 +230,33 @@ bool audit_file_rotates(const struct audit_file *file, size_t bytes)
 	uint64_t size;
 
 	return __builtin_add_overflow(file->size, bytes, &size) || size > file->rotate_size;
+}
+
+static void fail(struct audit_record *record, int result)
+{
+	for (; record; record = record->next)
+		record->result = record->length ? result : 0;
+}
+
+void audit_file_save(struct audit_file *file)
+{
+	struct audit_state state = {
+		.chain = file->chain,
+		.deleted = file->deleted,
+		.missing = file->missing,
+		.lost = file->lost,
+	};
+	int r;
+
+	if (memcmp(&state, &file->saved, sizeof(state)) == 0 && !file->unsaved)
+		return;
+	r = audit_state_write(file->lock, &state);
+	if (r < 0 && !file->unsaved)
+		audit_file_note(file,
+			"where the audit trail ends could not be noted for the next start: %s",
+			strerror(-r));
+	file->unsaved = r < 0;
+	file->saved = state;
 }
 
 void audit_file_write(struct audit_file *file, struct audit_list *list, bool sync)
@@ -222,155 +278,74 @@ void audit_file_write(struct audit_file *file, struct audit_list *list, bool syn
 		record = next;
 	}
 	/* What made one fail would do the same to the others, one wait each. */
-	for (; record; record = record->next)
-		record->result = record->length ? r : 0;
+	fail(record, r);
+	audit_file_save(file);
 }
 
-/* Moves a damaged file out of the way under the first free name. */
-static int set_aside(struct audit_file *file, uint64_t sequence, char **ret_aside)
+void audit_file_fail(struct audit_list *list, int result)
 {
-	for (unsigned int i = 0; i < 1000; i++) {
-		cleanup(cleanup_free) char *aside = NULL;
-		int r;
-
-		if ((i == 0 ? asprintf(&aside, "%s.damaged-%" PRIu64, file->name, sequence)
-			    : asprintf(&aside, "%s.damaged-%" PRIu64 ".%u", file->name, sequence,
-				      i)) < 0) {
-			aside = NULL;
-			return -ENOMEM;
-		}
-		r = audit_rotate_replace(file->folder, file->name, aside, &file->fd);
-		if (r == -EEXIST)
-			continue;
-		if (r < 0)
-			return r;
-		*ret_aside = steal_pointer(&aside);
-		return 0;
-	}
-	return -EEXIST;
+	fail(list->first, result);
 }
 
-/* The chain of the newest rotated file, for a current file that is empty. */
-static int follow_rotated(struct audit_file *file, struct audit_tail *ret_tail, bool *ret_found)
+struct audit_note *audit_file_note(struct audit_file *file, const char *format, ...)
 {
-	cleanup(cleanup_free) uint64_t *numbers = NULL;
-	cleanup(cleanup_free) char *name = NULL;
-	cleanup(cleanup_fd) int fd = -1;
-	size_t n;
-	int r;
+	struct audit_note *note = calloc(1, sizeof(*note)), **at = &file->notes;
+	va_list arguments;
 
-	r = audit_rotate_list(file->folder, file->name, &numbers, &n);
-	if (r < 0)
-		return r;
-	*ret_found = n > 0;
-	if (!n)
-		return 0;
-	name = audit_rotate_name(file->name, numbers[n - 1]);
-	if (!name)
-		return -ENOMEM;
-	fd = openat(file->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	r = audit_recover_tail(fd, ret_tail);
-	if (r < 0)
-		return r;
-	if (ret_tail->highest < numbers[n - 1] && numbers[n - 1] < INT64_MAX)
-		ret_tail->highest = numbers[n - 1];
-	return 0;
+	if (!note) {
+		file->notes_lost++;
+		return NULL;
+	}
+	va_start(arguments, format);
+	vsnprintf(note->text, sizeof(note->text), format, arguments);
+	va_end(arguments);
+	while (*at)
+		at = &(*at)->next;
+	*at = note;
+	return note;
 }
 
-static int recover(struct audit_file *file, bool created, struct audit_file_report *report)
+void audit_file_note_gaps(struct audit_file *file, const struct audit_gaps *gaps, const char *why)
 {
-	struct audit_tail tail, rotated = { 0 };
-	bool found = false;
-	int r;
+	char text[AUDIT_NOTE_TEXT / 2] = "";
+	struct audit_note *note;
+	uint64_t records = 0;
+	size_t length = 0;
 
-	r = audit_recover_tail(file->fd, &tail);
-	if (r < 0)
-		return r;
-	audit_rotate_repair(
-		file->folder, file->name, audit_recover_first(file->fd, tail.highest), file->fd);
-	r = follow_rotated(file, &rotated, &found);
-	if (r < 0)
-		return r;
-	if (tail.damaged) {
-		if (rotated.highest > tail.highest)
-			tail.highest = rotated.highest;
-		r = set_aside(file, tail.highest + 1, &report->aside);
-		if (r < 0)
-			return r;
-		file->chain.sequence = tail.highest;
-		file->first = tail.highest + 1;
-		return 0;
-	}
-	if (tail.cut) {
-		if (ftruncate(file->fd, (off_t)tail.size) < 0)
-			return -errno;
-		report->cut = tail.cut;
-	}
-	if (tail.size) {
-		file->chain = tail.chain;
-		file->size = tail.size;
-		file->first = audit_recover_first(file->fd, tail.chain.sequence);
-		return 0;
-	}
-	report->missing = created && found;
-	report->unchained = found && (rotated.damaged || rotated.cut || !rotated.size);
-	if (report->unchained)
-		file->chain.sequence = rotated.highest;
-	else
-		file->chain = rotated.chain;
-	file->first = file->chain.sequence + 1;
-	return 0;
-}
+	for (size_t i = 0; i < gaps->n && length < sizeof(text) - 64; i++) {
+		const struct audit_range *range = &gaps->ranges[i];
 
-int audit_file_open(const char *path, uint64_t rotate_bytes, unsigned int keep,
-	struct audit_file_report *ret_report, struct audit_file **ret_file)
-{
-	cleanup(cleanup_file) struct audit_file *file = NULL;
-	cleanup(cleanup_free) char *folder = NULL;
-	struct audit_file_report report = { 0 };
-	const char *slash = strrchr(path, '/');
-	bool created;
-	int r;
-
-	file = calloc(1, sizeof(*file));
-	if (!file)
-		return -ENOMEM;
-	file->fd = file->folder = -1;
-	file->rotate_bytes = rotate_bytes ? rotate_bytes : UINT64_MAX;
-	file->rotate_size = file->rotate_bytes;
-	file->keep = keep;
-	file->name = strdup(slash ? slash + 1 : path);
-	folder = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	if (!file->name || !folder)
-		return -ENOMEM;
-	if (!file->name[0])
-		return -EINVAL;
-	file->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (file->folder < 0)
-		return -errno;
-	r = audit_rotate_open(file->folder, file->name, &created, &file->fd);
-	if (r < 0)
-		return r;
-	r = recover(file, created, &report);
-	if (r < 0) {
-		free(report.aside);
-		return r;
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%" PRIu64,
+			i ? ", " : "", range->first);
+		if (range->last > range->first)
+			length += (size_t)snprintf(
+				text + length, sizeof(text) - length, " to %" PRIu64, range->last);
+		records += range->last - range->first + 1;
 	}
-	if (created)
-		(void)fsync(file->folder);
-	*ret_report = report;
-	*ret_file = steal_pointer(&file);
-	return 0;
+	note = audit_file_note(file, "missing in the trail: record%s %s%s; %s",
+		records == 1 ? "" : "s", text, records < gaps->records ? " and more" : "", why);
+	if (!note)
+		return;
+	memcpy(note->missing, gaps->ranges, gaps->n * sizeof(*gaps->ranges));
+	note->n_missing = gaps->n;
 }
 
 struct audit_file *audit_file_close(struct audit_file *file)
 {
 	if (!file)
 		return NULL;
+	while (file->notes) {
+		struct audit_note *note = file->notes;
+
+		file->notes = note->next;
+		free(note);
+	}
 	close_fd(&file->fd);
+	close_fd(&file->lock);
+	close_fd(&file->watch);
 	close_fd(&file->folder);
+	free(file->path);
+	free(file->folder_path);
 	free(file->name);
 	free(file);
 	return NULL;

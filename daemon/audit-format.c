@@ -196,6 +196,32 @@ static void buffers(struct out *out, const struct audit_event *event)
 	*out->at++ = ']';
 }
 
+static void range(struct out *out, const struct audit_range *records)
+{
+	LITERAL(out, "{\"first\":");
+	decimal(out, records->first);
+	NUMBER(out, "last", records->last);
+	*out->at++ = '}';
+}
+
+static void ranges(struct out *out, const struct audit_event *event)
+{
+	if (event->n_missing) {
+		assert(event->n_missing <= AUDIT_RANGES_MAX);
+		LITERAL(out, ",\"missing\":[");
+		for (size_t i = 0; i < event->n_missing; i++) {
+			if (i)
+				*out->at++ = ',';
+			range(out, &event->missing[i]);
+		}
+		*out->at++ = ']';
+	}
+	if (event->deleted) {
+		LITERAL(out, ",\"deleted\":");
+		range(out, event->deleted);
+	}
+}
+
 /* The verdict of an event, NULL when it has none. */
 static const char *verdict_of(const struct audit_event *event)
 {
@@ -272,6 +298,7 @@ size_t audit_format_body(struct audit_format *format, const struct audit_event *
 	TEXT(&out, "policy", event->policy);
 	if (event->repeated > 1)
 		NUMBER(&out, "repeated", event->repeated);
+	ranges(&out, event);
 	LITERAL(&out, "}\n");
 	return (size_t)(out.at - body);
 }

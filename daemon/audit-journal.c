@@ -27,7 +27,7 @@ struct audit_journal {
 	pthread_cond_t finished; /* from the thread */
 	struct audit_copy *first, *last;
 	size_t count, bytes;
-	uint64_t dropped;
+	struct audit_lost dropped;
 	bool idle;	/* the thread sleeps until it is woken */
 	bool stop;	/* sends what there is and ends */
 	bool abandoned; /* nobody waits any more: frees itself */
@@ -77,12 +77,12 @@ static void send_queue(struct audit_journal *journal)
 		journal->count--;
 		journal->bytes -= size;
 	}
-	if (journal->dropped && !journal->abandoned) {
-		uint64_t dropped = journal->dropped;
+	if (journal->dropped.total && !journal->abandoned) {
+		struct audit_lost dropped = journal->dropped;
 
-		journal->dropped = 0;
+		journal->dropped = (struct audit_lost){ 0 };
 		pthread_mutex_unlock(&journal->mutex);
-		audit_message_dropped(dropped);
+		audit_message_dropped(&dropped);
 		pthread_mutex_lock(&journal->mutex);
 	}
 }
@@ -93,10 +93,11 @@ static void *run(void *userdata)
 	bool abandoned;
 
 	pthread_mutex_lock(&journal->mutex);
-	while (!journal->stop || ((journal->first || journal->dropped) && !journal->abandoned)) {
+	while (!journal->stop ||
+		((journal->first || journal->dropped.total) && !journal->abandoned)) {
 		struct timespec until;
 
-		while (!journal->stop && !journal->first && !journal->dropped) {
+		while (!journal->stop && !journal->first && !journal->dropped.total) {
 			journal->idle = true;
 			pthread_cond_wait(&journal->wake, &journal->mutex);
 		}
@@ -170,14 +171,14 @@ struct audit_journal *audit_journal_free(struct audit_journal *journal)
 	return NULL;
 }
 
-void audit_journal_push(struct audit_journal *journal, struct audit_copy *copy)
+void audit_journal_push(struct audit_journal *journal, const uid_t *uid, struct audit_copy *copy)
 {
 	bool wake;
 
 	pthread_mutex_lock(&journal->mutex);
 	if (!copy || journal->count >= AUDIT_JOURNAL_ENTRIES ||
 		journal->bytes + copy->size > AUDIT_JOURNAL_BYTES) {
-		journal->dropped++;
+		audit_lost_add(&journal->dropped, uid, 1, 0);
 	} else {
 		copy->next = NULL;
 		if (journal->last)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "audit-copy.h"
+#include "audit-lost.h"
 
 /* Fixed for ever: units/ccbuf.catalog explains them. */
 #define AUDIT_JOURNAL_START	  "423db7fe811a4327a0a7790e877eeba3"
@@ -43,9 +44,9 @@ int audit_journal_new(struct audit_journal **ret_journal);
 /* Sends what waits, but does not wait long for a journald that does not answer. Takes NULL. */
 struct audit_journal *audit_journal_free(struct audit_journal *journal);
 
-/* Queues an entry and takes the copy, never blocks. NULL stands for one that could not be copied
- * and counts as dropped. */
-void audit_journal_push(struct audit_journal *journal, struct audit_copy *copy);
+/* Queues an entry of a user, NULL for none, and takes the copy, never blocks. A copy of NULL stands
+ * for one that could not be made and counts as dropped. */
+void audit_journal_push(struct audit_journal *journal, const uid_t *uid, struct audit_copy *copy);
 
 /* The MESSAGE_ID of an event. AUDIT_JOURNAL_UNWRITTEN for one that is an error with verdict
  * audit-failed. */

@@ -304,18 +304,20 @@ void audit_message_send(const struct audit_copy *copy)
 	send_out(&message);
 }
 
-void audit_message_dropped(uint64_t dropped)
+void audit_message_dropped(const struct audit_lost *dropped)
 {
+	char whose[AUDIT_LOST_TEXT];
 	struct message message;
 
 	message.n = message.n_owned = 0;
 	message.used = 0;
+	audit_lost_whose(dropped, whose);
 	add(&message,
 		"MESSAGE=%" PRIu64 " events are in the audit trail but not in the journal, which "
-		"did not take them in time",
-		dropped);
+		"did not take them in time%s",
+		dropped->total, whose);
 	add(&message, "PRIORITY=%d", LOG_WARNING);
 	add(&message, "MESSAGE_ID=%s", AUDIT_JOURNAL_DROPPED);
-	add(&message, "CCBUF_DROPPED=%" PRIu64, dropped);
+	add(&message, "CCBUF_DROPPED=%" PRIu64, dropped->total);
 	send_out(&message);
 }

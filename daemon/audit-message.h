@@ -4,13 +4,12 @@
  */
 #pragma once
 
-#include <stdint.h>
-
 #include "audit-copy.h"
+#include "audit-lost.h"
 
 /* Sends one entry; blocks as long as journald does. An error is nobody's to handle: the trail has
  * the record. */
 void audit_message_send(const struct audit_copy *copy);
 
-/* Says that so many entries were not sent. */
-void audit_message_dropped(uint64_t dropped);
+/* Says how many entries were not sent, and whose they are. */
+void audit_message_dropped(const struct audit_lost *dropped);

@@ -5,8 +5,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "audit.h"
 #include "chain.h"
@@ -21,9 +23,12 @@ struct audit_record {
 	audit_done done; /* may be NULL */
 	void *userdata;
 	struct audit_copy *copy; /* for the journal; NULL when it gets none */
-	uint64_t events;	 /* that it stands for */
-	int result;		 /* once written: 0 or a negative errno */
-	uint64_t sequence;	 /* once written with result 0 */
+	uint64_t events;	 /* that are lost with it; 0 when somebody tries again */
+	bool not_lost;		 /* likewise, unless the trail is being closed */
+	bool has_user;
+	uid_t uid;	   /* whose they are */
+	int result;	   /* once written: 0 or a negative errno */
+	uint64_t sequence; /* once written with result 0 */
 	uint8_t hash[CHAIN_HASH_SIZE];
 	size_t length; /* of the body, its newline included; 0 for a refusal folded away, which
 			  takes its place in the order of the done functions only */
@@ -47,6 +52,20 @@ static inline void audit_list_push(struct audit_list *list, struct audit_record 
 	list->last = record;
 	list->count++;
 	list->bytes += record->length;
+}
+
+/* Puts all records of another list before those of this one; the other one is empty then. */
+static inline void audit_list_put_before(struct audit_list *list, struct audit_list *before)
+{
+	if (!before->first)
+		return;
+	before->last->next = list->first;
+	list->first = before->first;
+	if (!list->last)
+		list->last = before->last;
+	list->count += before->count;
+	list->bytes += before->bytes;
+	*before = (struct audit_list){ 0 };
 }
 
 /* NULL when the list is empty. */

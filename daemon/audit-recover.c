@@ -5,11 +5,12 @@
  */
 #include "audit-recover.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "audit-format.h"
 #include "audit-record.h"
+#include "audit-rotate.h"
 #include "util.h"
 
 #define LINE_MAX_BYTES (AUDIT_PREFIX_MAX + AUDIT_FORMAT_BODY_MAX)
@@ -90,8 +91,10 @@ static uint64_t highest(const char *window, size_t size, bool whole)
 	return found;
 }
 
-/* Whether the lines of the window, the last at end (its newline not counted), hang together. */
-static bool check(const char *window, bool whole, size_t end, struct chain *ret_chain)
+/* Whether the lines of the window, the last at end (its newline not counted), hang together, or the
+ * last one is known. */
+static bool check(const char *window, bool whole, size_t end, const struct chain *known,
+	struct chain *ret_chain)
 {
 	struct chain last, before;
 	size_t length, length_before;
@@ -102,7 +105,7 @@ static bool check(const char *window, bool whole, size_t end, struct chain *ret_
 	line = window + end;
 	if (!record(&last, line, length))
 		return false;
-	if (end) {
+	if (end && !(known && chain_same(&last, known))) {
 		end--;
 		if (line_before(window, whole, &end, &length_before) &&
 			(!record(&before, window + end, length_before) ||
@@ -113,7 +116,7 @@ static bool check(const char *window, bool whole, size_t end, struct chain *ret_
 	return true;
 }
 
-int audit_recover_tail(int fd, struct audit_tail *ret_tail)
+int audit_recover_tail(int fd, const struct chain *known, struct audit_tail *ret_tail)
 {
 	cleanup(cleanup_free) char *window = NULL;
 	struct audit_tail tail = { 0 };
@@ -126,6 +129,11 @@ int audit_recover_tail(int fd, struct audit_tail *ret_tail)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	if (!S_ISREG(st.st_mode)) {
+		tail.damaged = true;
+		*ret_tail = tail;
+		return 0;
+	}
 	total = (uint64_t)st.st_size;
 	if (!total) {
 		*ret_tail = tail;
@@ -148,7 +156,7 @@ int audit_recover_tail(int fd, struct audit_tail *ret_tail)
 		tail.damaged = true;
 	if (tail.cut && !torn(window + lines, size - lines))
 		tail.damaged = true;
-	if (lines && !check(window, whole, lines - 1, &tail.chain))
+	if (lines && !check(window, whole, lines - 1, known, &tail.chain))
 		tail.damaged = true;
 	if (tail.damaged) {
 		memset(&tail.chain, 0, sizeof(tail.chain));
@@ -178,4 +186,78 @@ uint64_t audit_recover_first(int fd, uint64_t fallback)
 	if (!newline || !record(&chain, window, (size_t)(newline - window)))
 		return fallback;
 	return chain.sequence;
+}
+
+static int tail_of(int folder, const char *name, uint64_t number, struct audit_tail *ret_tail)
+{
+	cleanup(cleanup_free) char *file = audit_rotate_name(name, number);
+	cleanup(cleanup_fd) int fd = -1;
+
+	if (!file)
+		return -ENOMEM;
+	fd = openat(folder, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : audit_recover_tail(fd, NULL, ret_tail);
+}
+
+int audit_recover_newest(int folder, const char *name, struct audit_tail *ret_tail)
+{
+	cleanup(cleanup_free) uint64_t *numbers = NULL;
+	size_t n;
+	int r;
+
+	r = audit_rotate_list(folder, name, &numbers, &n);
+	if (r < 0)
+		return r;
+	if (!n)
+		return -ENOENT;
+	r = tail_of(folder, name, numbers[n - 1], ret_tail);
+	if (r < 0)
+		return r;
+	if (ret_tail->highest < numbers[n - 1] && numbers[n - 1] < INT64_MAX)
+		ret_tail->highest = numbers[n - 1];
+	return 0;
+}
+
+static void gap(struct audit_gaps *gaps, uint64_t *expected, uint64_t found)
+{
+	if (found <= *expected)
+		return;
+	gaps->records += found - *expected;
+	if (gaps->n < AUDIT_RANGES_MAX)
+		gaps->ranges[gaps->n++] = (struct audit_range){ *expected, found - 1 };
+	*expected = found;
+}
+
+int audit_recover_gaps(int folder, const char *name, uint64_t deleted,
+	const struct audit_range *current, uint64_t last, struct audit_gaps *ret_gaps)
+{
+	cleanup(cleanup_free) uint64_t *numbers = NULL;
+	struct audit_gaps gaps = { .n = 0 };
+	uint64_t expected = deleted + 1;
+	size_t n;
+	int r;
+
+	r = audit_rotate_list(folder, name, &numbers, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && numbers[i] <= last; i++) {
+		uint64_t next = i + 1 < n	? numbers[i + 1]
+				: current->last ? current->first
+						: last + 1;
+		struct audit_tail tail;
+
+		gap(&gaps, &expected, numbers[i]);
+		if (tail_of(folder, name, numbers[i], &tail) >= 0 && !tail.damaged)
+			next = tail.chain.sequence + 1;
+		if (next > expected)
+			expected = next;
+	}
+	if (current->last) {
+		gap(&gaps, &expected, current->first);
+		if (current->last >= expected)
+			expected = current->last + 1;
+	}
+	gap(&gaps, &expected, last + 1);
+	*ret_gaps = gaps;
+	return 0;
 }

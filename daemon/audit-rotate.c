@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The names of the trail's files. It must never leave a moment in which the current file is absent
- * or unlocked, or overwrite a file that holds records.
+ * The names of the trail's files. It must never overwrite a file that holds records, nor, where the
+ * file system can do better, leave a moment in which the current file is absent.
  */
 #include "audit-rotate.h"
 
@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "util.h"
@@ -17,8 +16,9 @@
 #define FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 #define MODE  0640
 
-/* A path that is looked up again while another daemon rotates it settles within this. */
-#define TRIES 16
+/* Files of that name that come and go while it is opened. */
+#define TRIES	    16
+#define ASIDE_NAMES 1000
 
 static int create(int folder, const char *name, int *ret_fd)
 {
@@ -34,7 +34,7 @@ static int create(int folder, const char *name, int *ret_fd)
 	return 0;
 }
 
-static bool same_file(int folder, const char *name, int fd)
+bool audit_rotate_same(int folder, const char *name, int fd)
 {
 	struct stat named, opened;
 
@@ -65,16 +65,38 @@ int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_
 			return -errno;
 		if (!S_ISREG(st.st_mode))
 			return -EINVAL;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-			return errno == EWOULDBLOCK ? -EBUSY : -errno;
-		/* Rotated away by its owner between the open and the lock? */
-		if (!same_file(folder, name, fd))
-			continue;
 		*ret_created = created;
 		*ret_fd = steal_fd(&fd);
 		return 0;
 	}
 	return -EBUSY;
+}
+
+/* 0 when it has both names. A folder cannot, nor a file that we may not link: 1, it is renamed. */
+static int add_name(int folder, const char *name, const char *more)
+{
+	if (linkat(folder, name, folder, more, 0) == 0)
+		return 0;
+	if (errno == EPERM && renameat2(folder, name, folder, more, RENAME_NOREPLACE) == 0)
+		return 1;
+	return -errno;
+}
+
+/* In the place of what is there. */
+static int put_in_place(int folder, const char *next, const char *name, const char *aside)
+{
+	int renamed = add_name(folder, name, aside), r;
+
+	if (renamed < 0)
+		return renamed;
+	if (renameat(folder, next, folder, name) == 0)
+		return 0;
+	r = -errno;
+	if (renamed)
+		(void)renameat2(folder, aside, folder, name, RENAME_NOREPLACE);
+	else
+		unlinkat(folder, aside, 0);
+	return r;
 }
 
 int audit_rotate_replace(int folder, const char *name, const char *aside, int *fd)
@@ -92,36 +114,51 @@ int audit_rotate_replace(int folder, const char *name, const char *aside, int *f
 	r = create(folder, next, &fresh);
 	if (r < 0)
 		return r;
-	if (flock(fresh, LOCK_EX | LOCK_NB) < 0) {
-		r = -errno;
-		goto fail;
-	}
 	if (!aside) {
-		if (linkat(folder, next, folder, name, 0) < 0) {
-			r = -errno;
+		r = add_name(folder, next, name);
+		if (r < 0)
 			goto fail;
-		}
-		unlinkat(folder, next, 0);
+		if (!r)
+			unlinkat(folder, next, 0);
 	} else {
-		if (linkat(folder, name, folder, aside, 0) < 0) {
-			r = -errno;
+		r = put_in_place(folder, next, name, aside);
+		if (r < 0)
 			goto fail;
-		}
-		if (renameat(folder, next, folder, name) < 0) {
-			r = -errno;
-			unlinkat(folder, aside, 0);
-			goto fail;
-		}
 	}
 	/* The new names are there; should this fail, a crash may bring the old ones back, and
 	 * audit_rotate_repair() with them. */
 	(void)fsync(folder);
-	close(*fd);
+	close_fd(fd);
 	*fd = steal_fd(&fresh);
 	return 0;
 fail:
 	unlinkat(folder, next, 0);
 	return r;
+}
+
+int audit_rotate_set_aside(
+	int folder, const char *name, uint64_t sequence, int *fd, char **ret_aside)
+{
+	for (unsigned int i = 0; i < ASIDE_NAMES; i++) {
+		cleanup(cleanup_free) char *aside = NULL;
+		char suffix[16] = "";
+		int r;
+
+		if (i)
+			snprintf(suffix, sizeof(suffix), ".%u", i);
+		if (asprintf(&aside, "%s.damaged-%" PRIu64 "%s", name, sequence, suffix) < 0) {
+			aside = NULL;
+			return -ENOMEM;
+		}
+		r = audit_rotate_replace(folder, name, aside, fd);
+		if (r == -EEXIST)
+			continue;
+		if (r < 0)
+			return r;
+		*ret_aside = steal_pointer(&aside);
+		return 0;
+	}
+	return -EEXIST;
 }
 
 void audit_rotate_repair(int folder, const char *name, uint64_t first, int fd)
@@ -133,7 +170,7 @@ void audit_rotate_repair(int folder, const char *name, uint64_t first, int fd)
 		next = NULL;
 	else
 		unlinkat(folder, next, 0);
-	if (aside && same_file(folder, aside, fd))
+	if (aside && audit_rotate_same(folder, aside, fd))
 		unlinkat(folder, aside, 0);
 }
 
@@ -204,7 +241,7 @@ int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size
 	return 0;
 }
 
-int audit_rotate_prune(int folder, const char *name, unsigned int keep, uint64_t *first_left)
+int audit_rotate_prune(int folder, const char *name, uint64_t first)
 {
 	cleanup(cleanup_free) uint64_t *numbers = NULL;
 	size_t n;
@@ -213,14 +250,13 @@ int audit_rotate_prune(int folder, const char *name, unsigned int keep, uint64_t
 	r = audit_rotate_list(folder, name, &numbers, &n);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i + keep < n; i++) {
+	for (size_t i = 0; i < n && numbers[i] < first; i++) {
 		cleanup(cleanup_free) char *old = audit_rotate_name(name, numbers[i]);
 
 		if (!old)
 			return -ENOMEM;
 		if (unlinkat(folder, old, 0) < 0 && errno != ENOENT)
 			return -errno;
-		*first_left = i + 1 < n ? numbers[i + 1] : 0;
 	}
 	return 0;
 }

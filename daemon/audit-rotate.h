@@ -11,20 +11,27 @@
 /* A dot and 20 digits follow the name of a file that was rotated away. */
 #define AUDIT_ROTATE_SUFFIX 21
 
+/* Whether the file of that name in folder is the one that is open as fd. */
+bool audit_rotate_same(int folder, const char *name, int fd);
+
 /*
- * Opens the file name in folder with an exclusive lock, creating it (0640) if need be. 0, or the
- * errors of audit_file_open().
+ * Opens the file name in folder, creating it (0640) if need be. 0, or: -EACCES; -ELOOP a symbolic
+ * link; -EINVAL no regular file; what the file system says.
  */
 int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_fd);
 
 /*
- * Gives the current file, open as *fd, the additional name aside and puts a new, empty, locked one
- * in its place, in one step: there is no moment without a file or without a lock. *fd is then the
- * new file. -EEXIST when the name aside is taken. On failure everything is as before. aside NULL:
- * the current file has no name any more, there is nothing to keep; -EEXIST when by now another file
- * has that name.
+ * Gives the file of that name, whatever it is, the name aside and puts a new, empty one in its
+ * place, in one step where the file system can: *fd, which may be -1, is closed and then the new
+ * file. -EEXIST when the name aside is taken. On failure everything is as before. aside NULL: there
+ * is no file of that name; -EEXIST when by now there is.
  */
 int audit_rotate_replace(int folder, const char *name, const char *aside, int *fd);
+
+/* The same with the first name that is free of NAME.damaged-SEQUENCE, NAME.damaged-SEQUENCE.1, ...,
+ * which the caller frees. */
+int audit_rotate_set_aside(
+	int folder, const char *name, uint64_t sequence, int *fd, char **ret_aside);
 
 /* Removes what a crash in the middle of audit_rotate_replace() left behind. first is the sequence
  * number that the file fd begins with. */
@@ -33,9 +40,8 @@ void audit_rotate_repair(int folder, const char *name, uint64_t first, int fd);
 /* The sequence numbers in the names of rotated files, ascending; the caller frees the array. */
 int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size_t *ret_n);
 
-/* Deletes the oldest rotated files beyond keep (1 or more). *first_left is set to the number that
- * the oldest one left begins with, if any was deleted. */
-int audit_rotate_prune(int folder, const char *name, unsigned int keep, uint64_t *first_left);
+/* Deletes the rotated files with numbers below first. 0 or a negative errno. */
+int audit_rotate_prune(int folder, const char *name, uint64_t first);
 
 /* "name.00000000000000000001"; NULL when out of memory. The caller frees it. */
 char *audit_rotate_name(const char *name, uint64_t first);

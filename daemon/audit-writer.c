@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include "audit-look.h"
 #include "thread.h"
 #include "util.h"
 
@@ -26,8 +27,26 @@ struct audit_writer {
 	int fd;
 	struct audit_file *file;
 	struct audit_list list;
-	bool sync;
+	bool sync, written;
+	enum audit_writer_look look;
 };
+
+bool audit_writer_do(
+	struct audit_file *file, struct audit_list *list, bool sync, enum audit_writer_look look)
+{
+	int r = 0;
+
+	if (look == AUDIT_WRITER_LOOK || !audit_file_fits(file))
+		r = audit_look(file);
+	/* Only once, or who touches the file all the time would keep everybody waiting. */
+	if (r >= 0 && look != AUDIT_WRITER_LOOKED && file->notes && list->first)
+		return false;
+	if (r < 0)
+		audit_file_fail(list, r);
+	else
+		audit_file_write(file, list, sync);
+	return true;
+}
 
 static void *run(void *userdata)
 {
@@ -40,7 +59,8 @@ static void *run(void *userdata)
 		if (writer->state == STOP)
 			break;
 		pthread_mutex_unlock(&writer->mutex);
-		audit_file_write(writer->file, &writer->list, writer->sync);
+		writer->written =
+			audit_writer_do(writer->file, &writer->list, writer->sync, writer->look);
 		pthread_mutex_lock(&writer->mutex);
 		writer->state = DONE;
 		pthread_cond_signal(&writer->done);
@@ -96,21 +116,23 @@ int audit_writer_fd(const struct audit_writer *writer)
 	return writer->fd;
 }
 
-void audit_writer_hand(
-	struct audit_writer *writer, struct audit_file *file, struct audit_list *list, bool sync)
+void audit_writer_hand(struct audit_writer *writer, struct audit_file *file,
+	struct audit_list *list, bool sync, enum audit_writer_look look)
 {
 	pthread_mutex_lock(&writer->mutex);
 	assert(writer->state == IDLE);
 	writer->file = file;
 	writer->list = *list;
 	writer->sync = sync;
+	writer->look = look;
 	writer->state = HANDED;
 	pthread_cond_signal(&writer->handed);
 	pthread_mutex_unlock(&writer->mutex);
 	*list = (struct audit_list){ 0 };
 }
 
-bool audit_writer_take(struct audit_writer *writer, bool wait, struct audit_list *ret_list)
+bool audit_writer_take(
+	struct audit_writer *writer, bool wait, struct audit_list *ret_list, bool *ret_written)
 {
 	eventfd_t count;
 
@@ -124,6 +146,7 @@ bool audit_writer_take(struct audit_writer *writer, bool wait, struct audit_list
 	/* Under the mutex, so that the thread has counted it. */
 	(void)eventfd_read(writer->fd, &count);
 	*ret_list = writer->list;
+	*ret_written = writer->written;
 	writer->list = (struct audit_list){ 0 };
 	writer->state = IDLE;
 	pthread_mutex_unlock(&writer->mutex);

@@ -5,24 +5,28 @@
  *
  * Everything here runs in the event loop. Records wait in one list. Once in each iteration of the
  * loop the list goes out: in written mode by a write right here, because handing it to a thread
- * takes longer than the write; when a sync or a rotation is due, to the writer thread, together
- * with the file, and what comes meanwhile waits for the next turn (group commit). `busy` says that
- * the thread has the file; nothing here touches it then.
+ * takes longer than the write; when a sync, a rotation or a look at the file is due, to the writer
+ * thread, together with the file, and what comes meanwhile waits for the next turn (group commit).
+ * `busy` says that the thread has the file; nothing here touches it then.
+ *
+ * A look is due before a list when something happened to the name of the file. As not all of that
+ * is told, it is also when the last one is LOOK_USEC ago, and that long after a list that went out
+ * without: what somebody does to the file shows by then, whatever happens next.
  */
 #include "audit.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "audit-copy.h"
-#include "audit-file.h"
 #include "audit-fold.h"
 #include "audit-format.h"
 #include "audit-journal.h"
+#include "audit-open.h"
+#include "audit-say.h"
+#include "audit-watch.h"
 #include "audit-writer.h"
 #include "util.h"
 
@@ -34,6 +38,12 @@
 
 #define LAST_TURNS 3
 
+#define LOOK_USEC      UINT64_C(100000)
+#define LOOK_FAIL_USEC UINT64_C(1000000) /* the last record could not be written */
+#define LOOK_IDLE_USEC UINT64_C(5000000) /* nothing was written since the last look */
+#define LOOK_ACCURACY  UINT64_C(20000)
+#define HEARD_BURST    1000
+
 struct audit {
 	struct audit_file *file;
 	struct audit_writer *writer;
@@ -41,6 +51,8 @@ struct audit {
 	struct audit_fold *fold;
 	sd_event_source *turn;	   /* deferred: something waits */
 	sd_event_source *finished; /* the thread has something to take back */
+	sd_event_source *look;	   /* time to look what others did to the file */
+	sd_event_source *heard;	   /* they did something; NULL where nobody tells */
 	struct audit_format format;
 	enum policy_durability durability;
 	struct audit_list waiting;
@@ -48,9 +60,14 @@ struct audit {
 	bool busy;
 	size_t busy_count, busy_bytes;
 	bool closing;
-	uint64_t sequence;  /* of the last record that is as durable as asked */
-	uint64_t unwritten; /* events whose record failed since the last that did not */
-	int unwritten_error;
+	bool failing; /* the last record that was tried failed */
+	bool busy_sync, busy_look;
+	bool look_due, look_soon;
+	bool looked_now;   /* what waits comes back from a look, and is written without another */
+	uint64_t looked;   /* when it last did, CLOCK_MONOTONIC */
+	uint64_t sequence; /* of the last record that is as durable as asked */
+	struct audit_say say;
+	char trouble[AUDIT_TROUBLE_TEXT];
 	char body[AUDIT_FORMAT_BODY_MAX];
 };
 
@@ -88,8 +105,8 @@ static bool full(const struct audit *audit, size_t own)
 	       (!own && audit->waiting.bytes + audit->busy_bytes >= WAITING_BYTES);
 }
 
-/* Queues a record, without body when event is NULL. */
-static int queue(
+/* A record, without body when event is NULL; NULL when out of memory. */
+static struct audit_record *record_new(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
 {
 	struct audit_record *record;
@@ -100,13 +117,26 @@ static int queue(
 			microseconds(CLOCK_BOOTTIME), audit->body);
 	record = malloc(sizeof(*record) + AUDIT_PREFIX_MAX + length);
 	if (!record)
-		return -ENOMEM;
+		return NULL;
 	record->done = done;
 	record->userdata = userdata;
 	record->copy = event && audit->journal ? audit_copy_new(event) : NULL;
 	record->length = length;
 	record->events = event && event->repeated > 1 ? event->repeated : 1;
+	record->not_lost = event && event->not_lost;
+	record->has_user = event && event->peer;
+	record->uid = record->has_user ? event->peer->uid : 0;
 	memcpy(record->line + AUDIT_PREFIX_MAX, audit->body, length);
+	return record;
+}
+
+static int queue(
+	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
+{
+	struct audit_record *record = record_new(audit, event, done, userdata);
+
+	if (!record)
+		return -ENOMEM;
 	if (!audit->waiting.first && !audit->busy)
 		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
 	audit_list_push(&audit->waiting, record);
@@ -114,27 +144,50 @@ static int queue(
 	return 0;
 }
 
+void audit_lose(struct audit *audit, const struct identity *peer, uint64_t events, int error)
+{
+	audit_lost_add(&audit->say.lost, peer ? &peer->uid : NULL, events, error);
+}
+
+/* At the end of the trail there is no other time. */
 static bool queue_counted(void *userdata, const struct audit_event *event)
 {
 	struct audit *audit = userdata;
+	int r = full(audit, WAITING_OWN) ? -ENOBUFS : queue(audit, event, NULL, NULL);
 
-	return !full(audit, WAITING_OWN) && queue(audit, event, NULL, NULL) >= 0;
+	if (r < 0 && audit->closing)
+		audit_lose(audit, event->peer, event->repeated, r);
+	return r >= 0 || audit->closing;
 }
 
-static printf_like(2, 3) void queue_error(struct audit *audit, const char *format, ...)
-{
-	cleanup(cleanup_free) char *reason = NULL;
-	va_list arguments;
-	int length;
+struct own {
+	struct audit *audit;
+	struct audit_list list;
+};
 
-	va_start(arguments, format);
-	length = vasprintf(&reason, format, arguments);
-	va_end(arguments);
-	if (length < 0) {
-		reason = NULL;
-		return;
-	}
-	(void)queue_counted(audit, &(struct audit_event){ .kind = AUDIT_ERROR, .reason = reason });
+static int make_own(
+	void *userdata, const struct audit_event *event, audit_done done, void *done_userdata)
+{
+	struct own *own = userdata;
+	struct audit_record *record = record_new(own->audit, event, done, done_userdata);
+
+	if (!record)
+		return -ENOMEM;
+	/* Nothing of it is lost with the record. */
+	record->events = 0;
+	audit_list_push(&own->list, record);
+	return 0;
+}
+
+/* What the trail has to say itself comes before all that waits. */
+static void speak_first(struct audit *audit)
+{
+	struct own own = { .audit = audit };
+
+	audit_say_all(&audit->say, make_own, &own);
+	if (own.list.first && audit->durability == POLICY_SYNCED)
+		audit->waiting_sync = true;
+	audit_list_put_before(&audit->waiting, &own.list);
 }
 
 /* Tells the journal, as the trail cannot, that a record could not be written. */
@@ -143,31 +196,28 @@ static void unwritten(struct audit *audit, const struct audit_record *record)
 	const struct audit_event event = {
 		.kind = AUDIT_ERROR,
 		.verdict = VERDICT_AUDIT_FAILED,
-		.reason = strerror(-record->result),
+		.reason = audit->trouble[0] ? audit->trouble : strerror(-record->result),
 	};
 
-	if (audit->unwritten == 0 && audit->journal)
-		audit_journal_push(audit->journal, audit_copy_new(&event));
-	audit->unwritten += record->events;
-	audit->unwritten_error = record->result;
+	if (!audit->failing && audit->journal)
+		audit_journal_push(audit->journal, NULL, audit_copy_new(&event));
+	audit->failing = true;
+	if (!record->not_lost || audit->closing)
+		audit_lost_add(&audit->say.lost, record->has_user ? &record->uid : NULL,
+			record->events, record->result);
 }
 
 static void written(struct audit *audit, struct audit_record *record)
 {
-	if (audit->unwritten) {
-		uint64_t count = audit->unwritten;
-
-		audit->unwritten = 0;
-		queue_error(audit, "%" PRIu64 " events could not be recorded: %s", count,
-			strerror(-audit->unwritten_error));
-	}
+	audit->failing = false;
 	if (!audit->journal)
 		return;
 	if (record->copy) {
 		record->copy->sequence = record->sequence;
 		memcpy(record->copy->hash, record->hash, sizeof(record->hash));
 	}
-	audit_journal_push(audit->journal, steal_pointer(&record->copy));
+	audit_journal_push(audit->journal, record->has_user ? &record->uid : NULL,
+		steal_pointer(&record->copy));
 }
 
 /* The end of every record. */
@@ -192,46 +242,106 @@ static void finish(struct audit *audit, struct audit_list *list)
 	}
 }
 
-static void check_maintenance(struct audit *audit)
+static uint64_t now_of(const struct audit *audit)
 {
-	uint64_t first_left = audit->file->first_left;
-	int r = audit->file->maintenance;
+	uint64_t now = 0;
 
-	audit->file->first_left = 0;
-	if (first_left)
-		queue_error(audit,
-			"the records before %" PRIu64 " were deleted: only %u older files are kept",
-			first_left, audit->file->keep);
-	if (r >= 0)
+	sd_event_now(sd_event_source_get_event(audit->look), CLOCK_MONOTONIC, &now);
+	return now;
+}
+
+/* When to look next if nothing else brings it about. */
+static void look_later(struct audit *audit, bool looked)
+{
+	uint64_t usec = audit->failing ? LOOK_FAIL_USEC : looked ? LOOK_IDLE_USEC : LOOK_USEC;
+
+	if (!looked && audit->look_soon)
 		return;
-	audit->file->maintenance = 0;
-	queue_error(audit, "the audit file could not be rotated or an old one not deleted: %s",
-		strerror(-r));
+	audit->look_soon = !looked;
+	sd_event_source_set_time(audit->look, now_of(audit) + usec);
+	sd_event_source_set_enabled(audit->look, SD_EVENT_ONESHOT);
+}
+
+static enum audit_writer_look wants_look(struct audit *audit)
+{
+	if (audit->looked_now)
+		return AUDIT_WRITER_LOOKED;
+	if (audit->look_due || audit->closing || audit->file->prune ||
+		now_of(audit) >= audit->looked + LOOK_USEC)
+		return AUDIT_WRITER_LOOK;
+	return AUDIT_WRITER_LOOK_IF_ODD;
+}
+
+/* What was found goes into the trail before the records that were not written for it. */
+static void put_back(struct audit *audit, struct audit_list *list, bool sync)
+{
+	audit_list_put_before(&audit->waiting, list);
+	audit->waiting_sync = audit->waiting_sync || sync;
+	audit->looked_now = true;
+}
+
+/* After the file has been with whoever wrote it. */
+static void take_news(struct audit *audit)
+{
+	audit_say_take(&audit->say, audit->file);
+	copy_string(audit->trouble, sizeof(audit->trouble), audit->file->trouble);
+}
+
+/* Right here. */
+static void write_out(
+	struct audit *audit, struct audit_list *list, bool sync, enum audit_writer_look look)
+{
+	bool written = audit_writer_do(audit->file, list, sync, look);
+
+	take_news(audit);
+	if (written)
+		finish(audit, list);
+	else
+		put_back(audit, list, sync);
+	look_later(audit, look == AUDIT_WRITER_LOOK);
+}
+
+static bool nothing_to_do(const struct audit *audit)
+{
+	return !audit->waiting.first && !audit->look_due && !audit->say.prune && !audit->closing;
 }
 
 /* One turn: the list that waits goes out, now or by the thread. */
 static void turn(struct audit *audit)
 {
-	struct audit_list list = audit->waiting;
-	bool sync = audit->waiting_sync;
+	enum audit_writer_look look;
+	struct audit_list list;
+	bool sync;
 
 	assert(!audit->busy);
-	if (!list.first)
+	if (nothing_to_do(audit))
 		return;
+	speak_first(audit);
+	list = audit->waiting;
+	sync = audit->waiting_sync;
 	audit->waiting = (struct audit_list){ 0 };
 	audit->waiting_sync = false;
-	if (!audit->closing && list.bytes &&
-		(sync || audit_file_rotates(
-				 audit->file, list.bytes + list.count * AUDIT_PREFIX_MAX))) {
-		audit->busy = true;
-		audit->busy_count = list.count;
-		audit->busy_bytes = list.bytes;
-		audit_writer_hand(audit->writer, audit->file, &list, sync);
+	if (audit->say.lost.total || audit->say.telling.total || audit->file->lost.total)
+		audit->file->lost = audit_say_lost(&audit->say);
+	audit->file->prune = audit->say.prune ? audit->say.prune : audit->file->prune;
+	audit->say.prune = 0;
+	look = wants_look(audit);
+	audit->looked_now = audit->look_due = false;
+	if (look == AUDIT_WRITER_LOOK)
+		audit->looked = now_of(audit);
+	if (audit->closing || (!sync && look != AUDIT_WRITER_LOOK &&
+				      !audit_file_rotates(audit->file,
+					      list.bytes + list.count * AUDIT_PREFIX_MAX) &&
+				      audit_file_fits(audit->file))) {
+		write_out(audit, &list, sync, look);
 		return;
 	}
-	audit_file_write(audit->file, &list, sync);
-	finish(audit, &list);
-	check_maintenance(audit);
+	audit->busy = true;
+	audit->busy_count = list.count;
+	audit->busy_bytes = list.bytes;
+	audit->busy_sync = sync;
+	audit->busy_look = look == AUDIT_WRITER_LOOK;
+	audit_writer_hand(audit->writer, audit->file, &list, sync, look);
 }
 
 static int on_turn(sd_event_source *source, void *userdata)
@@ -244,22 +354,52 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct audit *audit = userdata;
+
+	(void)source;
+	(void)usec;
+	audit->look_due = true;
+	if (!audit->busy)
+		turn(audit);
+	return 0;
+}
+
+static int on_heard(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct audit *audit = userdata;
+
+	(void)source;
+	(void)events;
+	if (!audit_watch_heard(fd, audit->file->name))
+		return 0;
+	audit->look_due = true;
+	if (!audit->busy)
+		turn(audit);
+	return 0;
+}
+
 /* Takes back what the thread did, with wait until it did. The disk gets the next list before the
  * callers hear of this one; a list that is written right here has to come after them. */
 static void take_back(struct audit *audit, bool wait)
 {
 	struct audit_list list;
+	bool written;
 
-	if (!audit_writer_take(audit->writer, wait, &list))
+	if (!audit_writer_take(audit->writer, wait, &list, &written))
 		return;
 	audit->busy = false;
 	audit->busy_count = audit->busy_bytes = 0;
-	check_maintenance(audit);
-	if (audit->waiting_sync && !audit->closing)
+	take_news(audit);
+	if (!written)
+		put_back(audit, &list, audit->busy_sync);
+	if ((audit->waiting_sync || !written) && !audit->closing)
 		turn(audit);
-	else if (audit->waiting.first)
+	else if (!nothing_to_do(audit))
 		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
 	finish(audit, &list);
+	look_later(audit, audit->busy_look);
 }
 
 static int on_finished(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -271,28 +411,8 @@ static int on_finished(sd_event_source *source, int fd, uint32_t events, void *u
 	return 0;
 }
 
-/* What was found when the file was opened goes into the trail first. */
-static void report(struct audit *audit, struct audit_file_report *found)
-{
-	if (found->aside)
-		queue_error(audit,
-			"the audit file did not end in a valid record; it is now %s and a new "
-			"chain begins",
-			found->aside);
-	if (found->cut)
-		queue_error(audit, "an incomplete last record of %" PRIu64 " bytes was cut off",
-			found->cut);
-	if (found->missing)
-		queue_error(audit, "the audit file was gone, though older ones are there");
-	if (found->unchained)
-		queue_error(audit, "the newest older audit file does not end in a valid record; "
-				   "a new chain begins");
-	free(found->aside);
-}
-
 int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit)
 {
-	struct audit_file_report found = { 0 };
 	struct audit *audit;
 	int r;
 
@@ -311,6 +431,10 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 	if (r < 0)
 		goto fail;
 	sd_event_source_set_enabled(audit->turn, SD_EVENT_OFF);
+	r = sd_event_add_time(
+		loop, &audit->look, CLOCK_MONOTONIC, UINT64_MAX, LOOK_ACCURACY, on_look, audit);
+	if (r < 0)
+		goto fail;
 	r = audit_writer_new(&audit->writer);
 	if (r < 0)
 		goto fail;
@@ -323,12 +447,32 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 		if (r < 0)
 			goto fail;
 	}
-	r = audit_file_open(
-		settings->path, settings->rotate_bytes, settings->keep, &found, &audit->file);
+	r = audit_open(settings->path, settings->rotate_bytes, settings->keep, &audit->file);
 	if (r < 0)
 		goto fail;
+	if (audit->file->watch >= 0) {
+		r = sd_event_add_io(
+			loop, &audit->heard, audit->file->watch, EPOLLIN, on_heard, audit);
+		/* Before any turn: what was done before a request came is seen before its record.
+		 */
+		if (r >= 0)
+			r = sd_event_source_set_priority(audit->heard, SD_EVENT_PRIORITY_IMPORTANT);
+		/* Who makes and removes files all the time is looked at by the clock. */
+		if (r >= 0)
+			r = sd_event_source_set_ratelimit(audit->heard, LOOK_USEC, HEARD_BURST);
+		if (r < 0)
+			goto fail;
+	}
 	audit->sequence = audit->file->chain.sequence;
-	report(audit, &found);
+	audit->looked = now_of(audit);
+	/* What was found comes first, and what could not be recorded before the last stop. */
+	audit_lost_merge(&audit->say.lost, &audit->file->lost);
+	take_news(audit);
+	if (audit->say.notes || audit->say.lost.total) {
+		audit->look_due = true;
+		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
+	}
+	look_later(audit, true);
 	*ret_audit = audit;
 	return 0;
 fail:
@@ -336,28 +480,35 @@ fail:
 	return r;
 }
 
+/* All that can still be written, and notes for the next start on what cannot. */
+static void close_trail(struct audit *audit)
+{
+	audit->closing = true;
+	audit_fold_flush(audit->fold);
+	if (audit->busy)
+		take_back(audit, true);
+	/* A turn may leave a record of what failed in it, but not for ever. */
+	for (int i = 0; i < LAST_TURNS; i++)
+		turn(audit);
+	audit_file_fail(&audit->waiting, -EIO);
+	finish(audit, &audit->waiting);
+	(void)audit_file_sync(audit->file);
+	audit_say_done(&audit->say);
+	audit->file->lost = audit_say_lost(&audit->say);
+	audit_file_save(audit->file);
+	(void)fdatasync(audit->file->lock);
+}
+
 struct audit *audit_free(struct audit *audit)
 {
-	struct audit_record *record;
-
 	if (!audit)
 		return NULL;
-	if (audit->file) {
-		audit_fold_flush(audit->fold);
-		audit->closing = true;
-		if (audit->busy)
-			take_back(audit, true);
-		/* A turn may leave a record of what failed in it, but not for ever. */
-		for (int i = 0; i < LAST_TURNS; i++)
-			turn(audit);
-		(void)audit_file_sync(audit->file);
-	}
-	while ((record = audit_list_pop(&audit->waiting))) {
-		free(record->copy);
-		free(record);
-	}
+	if (audit->file)
+		close_trail(audit);
 	sd_event_source_disable_unref(audit->turn);
 	sd_event_source_disable_unref(audit->finished);
+	sd_event_source_disable_unref(audit->look);
+	sd_event_source_disable_unref(audit->heard);
 	audit_fold_free(audit->fold);
 	audit_writer_free(audit->writer);
 	audit_journal_free(audit->journal);
@@ -374,15 +525,25 @@ void audit_set_durability(struct audit *audit, enum policy_durability durability
 int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
 {
-	if (audit->closing || full(audit, 0))
-		return -ENOBUFS;
-	/* A stop is the last word: what is only counted yet comes before it. */
-	if (event->kind == AUDIT_STOP)
-		audit_fold_flush(audit->fold);
-	/* Only who waits for it needs a place in the queue: a flood must not fill it. */
-	if (audit_fold_take(audit->fold, event))
-		return done ? queue(audit, NULL, done, userdata) : 0;
-	return queue(audit, event, done, userdata);
+	int r = audit->closing || full(audit, 0) ? -ENOBUFS : 0;
+
+	if (r >= 0) {
+		/* A stop is the last word: what is only counted yet comes before it. */
+		if (event->kind == AUDIT_STOP)
+			audit_fold_flush(audit->fold);
+		/* Only who waits for it needs a place in the queue: a flood must not fill it. */
+		if (audit_fold_take(audit->fold, event))
+			return done ? queue(audit, NULL, done, userdata) : 0;
+		r = queue(audit, event, done, userdata);
+	}
+	if (r < 0 && (!event->not_lost || audit->closing))
+		audit_lose(audit, event->peer, event->repeated > 1 ? event->repeated : 1, r);
+	return r;
+}
+
+const char *audit_why_not(const struct audit *audit)
+{
+	return audit->trouble;
 }
 
 uint64_t audit_sequence(const struct audit *audit)

@@ -12,7 +12,11 @@
  * chain. Records that wait while a sync is under way go out together with one fdatasync (group
  * commit). A record that cannot be written in full leaves no trace in the file (truncated back),
  * its done() gets the errno, and the next record tries again: a full disk heals by itself, and a
- * record then says how many events the trail lacks.
+ * record then says how many events the trail lacks, and whose they are.
+ *
+ * Others have their hands on the file, too: logrotate, administrators. Before a write it is looked
+ * at, and often enough by name (by the thread): the file of that name is the trail, or becomes it
+ * again, and an error record says what happened and which records are missing.
  */
 #pragma once
 
@@ -47,6 +51,11 @@ struct audit_buffer {
 	uint64_t inode; /* of the dma-buf or memfd */
 };
 
+/* Records by their numbers, both included. */
+struct audit_range {
+	uint64_t first, last;
+};
+
 /* What happened. Everything is borrowed for the call. Fields that an event does not have are NULL
  * or zero and left out of the record. */
 struct audit_event {
@@ -65,7 +74,13 @@ struct audit_event {
 	const char *reason;   /* may hold bytes from outside: escaped by the formatter */
 	const char *policy;   /* digest */
 	uint64_t repeated;    /* folding: how many like it this record stands for; 0 or 1 for one */
+	const struct audit_range *missing; /* records that somebody took out of the trail */
+	size_t n_missing;		   /* at most AUDIT_RANGES_MAX */
+	const struct audit_range *deleted; /* those that the daemon deletes with old files */
+	bool not_lost; /* when it cannot be recorded it does not happen, or its caller tries again:
+			  it counts as lost only if it is with the trail when that is closed */
 };
+#define AUDIT_RANGES_MAX 16
 
 struct audit_settings {
 	const char *path;      /* "/var/log/ccbufd/audit.jsonl"; its folder must exist */
@@ -81,15 +96,11 @@ struct audit_settings {
 struct audit;
 
 /*
- * Opens (creates, 0640) the file and checks its last record: the chain goes on from it. A last line
- * without newline (a crash in the middle of a write) is cut off and an error record says so. A file
- * that does not end in a valid record is set aside as PATH.damaged-SEQ and a new chain begins with
- * an error record that says so: the daemon can always start, and the auditor always sees. SEQ is
- * the sequence number that the new chain begins with: they go on from the highest found, the hash
- * of its previous line is zeros.
+ * Opens (creates, 0640) the file and goes on with the chain as audit_open() says; what it finds
+ * missing or damaged is the first record.
  * Starts the writer thread (all signals blocked in it). Durability is POLICY_SYNCED until set.
- * Returns 0, or a negative errno when the file cannot be had (-ENOENT: no folder; -EACCES; -EBUSY:
- * another process holds its lock; -ELOOP: a symbolic link; -EINVAL: no regular file).
+ * Returns 0, or a negative errno when the file cannot be had, see audit_open();
+ * audit_trouble_words() has the words.
  */
 int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit);
 
@@ -103,13 +114,21 @@ void audit_set_durability(struct audit *audit, enum policy_durability durability
 typedef void (*audit_done)(void *userdata, int result);
 
 /*
- * Queues the record of an event. done (may be NULL) is called from the event loop, later, never
- * from inside this call, in the order of the calls. A refusal that is folded away calls done too,
- * with 0, once it is counted. Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail
- * is being closed), and then done is not called. At most REQUEST_COUNT_MAX buffers.
+ * Queues the record of an event. One that cannot be queued or written counts as lost, unless it
+ * says otherwise (not_lost), and the next record that can be written says how many were and whose.
+ * done (may be NULL) is called from the event loop, later, never from inside this call, in the
+ * order of the calls. A refusal that is folded away calls done too, with 0, once it is counted.
+ * Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail is being closed), and then
+ * done is not called. At most REQUEST_COUNT_MAX buffers.
  */
 int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata);
+
+/* Counts events of a user, NULL for none, that not even a record could be made of, as lost. */
+void audit_lose(struct audit *audit, const struct identity *peer, uint64_t events, int error);
+
+/* Why records cannot be written, in words that say what to do; "" when only the errno is known. */
+const char *audit_why_not(const struct audit *audit);
 
 /* The sequence number of the last durable record; 0 before the first. */
 uint64_t audit_sequence(const struct audit *audit);

@@ -148,11 +148,12 @@ bool broker_is_admin(const struct broker *broker, const struct peer *peer)
 
 void broker_note_audit(struct broker *broker, int result)
 {
+	const char *why = audit_why_not(broker->audit);
 	bool failing = result < 0;
 
 	if (failing && !broker->audit_failing)
 		log_error("audit: records cannot be written, nothing is granted until they can: %s",
-			strerror(-result));
+			why[0] ? why : strerror(-result));
 	if (!failing && broker->audit_failing)
 		log_info("audit: records are written again");
 	broker->audit_failing = failing;

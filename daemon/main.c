@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "audit-trouble.h"
 #include "broker.h"
 #include "bus.h"
 #include "config.h"
@@ -125,14 +126,12 @@ static int open_audit(struct daemon *daemon)
 	struct audit_event start = { .kind = AUDIT_START, .reason = "version " CCBUF_VERSION };
 	int r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
 
-	if (r == -EBUSY)
-		log_error("audit: %s is in use by another process; is ccbufd running already?",
-			options->audit);
-	else if (r < 0)
-		log_error(
-			"audit: %s cannot be opened: %s; its folder must exist and be writable for "
-			"the daemon's user",
-			options->audit, strerror(-r));
+	if (r < 0) {
+		char words[AUDIT_TROUBLE_TEXT];
+
+		audit_trouble_words(options->audit, r, words, sizeof(words));
+		log_error("audit: %s", words);
+	}
 	return r < 0 ? r : audit_append(daemon->broker.audit, &start, NULL, NULL);
 }
 

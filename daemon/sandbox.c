@@ -63,6 +63,7 @@ static const int calls[] = {
 	SCMP_SYS(dup),
 	SCMP_SYS(dup3),
 	SCMP_SYS(umask),
+	SCMP_SYS(inotify_add_watch), /* of the trail's folder, when it is another one */
 	/* emulated buffers */
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(fallocate),

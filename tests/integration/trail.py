@@ -18,9 +18,15 @@ def lines(path):
             yield from file
 
 
+def records_in(name):
+    """Whole records of a file; a last line that is being written is left out, and what is none."""
+    with open(name, 'rb') as file:
+        return [json.loads(line) for line in file if line.startswith(b'{') and
+                line.endswith(b'}\n')]
+
+
 def records(path):
-    """Whole records; a last line that is being written is left out."""
-    return [json.loads(line) for line in lines(path) if line.endswith(b'\n')]
+    return [record for name in files(path) for record in records_in(name)]
 
 
 def check(path):

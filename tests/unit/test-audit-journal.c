@@ -72,7 +72,7 @@ static void push(struct audit_journal *journal, const struct audit_event *event,
 	ck_assert_ptr_nonnull(copy);
 	copy->sequence = sequence;
 	memset(copy->hash, 0xab, sizeof(copy->hash));
-	audit_journal_push(journal, copy);
+	audit_journal_push(journal, event->peer ? &event->peer->uid : NULL, copy);
 }
 
 /* The text of the message that one event gives. */
@@ -312,7 +312,7 @@ START_TEST(slow_journald)
 	ck_assert_int_eq(audit_journal_new(&journal), 0);
 	for (i = 0; i < n; i++)
 		push(journal, &event, i + 1); /* never blocks */
-	audit_journal_push(journal, NULL);
+	audit_journal_push(journal, NULL, NULL);
 	hang(false);
 	audit_journal_free(journal);
 	ck_assert_uint_eq(sent.total, AUDIT_JOURNAL_ENTRIES + 1);
@@ -321,7 +321,7 @@ START_TEST(slow_journald)
 	hang(true);
 	ck_assert_int_eq(audit_journal_new(&journal), 0);
 	for (i = 0; i < 3; i++)
-		audit_journal_push(journal, NULL);
+		audit_journal_push(journal, i ? &event.peer->uid : NULL, NULL);
 	hang(false);
 	audit_journal_free(journal);
 	for (i = 0; i < sent.n; i++)
@@ -329,6 +329,7 @@ START_TEST(slow_journald)
 	ck_assert(said);
 	check_field(sent.text[0], "MESSAGE_ID=" AUDIT_JOURNAL_DROPPED);
 	check_field(sent.text[0], "PRIORITY=4");
+	ck_assert_ptr_nonnull(strstr(sent.text[0], "(user 1000: 2, others: 1)\n"));
 }
 END_TEST
 

@@ -25,6 +25,30 @@ int fdatasync(int fd)
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
+static bool no_watch;
+
+int inotify_init1(int flags)
+{
+	if (!no_watch)
+		return (int)syscall(SYS_inotify_init1, flags);
+	errno = EMFILE;
+	return -1;
+}
+
+static pthread_t loop_thread;
+static bool loop_only; /* nothing may be looked up by name in the event loop */
+static bool look_hangs;
+
+/* Likewise: a disk that hangs at a look-up. */
+int fstatat(int where, const char *name, struct stat *st, int flags)
+{
+	if (loop_only)
+		ck_assert(!pthread_equal(pthread_self(), loop_thread));
+	while (__atomic_load_n(&look_hangs, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	return (int)syscall(SYS_newfstatat, where, name, st, flags);
+}
+
 static unsigned int sync_count(void)
 {
 	return __atomic_load_n(&syncs, __ATOMIC_SEQ_CST);
@@ -71,6 +95,15 @@ static void run_until(size_t n)
 {
 	while (n_results < n)
 		ck_assert_int_gt(sd_event_run(loop, 10000000), 0);
+}
+
+/* Until the trail says something, for which nobody waits here. */
+static void run_until_said(const char *part)
+{
+	for (int i = 0; !file_count(path, part); i++) {
+		ck_assert_int_lt(i, 2000);
+		ck_assert_int_ge(sd_event_run(loop, 10000), 0);
+	}
 }
 
 static void check_order(size_t n)
@@ -153,8 +186,8 @@ START_TEST(one_turn_one_write)
 	ck_assert_uint_eq(sync_count(), 1);
 	check_order(65);
 	close_trail();
-	/* What was only written is synced at the end. */
-	ck_assert_uint_eq(sync_count(), 2);
+	/* What was only written is synced at the end, and the state. */
+	ck_assert_uint_eq(sync_count(), 3);
 }
 END_TEST
 
@@ -211,7 +244,98 @@ START_TEST(sync_fails)
 	memset(&chain, 0, sizeof(chain));
 	ck_assert_uint_eq(file_verify(path, &chain), 4 - 1);
 	ck_assert_uint_eq(
-		file_count(path, "2 events could not be recorded: Input/output error"), 1);
+		file_count(
+			path, "2 events could not be recorded: Input/output error (user 1000: 2)"),
+		1);
+}
+END_TEST
+
+/* Each is counted, however it was lost, and whose it was. */
+START_TEST(lost_events)
+{
+	struct audit_event grant = sample_grant(), start = { .kind = AUDIT_START };
+	struct identity other = sample_peer;
+	struct audit_event others = sample_grant(), again = sample_grant();
+	size_t n = 0;
+
+	other.uid = 7;
+	others.peer = &other;
+	again.not_lost = true;
+	ck_assert_int_eq(open_trail(), 0);
+	while (append(&grant, n) == 0)
+		n++;
+	/* The first is counted by now. */
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(audit_append(audit, &others, NULL, NULL), -ENOBUFS);
+	ck_assert_int_eq(audit_append(audit, &start, NULL, NULL), -ENOBUFS);
+	ck_assert_int_eq(audit_append(audit, &again, NULL, NULL), -ENOBUFS);
+	audit_lose(audit, &other, 2, -ENOMEM);
+	audit_lose(audit, NULL, 1, -ENOMEM);
+	run_until(n);
+	run_until_said("9 events could not be recorded: Cannot allocate memory (user 1000: 1, "
+		       "user 7: 6, others: 2)");
+	/* Once. */
+	ck_assert_int_eq(append(&grant, n), 0);
+	run_until(n + 1);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "could not be recorded"), 1);
+}
+END_TEST
+
+/* What could not be said before the stop is said after the next start. */
+START_TEST(lost_at_the_stop)
+{
+	struct audit_event event = sample_denial(), again = sample_grant();
+
+	again.not_lost = true;
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(append(&event, 0), 0);
+	run_until(1);
+	__atomic_store_n(&sync_error, ENOSPC, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(append(&event, 1), 0);
+	ck_assert_int_eq(append(&again, 2), 0);
+	run_until(3);
+	ck_assert_int_eq(results[2].result, -ENOSPC);
+	/* At the stop nobody tries again. */
+	ck_assert_int_eq(append(&again, 3), 0);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "could not be recorded"), 0);
+	__atomic_store_n(&sync_error, 0, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(open_trail(), 0);
+	run_until_said("2 events could not be recorded: No space left on device (user 1000: 2)");
+	close_trail();
+	ck_assert_int_eq(open_trail(), 0);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "could not be recorded"), 1);
+}
+END_TEST
+
+/* The record that older files are deleted comes first, and is repeated until it is there. */
+START_TEST(deletion_waits_for_its_record)
+{
+	struct audit_event event = sample_grant();
+	size_t n = 0;
+
+	settings.rotate_bytes = 3000;
+	settings.keep = 1;
+	ck_assert_int_eq(open_trail(), 0);
+	while (folder_count("audit.jsonl.0") < 2) {
+		ck_assert_int_eq(append(&event, n++), 0);
+		run_until(n);
+	}
+	ck_assert_uint_eq(file_count(path, "\"deleted\":{\"first\":1,"), 0);
+	__atomic_store_n(&sync_error, EIO, __ATOMIC_SEQ_CST);
+	ck_assert_int_eq(append(&event, n++), 0);
+	run_until(n);
+	__atomic_store_n(&sync_error, 0, __ATOMIC_SEQ_CST);
+	/* The files may go, so that there is room. */
+	for (int i = 0; folder_count("audit.jsonl.0") > 1; i++) {
+		ck_assert_int_lt(i, 2000);
+		ck_assert_int_ge(sd_event_run(loop, 10000), 0);
+	}
+	run_until_said("\"deleted\":{\"first\":1,");
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "\"deleted\":{\"first\":1,"), 1);
 }
 END_TEST
 
@@ -497,7 +621,16 @@ START_TEST(reports)
 	ck_assert_uint_eq(file_verify(path, &chain), 2);
 	ck_assert_uint_eq(file_count(path, "incomplete last record of 19 bytes was cut off"), 1);
 
+	/* The state knows where the chain stood. */
 	file_write(path, "what is this?\n", 14);
+	ck_assert_int_eq(open_trail(), 0);
+	close_trail();
+	ck_assert_uint_eq(file_verify(path, &chain), 2);
+	ck_assert_uint_eq(file_count(path, "it is now audit.jsonl.damaged-3\""), 1);
+	ck_assert_uint_eq(file_count(path, "\"missing\":[{\"first\":1,\"last\":2}]"), 1);
+
+	file_write(path, "what is this?\n", 14);
+	forget_state();
 	ck_assert_int_eq(open_trail(), 0);
 	close_trail();
 	memset(&chain, 0, sizeof(chain));
@@ -508,10 +641,145 @@ START_TEST(reports)
 	snprintf(rotated, sizeof(rotated), "%s.%020d", path, 1);
 	file_write(rotated, "junk\n", 5);
 	ck_assert_int_eq(unlink(path), 0);
+	forget_state();
 	ck_assert_int_eq(open_trail(), 0);
 	close_trail();
 	ck_assert_uint_eq(file_count(path, "the audit file was gone"), 1);
 	ck_assert_uint_eq(file_count(path, "the newest older audit file does not end in"), 1);
+}
+END_TEST
+
+/* What was done to the file is the first record of the new one, before those that come with it. */
+static void disturbed(enum policy_durability durability)
+{
+	struct audit_event event = sample_grant();
+	char moved[256], older[256];
+
+	snprintf(moved, sizeof(moved), "%s.1", path);
+	ck_assert_int_eq(open_trail(), 0);
+	audit_set_durability(audit, durability);
+	ck_assert_int_eq(append(&event, 0), 0);
+	run_until(1);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(append(&event, 1), 0);
+	ck_assert_int_eq(append(&event, 2), 0);
+	run_until(3);
+	check_order(3);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(results[i].result, 0);
+	ck_assert_uint_eq(results[1].sequence, 3);
+	ck_assert_uint_eq(file_count(path, "\"event\":\"error\""), 1);
+	ck_assert_uint_eq(file_count(path, "record 1; the audit file was deleted"), 1);
+
+	/* Though no record comes, it is seen soon after the last one. */
+	ck_assert_int_eq(append(&event, 3), 0);
+	run_until(4);
+	ck_assert_int_eq(rename(path, moved), 0);
+	run_until_said("the audit file was renamed or moved");
+	snprintf(older, sizeof(older), "%s.%020d", path, 2);
+	ck_assert_int_eq(access(older, F_OK), 0);
+	close_trail();
+	ck_assert_uint_eq(file_count(path, "records from 2 on are in audit.jsonl.0000000000"), 1);
+}
+
+START_TEST(disturbed_written)
+{
+	disturbed(POLICY_WRITTEN);
+}
+END_TEST
+
+START_TEST(disturbed_synced)
+{
+	disturbed(POLICY_SYNCED);
+}
+END_TEST
+
+/* Where the kernel does not tell of changes, it takes a moment longer. */
+START_TEST(disturbed_untold)
+{
+	no_watch = true;
+	disturbed(POLICY_WRITTEN);
+}
+END_TEST
+
+/* Somebody who touches the file all the time keeps nobody waiting. */
+START_TEST(disturbed_all_the_time)
+{
+	struct audit_event event = sample_grant();
+
+	ck_assert_int_eq(open_trail(), 0);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	for (size_t i = 0; i < 200; i++) {
+		ck_assert_int_eq(append(&event, i), 0);
+		while (n_results <= i) {
+			if (i % 2)
+				unlink(path);
+			else
+				(void)!truncate(path, 0);
+			ck_assert_int_gt(sd_event_run(loop, 10000000), 0);
+		}
+		ck_assert_int_eq(results[i].result, 0);
+	}
+	close_trail();
+	check_order(200);
+}
+END_TEST
+
+/* What can hang at a name hangs a thread, not the event loop. */
+START_TEST(look_up_hangs)
+{
+	struct audit_event event = sample_grant();
+	size_t n = 0;
+
+	loop_thread = pthread_self();
+	ck_assert_int_eq(open_trail(), 0);
+	audit_set_durability(audit, POLICY_WRITTEN);
+	loop_only = true;
+	for (int i = 0; i < 50; i++) {
+		ck_assert_int_eq(append(&event, n++), 0);
+		run_until(n);
+		usleep(5000);
+	}
+	__atomic_store_n(&look_hangs, true, __ATOMIC_SEQ_CST);
+	usleep(150000); /* now a look is due */
+	ck_assert_int_eq(append(&event, n++), 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(sd_event_run(loop, 5000), 0);
+	ck_assert_int_eq(append(&event, n++), 0);
+	ck_assert_uint_eq(n_results, n - 2);
+	__atomic_store_n(&look_hangs, false, __ATOMIC_SEQ_CST);
+	run_until(n);
+	check_order(n);
+	loop_only = false;
+	close_trail();
+}
+END_TEST
+
+START_TEST(no_folder_for_a_while)
+{
+	struct audit_event event = sample_denial();
+	char moved[96], text[256];
+
+	snprintf(moved, sizeof(moved), "%s-moved", folder);
+	ck_assert_int_eq(open_trail(), 0);
+	ck_assert_int_eq(append(&event, 0), 0);
+	run_until(1);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(rename(folder, moved), 0);
+	ck_assert_int_eq(append(&event, 1), 0);
+	ck_assert_int_eq(append(&event, 2), 0);
+	run_until(3);
+	ck_assert_int_eq(results[1].result, -ENOENT);
+	ck_assert_int_eq(results[2].result, -ENOENT);
+	ck_assert_ptr_nonnull(strstr(audit_why_not(audit), "the folder must exist"));
+	/* It goes on by itself, and nothing need come for that. */
+	ck_assert_int_eq(rename(moved, folder), 0);
+	snprintf(text, sizeof(text), "2 events could not be recorded: %s (user 1000: 2)",
+		strerror(ENOENT));
+	run_until_said(text);
+	run_until_said("the audit file was deleted");
+	ck_assert_str_eq(audit_why_not(audit), "");
+	close_trail();
 }
 END_TEST
 
@@ -581,6 +849,15 @@ int main(void)
 	tcase_add_test(tcase, rotation_fails);
 	tcase_add_test(tcase, rotation_fails_at_every_record);
 	tcase_add_test(tcase, reports);
+	tcase_add_test(tcase, disturbed_written);
+	tcase_add_test(tcase, disturbed_synced);
+	tcase_add_test(tcase, disturbed_untold);
+	tcase_add_test(tcase, disturbed_all_the_time);
+	tcase_add_test(tcase, look_up_hangs);
+	tcase_add_test(tcase, no_folder_for_a_while);
+	tcase_add_test(tcase, lost_events);
+	tcase_add_test(tcase, lost_at_the_stop);
+	tcase_add_test(tcase, deletion_waits_for_its_record);
 	tcase_add_test(tcase, folding);
 	tcase_add_test(tcase, folded_and_then_unwritten);
 	return run_tests("audit", tcase);

@@ -39,6 +39,15 @@ static inline void folder_free(void)
 	nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* As if no daemon had been there before. */
+static inline void forget_state(void)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s/.audit.jsonl.state", folder);
+	unlink(name);
+}
+
 /* The file's bytes, terminated; NULL when it is not there. */
 static inline char *file_read(const char *name, size_t *ret_size)
 {
