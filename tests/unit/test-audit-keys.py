@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every key that a record can have, and every event, is in ccbufd(8), section AUDIT TRAIL.
+Arguments: daemon/audit-format.c, daemon/audit.c, man/ccbufd.8."""
+import pathlib
+import re
+import sys
+
+formatter, audit, page = (pathlib.Path(name).read_text(encoding='utf-8') for name in sys.argv[1:])
+
+keys = set(re.findall(r'\\"([a-z][a-z-]*)\\":', formatter))
+keys |= set(re.findall(r'\b[A-Z_]+\(&?out, "([a-z-]+)"', formatter))
+# Those before the body, which audit-file.c writes.
+keys |= {'seq', 'prev'}
+events = set(re.findall(r'\[AUDIT_[A-Z]+\] = "([a-z]+)"', audit))
+assert len(keys) > 35 and len(events) == 11, (sorted(keys), sorted(events))
+
+section = page.split('.SH AUDIT TRAIL')[1].split('\n.SH ')[0]
+shown = section.replace('\\-', '-')
+# In bold, as what is a word of the trail is.
+bold = set()
+for line in shown.splitlines():
+    if re.match(r'\.B[RI]* ', line):
+        bold |= set(re.findall(r'[a-z][a-z-]*', line))
+    bold |= {word for part in re.findall(r'\\fB(.*?)\\f', line)
+             for word in re.findall(r'[a-z][a-z-]*', part)}
+
+lacking = sorted((keys | events) - bold)
+if lacking:
+    sys.exit(f'not in ccbufd(8), AUDIT TRAIL: {", ".join(lacking)}')
+print(f'{len(keys)} keys and {len(events)} events are documented')
