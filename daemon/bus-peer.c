@@ -186,7 +186,7 @@ static void handle(struct bus_peer *bus_peer, sd_bus_message *message, bus_handl
 	int r = handler(bus_peer, message);
 
 	if (r == -ENOMEM)
-		bus_reply_refusal(message, VERDICT_INTERNAL, NULL, "out of memory");
+		bus_refuse(bus_peer, message, NULL, VERDICT_INTERNAL, "out of memory");
 	else if (r < 0)
 		bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, strerror(-r));
 }

@@ -301,8 +301,11 @@ static void handle_request(
 			free(exchange);
 		}
 	}
-	if (r < 0)
+	if (r < 0) {
+		grant_record_refusal(connection->connections->broker, connection->peer, request,
+			VERDICT_INTERNAL, "out of memory");
 		refuse(connection, id, VERDICT_INTERNAL, "out of memory");
+	}
 }
 
 static void handle_release(

@@ -69,6 +69,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 		.verdict = decision->verdict,
 		.reason = decision->reason[0] ? decision->reason : NULL,
 		.policy = policy_digest(op->policy),
+		.not_lost = kind == AUDIT_GRANT, /* without its record it is a refusal */
 	};
 
 	for (uint32_t i = 0; i < op->n_grants; i++)

@@ -82,6 +82,7 @@ static void record_leak(struct teller *teller, bool before)
 		.kind = AUDIT_LEAK,
 		.heap = heap->name,
 		.exposure = EXPOSURE_SHARED,
+		.not_lost = true,
 	};
 	char reason[128], size[SIZE_TEXT_MAX];
 

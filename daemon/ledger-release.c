@@ -60,6 +60,7 @@ static int record(struct ledger *ledger, struct grant *grant, enum audit_kind ki
 
 	event.kind = kind;
 	event.reason = reason;
+	event.not_lost = kind == AUDIT_RELEASE; /* it is tried again */
 	r = audit_append(ledger->audit, &event, done, grant);
 	if (r >= 0)
 		ledger->n_records++;
@@ -130,6 +131,18 @@ void grant_record_rest(struct ledger *ledger)
 		grant = ledger->unrecorded.first;
 		grant_list_remove(&ledger->unrecorded, grant);
 		record_release(ledger, grant);
+	}
+}
+
+void ledger_record_rest(struct ledger *ledger)
+{
+	for (struct grant *grant = ledger->unrecorded.first; grant; grant = grant->next) {
+		struct audit_buffer buffer;
+		struct audit_event event = grant_event(grant, &buffer);
+
+		event.kind = AUDIT_RELEASE;
+		event.reason = grant->release_reason;
+		(void)audit_append(ledger->audit, &event, NULL, NULL);
 	}
 }
 

@@ -150,6 +150,10 @@ void ledger_cancel(struct ledger *ledger, struct grant *grant);
  * told the end of a moment ago, before the peer could say so, is released, once. */
 int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id);
 
+/* At a stop: tries the records of releases that wait for another try once more. What fails now
+ * counts as lost. */
+void ledger_record_rest(struct ledger *ledger);
+
 /* A heap tells that nothing holds its buffer of that number any more. */
 void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch);
 

@@ -338,6 +338,8 @@ static void stop(struct daemon *daemon)
 	broker->helper = helper_free(broker->helper);
 	/* Its record comes while the trail still takes any. */
 	drain(daemon);
+	if (broker->ledger)
+		ledger_record_rest(broker->ledger);
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
 	audit_free(broker->audit);

@@ -68,8 +68,7 @@ static void admit(struct socket_server *server, int *fd)
 			strerror(-r));
 		turn_away(server, user, fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
 	} else if (connection_new(&server->connections, fd, peer) < 0) {
-		connection_turn_away(
-			&server->connections, user, fd, VERDICT_INTERNAL, "out of memory");
+		turn_away(server, user, fd, &ucred, VERDICT_INTERNAL, "out of memory");
 	}
 	peer_unref(peer);
 	user_unref(user);
