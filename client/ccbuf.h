@@ -88,7 +88,7 @@ enum ccbuf_verdict {
 /* What the host can do with the memory of a buffer. */
 enum ccbuf_exposure {
 	CCBUF_SHARED = 1,    /* the host reads and writes it, at any time */
-	CCBUF_PRIVATE = 2,   /* the host sees ciphertext at most */
+	CCBUF_PRIVATE = 2,   /* in a confidential guest the host sees ciphertext at most */
 	CCBUF_PROTECTED = 3, /* not even the guest's CPU reads it: it cannot be mapped */
 	CCBUF_EMULATED = 4   /* ordinary memory (memfd) of a machine without a heap */
 };

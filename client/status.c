@@ -290,7 +290,11 @@ static int run_status(const struct verb *verb, int argc, char *argv[])
 	}
 	say("version   %s", member_text(all, "Version"));
 	say("platform  %s%s", member_text(all, "Platform"),
-		streq(member_text(all, "Platform"), "none") ? " (not a confidential guest)" : "");
+		streq(member_text(all, "Platform"), "none")
+			? " (not a confidential guest: the host can read all memory, that of "
+			  "private "
+			  "heaps too)"
+			: "");
 	say("policy    %s", member_text(all, "PolicyDigest"));
 	say("granted   %s in %ju buffer%s", size_format(member_number(all, "GrantedBytes"), size),
 		(uintmax_t)member_number(all, "GrantCount"),

@@ -20,7 +20,7 @@ enum transport { TRANSPORT_SOCKET, TRANSPORT_DBUS };
 enum exposure {
 	EXPOSURE_UNKNOWN,   /* nobody has said: never brokered */
 	EXPOSURE_SHARED,    /* the host reads and writes it */
-	EXPOSURE_PRIVATE,   /* the host sees ciphertext at most */
+	EXPOSURE_PRIVATE,   /* in a confidential guest the host sees ciphertext at most */
 	EXPOSURE_PROTECTED, /* not even the guest's CPU reads it */
 	EXPOSURE_EMULATED,  /* ordinary memory (memfd), for machines without a heap */
 	EXPOSURE_MAX_
