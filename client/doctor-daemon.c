@@ -10,6 +10,7 @@
 #include "config.h"
 #include "findings.h"
 #include "output.h"
+#include "trail.h"
 
 static void examine_socket(struct findings *findings)
 {
@@ -87,8 +88,68 @@ static void examine_bus(struct findings *findings)
 	sd_bus_error_free(&error);
 }
 
-void examine_daemon(struct findings *findings)
+/* The folder of the audit trail, which the daemon must be able to write. */
+static void examine_trail(struct findings *findings, const struct places *places)
+{
+	static const char folder[] = CCBUF_LOCALSTATEDIR "/log/ccbufd";
+	int r;
+
+	if (access(folder, F_OK) < 0) {
+		found(findings, STATUS_WARNING, "audit",
+			"run 'systemd-tmpfiles --create' after installation, or name another file "
+			"by "
+			"--audit",
+			"there is no %s for the audit trail", folder);
+		return;
+	}
+	examine_way(findings, places, folder, "audit");
+	r = daemon_user_access(places->user, folder, W_OK | X_OK);
+	if (r == 0 && access(TRAIL_PATH, F_OK) == 0)
+		r = daemon_user_access(places->user, TRAIL_PATH, R_OK | W_OK);
+	if (r < 0)
+		found(findings, STATUS_PROBLEM, "audit",
+			"'systemd-tmpfiles --create' gives it to user ccbufd",
+			"the audit trail in %s cannot be written by %s: %s", folder,
+			places->user->words, strerror(-r));
+}
+
+/* Whoever connects needs to write to the socket, and to reach it. */
+static void examine_socket_of_others(struct findings *findings, const struct places *places)
+{
+	struct daemon_user other = { .uid = 65534, .gid = 65534, .words = "ordinary users" };
+	const char *path = secure_getenv("CCBUF_SOCKET");
+	cleanup(cleanup_free) char *folder = NULL;
+	char *slash;
+	int r;
+
+	if (!path || !*path)
+		path = CCBUF_SOCKET_PATH;
+	if (access(path, F_OK) < 0)
+		return;
+	folder = strdup(path);
+	slash = folder ? strrchr(folder, '/') : NULL;
+	if (slash && slash != folder) {
+		*slash = 0;
+		examine_way(findings, places, folder, "socket");
+		if (access(folder, F_OK) == 0)
+			examine_folder(findings, places, folder, "socket");
+	}
+	if (geteuid() != 0)
+		return;
+	r = daemon_user_access(&other, path, W_OK);
+	if (r < 0)
+		found(findings, STATUS_WARNING, "socket",
+			"see the modes of the socket and its folders, unless that is meant",
+			"%s cannot be connected to by ordinary users: %s", shown_name(path),
+			strerror(-r));
+}
+
+void examine_daemon(struct findings *findings, const struct places *places)
 {
 	examine_socket(findings);
+	if (places->user) {
+		examine_socket_of_others(findings, places);
+		examine_trail(findings, places);
+	}
 	examine_bus(findings);
 }

@@ -55,18 +55,20 @@ static const char *user_name(uid_t uid, char text[static 32])
 }
 
 /* Whoever opens a node has what the broker would have refused, and leaves no record. */
-static void examine_access(
-	struct findings *findings, const char *path, const struct stat *st, const char *about)
+static void examine_access(struct findings *findings, const struct places *places, const char *path,
+	const struct stat *st, const char *about)
 {
-	static const char repair[] = "install ccbuf's udev rule, then 'udevadm trigger': owner "
-				     "root, group ccbufd, mode 0440";
+	cleanup(cleanup_free) char *repair = site_repair(places, strrchr(path, '/') + 1);
 	bool of_broker;
 	char group[32], user[32];
 	unsigned int mode = st->st_mode & 0777;
+	int r = 0;
 
 	group_name(st->st_gid, group);
 	user_name(st->st_uid, user);
 	of_broker = streq(group, BROKER_GROUP);
+	if (of_broker && (mode & 0040) && places->user)
+		r = daemon_user_access(places->user, path, R_OK);
 	if (mode & 0007)
 		found(findings, STATUS_PROBLEM, "heap", repair,
 			"%s: everybody can open it past the broker (mode %04o, %s:%s)", about, mode,
@@ -93,21 +95,45 @@ static void examine_access(
 		found(findings, STATUS_WARNING, "heap", repair,
 			"%s: ccbufd as its own user cannot open it (mode %04o, %s:%s)", about, mode,
 			user, group);
+	else if (r < 0)
+		found(findings, STATUS_PROBLEM, "heap",
+			"the user of ccbufd must be in group ccbufd and reach the node",
+			"%s: it cannot be opened by %s: %s (mode %04o, %s:%s)", about,
+			places->user->words, strerror(-r), mode, user, group);
 	else
 		found(findings, STATUS_OK, "heap", NULL, "%s (mode %04o, %s:%s)", about, mode, user,
 			group);
 }
 
-static void examine_heap(
-	struct findings *findings, const char *path, const char *name, enum exposure exposure)
+/* What the host can do with the memory of a heap. Outside of a confidential guest that is the same
+ * for every heap. */
+static const char *exposure_words(enum exposure exposure)
 {
-	static const char *const words[EXPOSURE_MAX_] = {
-		[EXPOSURE_UNKNOWN] = "of unknown exposure",
-		[EXPOSURE_SHARED] = "shared: the host reads and writes its memory",
-		[EXPOSURE_PRIVATE] = "private: the host sees ciphertext at most",
-		[EXPOSURE_PROTECTED] = "protected: not even the guest's CPU reads it",
-		[EXPOSURE_EMULATED] = "emulated",
-	};
+	bool confidential = !streq(platform_name(), "none");
+
+	switch (exposure) {
+	case EXPOSURE_SHARED:
+		return "shared: the host reads and writes its memory";
+	case EXPOSURE_PRIVATE:
+		return confidential
+			       ? "private: the host sees ciphertext at most"
+			       : "private in a confidential guest, which this is not: the host "
+				 "can read all its memory";
+	case EXPOSURE_PROTECTED:
+		return confidential ? "protected: not even the guest's CPU reads it"
+				    : "protected: not even the guest's CPU reads it; the host may";
+	case EXPOSURE_EMULATED:
+		return "emulated";
+	case EXPOSURE_UNKNOWN:
+	case EXPOSURE_MAX_:
+		break;
+	}
+	return "of unknown exposure";
+}
+
+static void examine_heap(struct findings *findings, const struct places *places, const char *path,
+	const char *name, enum exposure exposure)
+{
 	cleanup(cleanup_free) char *about = NULL;
 	struct stat st;
 
@@ -116,9 +142,9 @@ static void examine_heap(
 		found(findings, STATUS_WARNING, "heap", NULL, "%s cannot be looked at: %m", name);
 		return;
 	}
-	if (asprintf(&about, "%s is %s", name, words[exposure]) < 0)
+	if (asprintf(&about, "%s is %s", name, exposure_words(exposure)) < 0)
 		abort();
-	examine_access(findings, path, &st, about);
+	examine_access(findings, places, path, &st, about);
 	if (exposure == EXPOSURE_UNKNOWN)
 		found(findings, STATUS_WARNING, "heap",
 			"find out what the host can do with it, then declare it: \"heaps\" in "
@@ -143,6 +169,8 @@ void examine_heaps(struct findings *findings, const struct places *places)
 	/* Mistakes in the policy are told elsewhere; the well-known heaps need none. */
 	policy_files_show((const char *const *)places->policy, places->n_policy, &errors, &shown);
 	policy_errors_done(&errors);
+	if (places->user)
+		examine_way(findings, places, places->heaps, "heap");
 	n = scandir(places->heaps, &entries, visible, alphasort);
 	if (n <= 0)
 		found(findings, STATUS_WARNING, "heap",
@@ -156,7 +184,7 @@ void examine_heaps(struct findings *findings, const struct places *places)
 		if (asprintf(&path, "%s/%s", places->heaps, entries[i]->d_name) < 0)
 			abort();
 		shared = shared || exposure == EXPOSURE_SHARED;
-		examine_heap(findings, path, entries[i]->d_name, exposure);
+		examine_heap(findings, places, path, entries[i]->d_name, exposure);
 		free(entries[i]);
 	}
 	free(entries);

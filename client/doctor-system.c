@@ -103,16 +103,63 @@ void examine_kernel(struct findings *findings)
 			"memfd_create does not work: no emulated heap");
 }
 
+#define WARNINGS_MAX 10 /* of the policy; then one says how many more */
+
+/* A use of a heap that is not here: refused, until there is one. */
+static void examine_uses(
+	struct findings *findings, const struct places *places, struct json_object *uses)
+{
+	json_object_object_foreach(uses, use, value)
+	{
+		const char *heap = member_text(value, "heap");
+		cleanup(cleanup_free) char *path = NULL;
+
+		if (streq(heap, "emulated"))
+			continue;
+		if (asprintf(&path, "%s/%s", places->heaps, heap) < 0)
+			abort();
+		if (access(path, F_OK) < 0 && errno == ENOENT)
+			found(findings, STATUS_WARNING, "policy", NULL,
+				"use \"%s\" is for heap \"%s\", which is not here: requests for it "
+				"are "
+				"refused",
+				use, heap);
+	}
+}
+
+static void examine_warnings(struct findings *findings, struct json_object *warnings)
+{
+	size_t n = json_object_array_length(warnings);
+
+	for (size_t i = 0; i < n && i < WARNINGS_MAX; i++)
+		found(findings, STATUS_WARNING, "policy", NULL, "%s",
+			json_object_get_string(json_object_array_get_idx(warnings, i)));
+	if (n > WARNINGS_MAX)
+		found(findings, STATUS_WARNING, "policy", "'ccbuf-client policy check' lists them",
+			"and %zu more warnings", n - WARNINGS_MAX);
+}
+
 void examine_policy(struct findings *findings, const struct places *places)
 {
-	cleanup(cleanup_json) struct json_object *shown = NULL;
-	struct policy_errors errors = { 0 };
-	size_t rules;
-	int r;
+	cleanup(cleanup_json) struct json_object *object = NULL;
+	struct daemon_user caller = { .as_caller = true, .words = "you" };
+	const struct daemon_user *user = places->user ? places->user : &caller;
+	struct json_object *mistakes, *shown = NULL;
+	size_t rules, n;
 
-	r = policy_files_show(
-		(const char *const *)places->policy, places->n_policy, &errors, &shown);
-	if (r == 0) {
+	object = policy_files_examine((const char *const *)places->policy, places->n_policy, user);
+	if (!object) {
+		found(findings, STATUS_PROBLEM, "policy", NULL,
+			"the policy could not be examined for %s", user->words);
+		return;
+	}
+	mistakes = json_object_object_get(object, "mistakes");
+	n = json_object_array_length(mistakes);
+	if (n)
+		found(findings, STATUS_PROBLEM, "policy", "'ccbuf-client policy check' lists them",
+			"%zu mistake%s in the policy files, the first: %s", n, n == 1 ? "" : "s",
+			json_object_get_string(json_object_array_get_idx(mistakes, 0)));
+	if (json_object_object_get_ex(object, "shown", &shown) && !n) {
 		rules = json_object_array_length(json_object_object_get(shown, "rules"));
 		if (rules)
 			found(findings, STATUS_OK, "policy", NULL, "%zu rule%s, digest %s", rules,
@@ -121,13 +168,8 @@ void examine_policy(struct findings *findings, const struct places *places)
 			found(findings, STATUS_WARNING, "policy",
 				"allow somebody something: ccbuf-policy(5)",
 				"no rules, so every request is refused");
-	} else if (errors.count) {
-		found(findings, STATUS_PROBLEM, "policy", "'ccbuf-client policy check' lists them",
-			"%zu mistake%s in the policy files, the first: %s", errors.count,
-			errors.count == 1 ? "" : "s", errors.lines[0]);
-	} else {
-		errno = -r;
-		found(findings, STATUS_PROBLEM, "policy", NULL, "the policy cannot be read: %m");
 	}
-	policy_errors_done(&errors);
+	examine_warnings(findings, json_object_object_get(object, "warnings"));
+	if (shown)
+		examine_uses(findings, places, json_object_object_get(shown, "uses"));
 }

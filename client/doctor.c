@@ -9,6 +9,7 @@
 #include "client.h"
 #include "findings.h"
 #include "output.h"
+#include "way.h"
 
 static const char help[] =
 	"ccbuf-client doctor [--json]\n"
@@ -16,7 +17,8 @@ static const char help[] =
 	"Examines this machine: whether it is a confidential guest and of which kind, what the\n"
 	"kernel offers, the module ccbuf_heap, which heaps there are, what the host can do with "
 	"their memory and who may\n"
-	"open them past the broker, the policy files, the daemon with its socket and the bus. "
+	"open them past the broker, the policy files, what this site has changed, the daemon with\n"
+	"its socket, trail and the bus. What ccbufd must be able to read is looked at as its user. "
 	"Each\n"
 	"line is ok, a warning or a problem, and says what to do.\n"
 	"\n"
@@ -36,6 +38,52 @@ static const char *const status_names[] = {
 	[STATUS_WARNING] = "warning",
 	[STATUS_PROBLEM] = "problem",
 };
+
+static bool is_trusted(const struct places *places, uid_t uid)
+{
+	return uid == 0 || uid == places->user->uid || uid == geteuid();
+}
+
+static void tell_untrusted(struct findings *findings, const struct places *places, const char *path,
+	const char *at, const struct stat *st, const char *topic)
+{
+	struct unmapped unmapped;
+	char words[WAY_WORDS_MAX];
+	uid_t uid;
+
+	unmapped_detect(&unmapped);
+	uid = !unmapped_uid(&unmapped, st->st_uid) && is_trusted(places, st->st_uid) ? st->st_uid
+										     : 0;
+	if (way_judge(st, uid, &unmapped) == WAY_TRUSTED)
+		return;
+	found(findings, STATUS_WARNING, topic, "only root may be able to change it",
+		"others could put another folder in the place of %s: %s %s", shown_name(path),
+		shown_name(at), way_words(words, st, uid, &unmapped));
+}
+
+void examine_way(
+	struct findings *findings, const struct places *places, const char *path, const char *topic)
+{
+	struct unmapped unmapped;
+	struct way_end end;
+	int fd = -1, r;
+
+	unmapped_detect(&unmapped);
+	r = way_open(path, places->user->uid, &unmapped, &fd, &end);
+	if (r > 0)
+		tell_untrusted(findings, places, path, end.path, &end.st, topic);
+	close_fd(&fd);
+	free(end.path);
+}
+
+void examine_folder(
+	struct findings *findings, const struct places *places, const char *path, const char *topic)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		tell_untrusted(findings, places, path, path, &st, topic);
+}
 
 void found(struct findings *findings, enum status status, const char *topic, const char *advice,
 	const char *format, ...)
@@ -99,6 +147,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 		.heaps = "/dev/dma_heap", .sys = "/sys", .modules = "/lib/modules", .policy = policy
 	};
 	struct findings findings = { 0 };
+	struct daemon_user user;
 	bool json = false;
 	int option;
 
@@ -127,12 +176,17 @@ static int run(const struct verb *verb, int argc, char *argv[])
 		return verb_mistake(
 			verb, "%s: this verb takes no argument", shown_name(argv[optind]));
 	findings.list = json_object_new_array();
+	daemon_user_find(&user);
+	places.user = &user;
+	found(&findings, STATUS_OK, "user", NULL,
+		"what ccbufd must read, open and write is looked at for %s", user.words);
 	examine_platform(&findings);
 	examine_kernel(&findings);
 	examine_module(&findings, &places);
 	examine_heaps(&findings, &places);
 	examine_policy(&findings, &places);
-	examine_daemon(&findings);
+	examine_site(&findings, &places);
+	examine_daemon(&findings, &places);
 	if (json)
 		say_findings_json(&findings);
 	else

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <json-c/json.h>
 
+#include "daemon-user.h"
 #include "util.h"
 
 enum status { STATUS_OK, STATUS_WARNING, STATUS_PROBLEM };
@@ -18,10 +19,12 @@ struct findings {
 
 /* Where doctor looks; tests name other places. */
 struct places {
+	const struct daemon_user *user; /* for whom it looks; NULL: for whoever runs it */
 	const char *heaps;
 	const char *sys, *modules; /* /sys and /lib/modules */
 	char *const *policy;	   /* paths; none for the default folders */
 	size_t n_policy;
+	const char *root; /* before the folders of configuration; NULL */
 };
 
 /* Adds a finding. advice is NULL where there is nothing to do. The text is formatted. */
@@ -34,4 +37,15 @@ void examine_kernel(struct findings *findings);
 void examine_module(struct findings *findings, const struct places *places);
 void examine_heaps(struct findings *findings, const struct places *places);
 void examine_policy(struct findings *findings, const struct places *places);
-void examine_daemon(struct findings *findings);
+void examine_site(struct findings *findings, const struct places *places);
+void examine_daemon(struct findings *findings, const struct places *places);
+
+/* Tell if others than root and the daemon's user could put another folder in the place of one;
+ * could change what is in it. */
+void examine_way(struct findings *findings, const struct places *places, const char *path,
+	const char *topic);
+void examine_folder(struct findings *findings, const struct places *places, const char *path,
+	const char *topic);
+/* What to do about a node whose owner or mode is not what ccbuf's device rule makes it, with what
+ * else sets it here. The caller frees it. */
+char *site_repair(const struct places *places, const char *node);

@@ -16,11 +16,17 @@ static const char check_help[] =
 	"ccbuf-client policy check [PATH...]\n"
 	"\n"
 	"Reads policy files as ccbufd does and prints all mistakes, each with its file and place.\n"
-	"Without a PATH, reads the folders that ccbufd reads, and checks owners and modes too.\n"
-	"A PATH is a file or a folder; several are merged in that order.\n"
+	"Without a PATH, reads the folders that ccbufd reads, with owners, modes and what is "
+	"above\n"
+	"them, and as the user that ccbufd runs as, if root asks: what that user cannot read is a\n"
+	"mistake. A PATH is a file or a folder; several are merged in that order.\n"
 	"\n"
-	"Warns about rules that name a program (exe) which does not exist here or is a symbolic\n"
-	"link: such a rule never matches.\n"
+	"Warns about what is no mistake and hardly meant: rules that nothing reaches or matches, "
+	"such\n"
+	"as for a program (exe) that does not exist or is a symbolic link; keys that cannot be "
+	"known\n"
+	"on this machine; limits in which nothing fits; files that are passed over for their "
+	"name.\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client policy check && sudo ccbuf-client reload\n"
@@ -82,34 +88,45 @@ static struct json_object *effective(char *const paths[], size_t n_paths)
 	return shown;
 }
 
-static void warn_exe(void *userdata, const char *rule, const char *exe, const char *real)
+static size_t complain_all(struct json_object *object, const char *list, const char *prefix)
 {
-	(void)userdata;
-	if (!real)
-		complain("warning: rule %s: exe %s does not exist here; the rule matches nothing",
-			rule, exe);
-	else
-		complain("warning: rule %s: exe %s is reached by a symbolic link and never "
-			 "matches; write %s",
-			rule, exe, shown_name(real));
+	struct json_object *lines = json_object_object_get(object, list);
+	size_t n = lines ? json_object_array_length(lines) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		complain("%s%s", prefix,
+			json_object_get_string(json_object_array_get_idx(lines, i)));
+	return n;
 }
 
 static int run_check(const struct verb *verb, int argc, char *argv[])
 {
-	cleanup(cleanup_json) struct json_object *shown = NULL;
-	size_t rules, uses;
+	cleanup(cleanup_json) struct json_object *object = NULL;
+	struct json_object *shown;
+	struct daemon_user user;
+	size_t mistakes, rules, uses;
 	int code = parse(verb, argc, argv, NULL);
 
 	if (code >= 0)
 		return code;
-	shown = effective(argv + optind, (size_t)(argc - optind));
-	if (!shown)
+	daemon_user_find(&user);
+	object = policy_files_examine(
+		(const char *const *)argv + optind, (size_t)(argc - optind), &user);
+	if (!object)
 		return EXIT_FAILED;
-	policy_files_each_lost_exe(shown, warn_exe, NULL);
+	complain_all(object, "warnings", "warning: ");
+	mistakes = complain_all(object, "mistakes", "");
+	if (mistakes) {
+		complain("%zu mistake%s; ccbufd would not use this policy (checked for %s)",
+			mistakes, mistakes == 1 ? "" : "s", user.words);
+		return EXIT_FAILED;
+	}
+	shown = json_object_object_get(object, "shown");
 	rules = json_object_array_length(json_object_object_get(shown, "rules"));
 	uses = (size_t)json_object_object_length(json_object_object_get(shown, "uses"));
 	say("no mistakes: %zu rule%s, %zu use%s, digest %s", rules, rules == 1 ? "" : "s", uses,
 		uses == 1 ? "" : "s", member_text(shown, "digest"));
+	say("checked for %s", user.words);
 	if (rules == 0)
 		say("without a rule every request is refused; ccbuf-policy(5) shows how to allow "
 		    "some");

@@ -129,11 +129,11 @@ void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts)
 
 	read_text("/proc/self/cgroup", own, sizeof(own));
 	read_text("/proc/1/cgroup", init, sizeof(init));
-	snprintf(path, sizeof(path), "/proc/%d/status", looks ? (int)looks : (int)getpid());
+	snprintf(path, sizeof(path), "/proc/%d/status", looks > 0 ? (int)looks : (int)getpid());
 	read_text(path, status, sizeof(status));
-	line = strstr(status, "\nCapEff:");
-	if (line && sscanf(line, "\nCapEff: %" SCNx64, &view.capabilities) != 1)
-		view.capabilities = 0;
+	line = looks < 0 ? NULL : strstr(status, "\nCapEff:");
+	if (!line || sscanf(line, "\nCapEff: %" SCNx64, &view.capabilities) != 1)
+		view.capabilities = ~UINT64_C(0);
 	view.init_seen = looks || stat("/proc/1/exe", &st) == 0;
 	view.labels = has_labels();
 	policy_facts_judge(&view, ret_facts);

@@ -274,7 +274,24 @@ def test_doctor():
     with Daemon() as daemon:
         result = run_client('doctor', '--json', daemon=daemon)
         assert result.returncode in (0, 1), result
-        assert json.loads(result.stdout), result
+        findings = json.loads(result.stdout)['findings']
+        who = [f['text'] for f in findings if f['topic'] == 'user']
+        assert len(who) == 1 and 'as whom ccbufd runs' in who[0], who
+
+
+def test_doctor_has_the_eyes_of_the_daemon():
+    need_root('a daemon of another user')
+    with Daemon(user=OTHER) as daemon:
+        policy_file = daemon.folder / 'mine.json'
+        policy_file.write_text('{ "version": 1, "uses": { "x": { "heap": "nonesuch" } }, "rules": [ '
+                               '{ "name": "exe", "match": { "exe": "/usr/bin/x" }, "deny": "no" } ] }')
+        policy_file.chmod(0o600)
+        result = run_client('doctor', '--json', '--policy', policy_file, daemon=daemon)
+        said = '\n'.join(f['text'] for f in json.loads(result.stdout)['findings'])
+        for words in ('mine.json cannot be read: Permission denied',
+                      'rule "exe" denies nobody here, as "exe" is not known: ccbufd may not look',
+                      'use "x" is for heap "nonesuch", which is not here'):
+            assert words in said, f'{words}: {said}'
 
 
 def test_other_users_list():

@@ -321,6 +321,44 @@ def test_a_folder_that_vanished_is_no_empty_policy():
         same('after', rule_in_force(daemon), 'new')
 
 
+def checked(daemon, *paths):
+    """What policy check says where the daemon's /etc is."""
+    return run_client('policy', 'check', *paths, daemon=daemon, preexec_fn=daemon._mount)
+
+
+def test_check_has_the_eyes_of_the_daemon():
+    """Root can read what the daemon's user cannot."""
+    with DefaultFolders(policy=OLD, user=USER) as daemon:
+        file, folder = daemon.policy_dir / '10-test.json', daemon.policy_dir
+        done = checked(daemon)
+        same('good', done.returncode, 0)
+        assert 'as whom ccbufd runs' in done.stdout, done
+        for place, mode, words in ((file, 0o600, 'Permission denied'),
+                                   (folder, 0o700, 'Permission denied'),
+                                   (folder.parent, 0o700, 'Permission denied'),
+                                   (folder.parent, 0o777, 'leads through /etc/ccbufd, which may'),
+                                   (folder, 0o775, 'may be written by its group'),
+                                   (file, 0o664, 'may be written by its group')):
+            before = os.stat(place).st_mode & 0o7777
+            place.chmod(mode)
+            for paths in ((), ('/etc/ccbufd/policy.d',), ('/etc/ccbufd/policy.d/10-test.json',)):
+                # of one file the folder's own mode is not asked
+                if paths and paths[0].endswith('.json') and (place, mode) == (folder, 0o775):
+                    words = 'the way to'
+                done = checked(daemon, *paths)
+                assert (done.returncode, words in done.stderr) == (1, True), (place, oct(mode), done)
+            why = reload(daemon)
+            assert why, f'{place} {mode:o}: the daemon has it'
+            place.chmod(before)
+            same('again', (reload(daemon), checked(daemon).returncode), (None, 0))
+        # What is not in place yet is only warned of.
+        draft = daemon.folder / 'draft.json'
+        draft.write_text('{ "version": 1 }')
+        draft.chmod(0o600)
+        done = checked(daemon, draft)
+        assert done.returncode == 0 and 'draft.json cannot be read' in done.stderr, done
+
+
 NO_TRUE = [rule('no-true', match={'exe': '/usr/bin/true'}, deny='no'),
            rule('few', match={'not': {'exe': '/usr/bin/false'}}),
            rule('seen', match={'not': {'user': 54321}})]

@@ -131,7 +131,7 @@ static const struct {
 	{ "why --help", 0, "--container" },
 	{ "reload --help", 0, "mistake" },
 	{ "revoke --help", 0, "SIGBUS" },
-	{ "policy check --help", 0, "such a rule" },
+	{ "policy check --help", 0, "as the user that" },
 	{ "policy show --help", 0, "digest" },
 	{ "audit show --help", 0, "--follow" },
 	{ "audit verify --help", 0, "--expect-last" },

@@ -4,6 +4,7 @@
  * files, what doctor thinks of heap nodes.
  */
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -260,26 +261,23 @@ static void write_file(const char *path, const char *text, mode_t mode)
 	ck_assert_int_eq(chmod(path, mode), 0);
 }
 
-struct lost {
-	char text[512];
-};
+static struct daemon_user caller = { .as_caller = true, .words = "you" };
 
-static void note_lost(void *userdata, const char *rule, const char *exe, const char *real)
+static bool is_said(struct json_object *object, const char *list, const char *text)
 {
-	struct lost *lost = userdata;
-	size_t length = strlen(lost->text);
+	struct json_object *lines = json_object_object_get(object, list);
 
-	snprintf(lost->text + length, sizeof(lost->text) - length, "%s:%s:%s;", rule, exe,
-		real ? real : "-");
+	for (size_t i = 0; i < json_object_array_length(lines); i++)
+		if (strstr(json_object_get_string(json_object_array_get_idx(lines, i)), text))
+			return true;
+	return false;
 }
 
 START_TEST(lost_programs)
 {
 	char folder[] = "/tmp/test-client-XXXXXX", policy[64], program[64], link[64], text[1024];
-	const char *const paths[] = { policy };
-	cleanup(cleanup_json) struct json_object *shown = NULL;
-	struct policy_errors errors = { 0 };
-	struct lost lost = { "" };
+	const char *const paths[] = { policy, NULL };
+	struct json_object *object;
 
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	snprintf(policy, sizeof(policy), "%s/p.json", folder);
@@ -293,18 +291,85 @@ START_TEST(lost_programs)
 		"\"not\":{\"exe\":\"/nonexistent/program\"}},\"allow\":{\"use\":[\"s\"]}}]}",
 		program, link);
 	write_file(policy, text, 0644);
-	ck_assert_int_eq(policy_files_show(paths, 1, &errors, &shown), 0);
-	policy_files_each_lost_exe(shown, note_lost, &lost);
-	snprintf(text, sizeof(text), "a:%s:%s;a:/nonexistent/program:-;", link, program);
-	ck_assert_str_eq(lost.text, text);
+	object = policy_files_examine(paths, 1, &caller);
+	ck_assert_uint_eq(json_object_array_length(json_object_object_get(object, "mistakes")), 0);
+	/* no advice to write what other programs may be as well */
+	snprintf(text, sizeof(text),
+		"rule \"a\": exe %s is reached by a symbolic link: the rule matches nobody, as the "
+		"program is known as %s, whatever name it was started by",
+		link, program);
+	ck_assert_msg(is_said(object, "warnings", text), "%s", json_object_get_string(object));
+	ck_assert(is_said(object, "warnings", "exe /nonexistent/program does not exist here"));
+	snprintf(text, sizeof(text), "exe %s does", program);
+	ck_assert(!is_said(object, "warnings", text));
+	ck_assert(!is_said(object, "warnings", "/usr/lib/x"));
+	json_object_put(object);
 	write_file(policy, "{\"version\":1,\"rles\":[],\"uses\":7}", 0644);
-	ck_assert_int_eq(policy_files_show(paths, 1, &errors, &shown), -EINVAL);
-	ck_assert_uint_eq(errors.count, 2);
-	policy_errors_done(&errors);
+	object = policy_files_examine(paths, 1, &caller);
+	ck_assert_uint_eq(json_object_array_length(json_object_object_get(object, "mistakes")), 2);
+	ck_assert_ptr_null(json_object_object_get(object, "shown"));
+	json_object_put(object);
 	unlink(policy);
 	unlink(link);
 	unlink(program);
 	rmdir(folder);
+}
+END_TEST
+
+static struct json_object *whoami(void *userdata)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "uid", json_object_new_int64(geteuid()));
+	json_object_object_add(object, "groups", json_object_new_int64(getgroups(0, NULL)));
+	/* root may, whatever the mode */
+	json_object_object_add(object, "may", json_object_new_boolean(access(userdata, R_OK) == 0));
+	return object;
+}
+
+static struct json_object *hang(void *userdata)
+{
+	(void)userdata;
+	raise(SIGKILL);
+	return NULL;
+}
+
+/* What is examined for another user is examined as that user, and without root's rights. */
+START_TEST(rights_of_the_daemon)
+{
+	char path[] = "/tmp/test-client-XXXXXX";
+	struct daemon_user user = { .uid = 65534, .gid = 65534, .groups = { 7 }, .n_groups = 1 };
+	struct json_object *object;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	if (geteuid() == 0) {
+		object = daemon_user_run(&user, whoami, path);
+		ck_assert_uint_eq(member_number(object, "uid"), 65534);
+		ck_assert_uint_eq(member_number(object, "groups"), 1);
+		ck_assert(!member_true(object, "may"));
+		json_object_put(object);
+		ck_assert_int_eq(daemon_user_access(&user, path, R_OK), -EACCES);
+		ck_assert_int_eq(chown(path, 0, 7), 0);
+		ck_assert_int_eq(chmod(path, 0440), 0);
+		ck_assert_int_eq(daemon_user_access(&user, path, R_OK), 0);
+		ck_assert_int_eq(daemon_user_access(&user, path, W_OK), -EACCES);
+		/* root, but without capabilities */
+		user = (struct daemon_user){ .words = "user root" };
+		ck_assert_int_eq(chown(path, 7, 7), 0);
+		ck_assert_int_eq(daemon_user_access(&user, path, R_OK), -EACCES);
+	}
+	user = (struct daemon_user){ .uid = geteuid(), .gid = getegid(), .words = "us" };
+	ck_assert_ptr_null(daemon_user_run(&user, hang, NULL));
+	object = daemon_user_run(&caller, whoami, path);
+	ck_assert_uint_eq(member_number(object, "uid"), geteuid());
+	json_object_put(object);
+	ck_assert_int_eq(daemon_user_access(&caller, "/nonexistent", R_OK), 0);
+	daemon_user_find(&user);
+	ck_assert_int_eq(user.as_caller, geteuid() != 0 && geteuid() != user.uid);
+	ck_assert_uint_gt(strlen(user.words), 0);
+	unlink(path);
 }
 END_TEST
 
@@ -328,6 +393,47 @@ static const char *status_of(struct findings *findings, const char *beginning)
 	}
 	return "none";
 }
+
+static const char *platform = "tdx";
+
+const char *__wrap_platform_name(void);
+const char *__wrap_platform_name(void)
+{
+	return platform;
+}
+
+/* What the host can do depends on the machine, not on the heap alone. */
+START_TEST(heaps_of_an_ordinary_machine)
+{
+	static const struct {
+		const char *name, *words;
+	} said[] = {
+		{ "system",
+			"system is private in a confidential guest, which this is not: the host "
+			"can read all its memory" },
+		{ "system_cc_shared", "system_cc_shared is shared: the host reads and writes" },
+		{ "protected,video", "protected,video is protected: not even the guest's CPU reads "
+				     "it; the host may" },
+	};
+	struct places places = { .heaps = heaps };
+	struct findings findings = { .list = json_object_new_array() };
+	char path[128];
+
+	platform = "none";
+	ck_assert_ptr_nonnull(mkdtemp(heaps));
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+		put_heap(said[i].name, 0600);
+	examine_heaps(&findings, &places);
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		ck_assert_str_ne(status_of(&findings, said[i].words), "none");
+		snprintf(path, sizeof(path), "%s/%s", heaps, said[i].name);
+		unlink(path);
+	}
+	ck_assert_ptr_null(strstr(json_object_to_json_string(findings.list), "ciphertext"));
+	rmdir(heaps);
+	json_object_put(findings.list);
+}
+END_TEST
 
 START_TEST(heap_nodes)
 {
@@ -415,6 +521,8 @@ int main(void)
 	tcase_add_test(tcase, names_of_fds);
 	tcase_add_test(tcase, records);
 	tcase_add_test(tcase, lost_programs);
+	tcase_add_test(tcase, rights_of_the_daemon);
+	tcase_add_test(tcase, heaps_of_an_ordinary_machine);
 	tcase_add_test(tcase, heap_nodes);
 	tcase_add_test(tcase, no_heaps);
 	tcase_add_test(tcase, guest_and_kernel);
