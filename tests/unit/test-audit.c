@@ -544,20 +544,51 @@ START_TEST(rotation_in_both_modes)
 }
 END_TEST
 
+/* The number that the oldest file begins with. */
+static uint64_t oldest(void)
+{
+	DIR *dir = opendir(folder);
+	uint64_t lowest = UINT64_MAX;
+	struct dirent *entry;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((entry = readdir(dir))) {
+		static const char prefix[] = "audit.jsonl.0";
+		uint64_t number;
+
+		if (strncmp(entry->d_name, prefix, sizeof(prefix) - 1) != 0)
+			continue;
+		number = strtoull(entry->d_name + sizeof(prefix) - 1, NULL, 10);
+		lowest = number < lowest ? number : lowest;
+	}
+	closedir(dir);
+	return lowest;
+}
+
 START_TEST(deletion_is_recorded)
 {
 	struct audit_event event = sample_grant();
+	char said[96], name[256];
+	size_t n = 0;
 
 	settings.rotate_bytes = 5000;
 	settings.keep = 2;
-	ck_assert_int_eq(open_trail(), 0);
-	for (size_t i = 0; i < 60; i++) {
-		ck_assert_int_eq(append(&event, i), 0);
-		run_until(i + 1);
+	for (int round = 0; round < 2; round++) {
+		ck_assert_int_eq(open_trail(), 0);
+		audit_set_durability(audit, round ? POLICY_SYNCED : POLICY_WRITTEN);
+		for (size_t end = n + 60; n < end; n++) {
+			ck_assert_int_eq(append(&event, n), 0);
+			run_until(n + 1);
+		}
+		close_trail();
+		ck_assert_uint_eq(folder_count("audit.jsonl.0"), 2);
+		/* What is left says that all before it was deleted. */
+		snprintf(said, sizeof(said), "\"last\":%ju}}", (uintmax_t)oldest() - 1);
+		snprintf(name, sizeof(name), "cat %s/audit.jsonl* | grep -q 'only 2 older.*%s'",
+			folder, said);
+		ck_assert_int_eq(system(name), 0);
+		ck_assert_uint_eq(file_count(path, "missing"), 0);
 	}
-	close_trail();
-	ck_assert_uint_eq(folder_count("audit.jsonl.0"), 2);
-	ck_assert_uint_gt(file_count(path, "only 2 older files are kept"), 0);
 }
 END_TEST
 

@@ -416,6 +416,32 @@ START_TEST(release_is_recorded_in_the_end)
 	fixture_run_until(fixture_trail_count("\"event\":\"release\"") == 2);
 	fixture_run_until(lf.ledger->holders == NULL);
 	ck_assert_uint_eq(lf.released, 2);
+	/* Which is no loss: only the test's own marker could not be recorded. */
+	fixture_audit_wait();
+	ck_assert_uint_eq(fixture_trail_count("events could not be recorded"), 0);
+	ck_assert_uint_eq(fixture_trail_count("1 event could not be recorded"), 1);
+}
+END_TEST
+
+/* What cannot be recorded before the stop counts as lost, and whose it was. */
+START_TEST(release_is_not_recorded_in_the_end)
+{
+	struct grant *a = grant_uncounted(self, "u", PAGE), *b = grant_uncounted(self, "u", PAGE);
+	struct audit_settings settings = { .path = fixture.trail };
+	char expected[64];
+
+	fixture_audit_fail();
+	ck_assert_int_eq(ledger_release(lf.ledger, self, a->id), 0);
+	ck_assert_int_eq(ledger_release(lf.ledger, self, b->id), 0);
+	fixture_run_until(n_unrecorded() == 2);
+	ledger_record_rest(lf.ledger);
+	fixture_end_audit();
+	lf.ledger = ledger_free(lf.ledger);
+	fixture_audit_heal();
+	ck_assert_int_eq(audit_new(fixture.loop, &settings, &fixture.audit), 0);
+	snprintf(expected, sizeof(expected), "2 events could not be recorded: %s (user %u: 2)",
+		strerror(EFBIG), self->identity.uid);
+	fixture_run_until(fixture_trail_count(expected) == 1);
 }
 END_TEST
 
@@ -466,6 +492,7 @@ int main(void)
 	tcase_add_test(tcase, two_connections_share_a_holder);
 	tcase_add_test(tcase, grants_say_who_asked);
 	tcase_add_test(tcase, release_is_recorded_in_the_end);
+	tcase_add_test(tcase, release_is_not_recorded_in_the_end);
 	tcase_add_test(tcase, free_lets_go_of_all);
 	tcase_add_test(tcase, names);
 	return fixture_run("ledger", tcase);
