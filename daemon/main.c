@@ -102,8 +102,10 @@ static int add_signals(struct daemon *daemon)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	/* A full disk is an errno to us, not a death. */
+	/* A full disk is an errno to us, not a death; nor is it one when somebody opens what we
+	 * have a lease on. */
 	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGIO, SIG_IGN);
 	r = sd_event_add_signal(loop, NULL, SIGTERM, on_terminate, daemon);
 	if (r >= 0)
 		r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers and circumstances that mean harm, and operators who err."""
+import os
 import resource
+import signal
 
 from broker import INTERFACE, NAME, PATH, Broker
 from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
@@ -150,6 +152,44 @@ def test_connections_of_many_users():
         same('witness', witness.request('scratch', PAGE).close().verdict, 'granted')
         daemon.close_clients()
         same('policy', daemon.connect_bus().reload(), None)
+
+
+def opens_again_and_again(channel, path):
+    """By a path fd, which no lease counts, so that the daemon takes one."""
+    client = Socket(path)
+    buffers = [client.request('scratch', PAGE) for _ in range(64)]
+    paths = [os.open(f'/proc/self/fd/{buffer.fds[0]}', os.O_PATH) for buffer in buffers]
+    for buffer in buffers:
+        buffer.close()
+    pid = os.fork()
+    while True:
+        for fd in paths:
+            os.close(os.open(f'/proc/self/fd/{fd}', os.O_RDWR))
+        if pid == 0:
+            continue
+        for buffer in buffers:
+            client.release(buffer.grants[0])
+        if not client.request('scratch', PAGE).close():
+            break
+        if len(buffers) > 1:
+            buffers.pop()
+        else:
+            break
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    channel.send('done')
+    wait_end(channel)
+
+
+def test_lease_that_is_broken():
+    """Whoever opens a buffer while the daemon looks has the kernel send it SIGIO."""
+    need_root('other users')
+    with Daemon() as daemon:
+        daemon.signal(signal.SIGIO)
+        with Peer(opens_again_and_again, str(daemon.socket), uid=OTHER) as peer:
+            same('peer', peer.receive(), 'done')
+            peer.kill()
+        same('alive', daemon.connect().request('scratch', PAGE).close().verdict, 'granted')
 
 
 if __name__ == '__main__':
