@@ -102,6 +102,7 @@ struct audit_copy *audit_copy_new(const struct audit_event *event)
 	if (!copy)
 		return NULL;
 	*copy = (struct audit_copy){ .size = sizeof(*copy) + rest.size, .event = *event };
+	copy->event.user = NULL;
 	if (event->peer) {
 		copy->peer = *event->peer;
 		copy->event.peer = &copy->peer;

@@ -50,7 +50,12 @@ static uint64_t now_of(struct audit_fold *fold)
 
 static uint64_t user_of(const struct audit_event *event)
 {
-	return event->peer ? event->peer->uid : NO_USER;
+	const struct user *user = event->user;
+
+	if (!user)
+		return event->peer ? event->peer->uid : NO_USER;
+	/* That of a namespace has its owner in the lower half. */
+	return user->ns ? (uint64_t)user->ns << 32 | user->uid : user->uid;
 }
 
 static const char *use_of(const struct audit_event *event)

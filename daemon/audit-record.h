@@ -25,6 +25,7 @@ struct audit_record {
 	struct audit_copy *copy; /* for the journal; NULL when it gets none */
 	uint64_t events;	 /* that are lost with it; 0 when somebody tries again */
 	bool not_lost;		 /* likewise, unless the trail is being closed */
+	struct user *user;	 /* charged for it, with a reference; NULL for none */
 	bool has_user;
 	uid_t uid;	   /* whose they are */
 	int result;	   /* once written: 0 or a negative errno */

@@ -32,7 +32,9 @@
 
 /* Records that wait, those with the thread included. */
 #define WAITING_RECORDS 8192
-#define WAITING_BYTES	(16u << 20)
+#define WAITING_BYTES	AUDIT_WAITING_BYTES
+/* So that a share of the bytes is one of the records as well. */
+#define RECORD_COST_MIN (WAITING_BYTES / WAITING_RECORDS)
 /* Room beyond that for the records that the trail makes itself. */
 #define WAITING_OWN 1024
 
@@ -126,8 +128,34 @@ static struct audit_record *record_new(
 	record->not_lost = event && event->not_lost;
 	record->has_user = event && event->peer;
 	record->uid = record->has_user ? event->peer->uid : 0;
+	record->user = NULL;
 	memcpy(record->line + AUDIT_PREFIX_MAX, audit->body, length);
 	return record;
+}
+
+/* A user who has much recorded fills its own share of the queue only. */
+static uint64_t cost(const struct audit_record *record)
+{
+	return record->length > RECORD_COST_MIN ? record->length : RECORD_COST_MIN;
+}
+
+static int charge(struct audit_record *record, const struct audit_event *event)
+{
+	if (!event || !event->user)
+		return 0;
+	if (user_charge(event->user, USER_RECORDS, cost(record)) < 0)
+		return -EUSERS;
+	record->user = user_ref(event->user);
+	return 0;
+}
+
+static void record_free(struct audit_record *record)
+{
+	if (record->user)
+		user_uncharge(record->user, USER_RECORDS, cost(record));
+	user_unref(record->user);
+	free(record->copy);
+	free(record);
 }
 
 static int queue(
@@ -137,6 +165,10 @@ static int queue(
 
 	if (!record)
 		return -ENOMEM;
+	if (charge(record, event) < 0) {
+		record_free(record);
+		return -EUSERS;
+	}
 	if (!audit->waiting.first && !audit->busy)
 		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
 	audit_list_push(&audit->waiting, record);
@@ -237,8 +269,7 @@ static void finish(struct audit *audit, struct audit_list *list)
 			unwritten(audit, record);
 		else if (record->length)
 			written(audit, record);
-		free(record->copy);
-		free(record);
+		record_free(record);
 	}
 }
 

@@ -27,6 +27,7 @@
 
 #include "policy.h"
 #include "request.h"
+#include "user.h"
 #include "verdict.h"
 
 enum audit_kind {
@@ -60,6 +61,7 @@ struct audit_range {
  * or zero and left out of the record. */
 struct audit_event {
 	enum audit_kind kind;
+	struct user *user; /* whose account its record counts to while it waits; NULL for none */
 	const struct identity *peer;
 	const struct identity *by;     /* who had it done, where that is not the peer */
 	const struct request *request; /* use, label, size, count, options, transport */
@@ -95,6 +97,9 @@ struct audit_settings {
 
 struct audit;
 
+/* Of records that wait: what users share (USER_RECORDS). */
+#define AUDIT_WAITING_BYTES (16u << 20)
+
 /*
  * Opens (creates, 0640) the file and goes on with the chain as audit_open() says; what it finds
  * missing or damaged is the first record.
@@ -118,7 +123,8 @@ typedef void (*audit_done)(void *userdata, int result);
  * says otherwise (not_lost), and the next record that can be written says how many were and whose.
  * done (may be NULL) is called from the event loop, later, never from inside this call, in the
  * order of the calls. A refusal that is folded away calls done too, with 0, once it is counted.
- * Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail is being closed), and then
+ * Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail is being closed)
+ * or -EUSERS (too many of the user's wait), and then
  * done is not called. At most REQUEST_COUNT_MAX buffers.
  */
 int audit_append(

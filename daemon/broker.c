@@ -134,7 +134,7 @@ int broker_new_users(struct broker *broker)
 	users_set_max(users, USER_REQUESTS, 2048);
 	users_set_max(users, USER_CALLS, 2048);
 	users_set_max(users, USER_ACCOUNTS, 65536);
-	users_set_max(users, USER_CLOSES, 64);
+	users_set_max(users, USER_RECORDS, AUDIT_WAITING_BYTES);
 	broker->users = users;
 	return 0;
 }
@@ -151,6 +151,9 @@ void broker_note_audit(struct broker *broker, int result)
 	const char *why = audit_why_not(broker->audit);
 	bool failing = result < 0;
 
+	/* One user's share is nobody else's trouble. */
+	if (result == -EUSERS)
+		return;
 	if (failing && !broker->audit_failing)
 		log_error("audit: records cannot be written, nothing is granted until they can: %s",
 			why[0] ? why : strerror(-result));

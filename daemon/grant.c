@@ -58,6 +58,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 	const struct decision *decision = &op->decision;
 	struct audit_event event = {
 		.kind = kind,
+		.user = op->peer->user,
 		.peer = &op->peer->identity,
 		.request = &op->request,
 		.heap = decision->heap,
@@ -151,10 +152,16 @@ static void refuse_changed(struct grant_op *op, int error)
 static void on_grant_recorded(void *userdata, int result)
 {
 	struct grant_op *op = userdata;
+	char who[USER_TEXT_MAX];
 	int r;
 
 	broker_note_audit(op->broker, result);
 	ledger_numbered(op->broker->ledger, op->grants, op->n_grants, result >= 0);
+	if (result == -EUSERS) {
+		refuse_saying(op, VERDICT_BUSY, "too many records of %s wait to be written",
+			user_text(op->peer->user, who));
+		return;
+	}
 	if (result < 0) {
 		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
 			strerror(-result));
@@ -326,6 +333,7 @@ void grant_record_refusal(struct broker *broker, const struct peer *peer,
 {
 	struct audit_event event = {
 		.kind = AUDIT_DENY,
+		.user = peer ? peer->user : NULL,
 		.peer = peer ? &peer->identity : NULL,
 		.request = request,
 		.verdict = verdict,

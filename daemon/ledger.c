@@ -37,6 +37,7 @@ struct audit_event grant_event(const struct grant *grant, struct audit_buffer *b
 {
 	*buffer = (struct audit_buffer){ .grant = grant->id, .inode = grant->inode };
 	return (struct audit_event){
+		.user = grant->user,
 		.peer = &grant->peer->identity,
 		.use = grant->use,
 		.heap = grant->heap,

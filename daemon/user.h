@@ -27,10 +27,8 @@ enum user_resource {
 	USER_REQUESTS,	  /* under way */
 	USER_CALLS,	  /* of the bus that wait */
 	USER_RECORDS,	  /* bytes that wait in the trail's queue */
-	USER_KINDS,	  /* of refusals that are counted apart */
 	USER_ACCOUNTS,	  /* of rules that count per user or process */
 	USER_LOOKS,	  /* at its processes that do not come back */
-	USER_CLOSES,	  /* of what it sent that do not come back */
 	USER_RESOURCES_
 };
 

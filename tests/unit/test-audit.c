@@ -408,6 +408,33 @@ START_TEST(append_while_closing)
 }
 END_TEST
 
+/* One user's records fill its share of the queue, and nobody else's. */
+START_TEST(queue_is_shared)
+{
+	struct audit_event one = sample_grant(), other = sample_grant(), own = sample_grant();
+	struct users *users = users_new();
+	size_t n = 0;
+
+	users_set_max(users, USER_RECORDS, AUDIT_WAITING_BYTES);
+	ck_assert_int_eq(users_get(users, 1000, 0, &one.user), 0);
+	ck_assert_int_eq(users_get(users, 2000, 0, &other.user), 0);
+	ck_assert_int_eq(open_trail(), 0);
+	while (append(&one, n) == 0)
+		n++;
+	ck_assert_int_eq(append(&one, n), -EUSERS);
+	ck_assert_uint_ge(n, 1024);
+	ck_assert_int_eq(append(&other, n), 0);
+	ck_assert_int_eq(append(&own, n + 1), 0);
+	close_trail();
+	ck_assert_uint_eq(one.user->used[USER_RECORDS] + other.user->used[USER_RECORDS], 0);
+	/* and it is said whose were lost: two that were asked for beyond it */
+	ck_assert_uint_eq(file_count(path, "2 events could not be recorded"), 1);
+	user_unref(one.user);
+	user_unref(other.user);
+	users_free(users);
+}
+END_TEST
+
 START_TEST(queue_bounded)
 {
 	struct audit_event event = sample_grant();
@@ -870,6 +897,7 @@ int main(void)
 	tcase_add_test(tcase, free_with_waiting);
 	tcase_add_test(tcase, append_in_done);
 	tcase_add_test(tcase, append_while_closing);
+	tcase_add_test(tcase, queue_is_shared);
 	tcase_add_test(tcase, queue_bounded);
 	tcase_add_test(tcase, queue_bounded_in_bytes);
 	tcase_add_test(tcase, fds_and_restart);
