@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 
-out = subprocess.run(sys.argv[1:] + ['--quick', '--json'], check=True, stdout=subprocess.PIPE).stdout
+out = subprocess.run(sys.argv[1:] + ['--quick', '--json'], check=True, timeout=600,
+                     stdout=subprocess.PIPE).stdout
 figures = json.loads(out)
 assert len(figures) > 10, figures
 assert len({f['name'] for f in figures}) == len(figures), 'a name twice'

@@ -19,6 +19,7 @@
 #include "util.h"
 
 #define READY_MSEC 10000
+#define STOP_MSEC  30000
 
 /* Printed to with the durability, and with the folder. */
 #define POLICY                                                                                     \
@@ -156,7 +157,13 @@ void service_stop(struct service *service)
 	if (service->pid <= 0)
 		return;
 	kill(service->pid, SIGTERM);
-	waitpid(service->pid, NULL, 0);
+	for (int left = STOP_MSEC; waitpid(service->pid, NULL, WNOHANG) == 0; left--) {
+		if (left == 0) {
+			child_stop(service->pid);
+			break;
+		}
+		usleep(1000);
+	}
 	service->pid = 0;
 }
 

@@ -13,14 +13,15 @@ import traceback
 
 # For the test files, which need one import.
 from daemon import BASIC, Closing, Daemon, client_environment, options, policy, rule, run_client
-from waiting import DEADLINE, Skip, need_program, need_root, wait_process, wait_readable, wait_until
+from waiting import DEADLINE, Program, Skip, need_program, need_root, wait_process, wait_readable, wait_until
 
-__all__ = ['BASIC', 'Closing', 'DEADLINE', 'Daemon', 'HERE', 'OTHER', 'Skip', 'USER',
+__all__ = ['BASIC', 'Closing', 'DEADLINE', 'Daemon', 'HERE', 'OTHER', 'Program', 'Skip', 'USER',
            'client_environment', 'main', 'need_program', 'need_root', 'options', 'policy', 'rule',
            'run_client', 'same', 'wait_process', 'wait_readable', 'wait_until']
 
 USER, OTHER = 65534, 1  # ordinary users that every system has (a bus refuses those it cannot find)
 HERE = pathlib.Path(__file__).resolve().parent
+LIMIT = 8 * DEADLINE  # for one test, however many things it waits for
 
 
 def same(name, got, wanted):
@@ -57,9 +58,19 @@ def skip_all(why):
     sys.exit(77)
 
 
+class TimedOut(BaseException):
+    """Not an Exception, so that no test can swallow it."""
+
+
+def on_alarm(*_):
+    raise TimedOut(f'no end after {LIMIT} s')
+
+
 def run_one(name, function):
     print(f'=== {name}', flush=True)
     start = time.monotonic()
+    # Again and again: what cleans up may wait, too.
+    signal.setitimer(signal.ITIMER_REAL, LIMIT, LIMIT / 10)
     try:
         function()
         result = 'ok'
@@ -70,6 +81,8 @@ def run_one(name, function):
             raise
         traceback.print_exc(file=sys.stdout)
         result = 'FAILED'
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     print(f'=== {name}: {result} ({time.monotonic() - start:.2f} s)', flush=True)
     return result
 
@@ -93,6 +106,7 @@ def main(namespace):
         if not os.access(path, os.X_OK):
             skip_all(f'user {os.geteuid()} may not run {path}')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGALRM, on_alarm)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
     tests = {name: value for name, value in namespace.items() if name.startswith('test_')

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 
-from harness import DEADLINE, OTHER, Daemon, Skip, client_environment, main, need_root, options, \
-    policy, rule, run_client, same, wait_until
+from harness import DEADLINE, OTHER, Daemon, Program, Skip, client_environment, main, need_root, \
+    options, policy, rule, run_client, same, wait_until
 
 PAGE = 4096
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
@@ -25,7 +25,7 @@ def client(daemon, *arguments, code=DONE, **more):
 
 
 def hold(daemon, *arguments):
-    return subprocess.Popen([options.client, 'request', *arguments], stdin=subprocess.DEVNULL,
+    return Program([options.client, 'request', *arguments], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env=client_environment(daemon))
 
@@ -98,13 +98,13 @@ def test_command_that_holds():
     """The grants are the command's: charged while it runs, wherever the client went."""
     with Daemon() as daemon:
         reading, writing = os.pipe()
-        process = subprocess.Popen([options.client, 'request', '--use', 'scratch', '--size', '64K',
-                                    '--', 'cat'], stdin=reading, env=client_environment(daemon))
-        os.close(reading)
-        wait_until(lambda: len(daemon.records('grant')) == 1, 'the grant')
-        daemon.wait_totals(1, 65536)
-        os.close(writing)
-        same('exit', process.wait(DEADLINE), 0)
+        with Program([options.client, 'request', '--use', 'scratch', '--size', '64K', '--', 'cat'],
+                     stdin=reading, env=client_environment(daemon)) as process:
+            os.close(reading)
+            wait_until(lambda: len(daemon.records('grant')) == 1, 'the grant')
+            daemon.wait_totals(1, 65536)
+            os.close(writing)
+            same('exit', process.wait(DEADLINE), 0)
         daemon.wait_totals(0, 0)
 
 
@@ -266,7 +266,7 @@ def test_audit_verbs():
 
 
 def hold_follow(daemon):
-    return subprocess.Popen([options.client, 'audit', 'show', '--follow', str(daemon.audit)],
+    return Program([options.client, 'audit', 'show', '--follow', str(daemon.audit)],
                             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
 

@@ -48,6 +48,19 @@ def wait_readable(fd, timeout=DEADLINE):
     return bool(select.select([fd], [], [], max(0, timeout))[0])
 
 
+class Program(subprocess.Popen):
+    """One that ends with its block: by itself, or where the block did not come to its end by force.
+    Popen waits there for ever."""
+
+    def __exit__(self, kind, *_):
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream:
+                stream.close()
+        if kind is not None:
+            self.kill()
+        wait_process(self)
+
+
 def wait_process(process, timeout=DEADLINE):
     """The exit code of a Popen."""
     try:
