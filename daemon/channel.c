@@ -222,7 +222,8 @@ ssize_t channel_receive(struct channel *channel, void *buffer, size_t size)
 /* --- the end --- */
 
 /* Nothing more comes or goes. What has come is dropped, for a close with something unread would
- * have the client lose what it was sent last. False when there are fds in it, which stays. */
+ * have the client lose what it was sent last. Whether there are no fds in what stays: that cannot
+ * be told where they are possible, as an empty packet looks like the end. */
 static bool shut(int fd, bool fds_possible)
 {
 	char byte;
@@ -231,7 +232,7 @@ static bool shut(int fd, bool fds_possible)
 	(void)shutdown(fd, SHUT_RDWR);
 	for (int i = 0; n >= 0 && i < DRAIN_MAX; i++)
 		n = receive(fd, fds_possible, &byte, sizeof(byte));
-	return n < 0 && n != -EBADMSG;
+	return !fds_possible;
 }
 
 static void finish(void *userdata)
@@ -298,14 +299,26 @@ void channel_done(struct channel *channel)
 	finish(channel);
 }
 
+static void on_refused_gone(void *userdata)
+{
+	struct user *user = userdata;
+
+	uncharge(user);
+	user_unref(user);
+}
+
 void channel_refuse(
 	struct closer *closer, struct user *user, int *fd, const void *packet, size_t length)
 {
 	bool fds_possible = !channel_deny_fds(*fd);
 
 	(void)send_packet(*fd, packet, length, NULL, 0);
-	if (shut(*fd, fds_possible))
+	if (shut(*fd, fds_possible)) {
 		close_fd(fd);
-	else
-		closer_close(closer, (uintptr_t)user, fd, NULL, NULL);
+		return;
+	}
+	/* What it brought may stay for long, and costs as much as a connection then. */
+	if (user)
+		charge(user_ref(user));
+	closer_close(closer, (uintptr_t)user, fd, user ? on_refused_gone : NULL, user);
 }

@@ -75,6 +75,7 @@ void channel_end(
  * is done. */
 void channel_done(struct channel *channel);
 
-/* Sends one packet to a client that is turned away, and closes *fd. Nothing is charged. */
+/* Sends one packet to a client that is turned away, and closes *fd: nothing is charged, unless the
+ * closer has to. */
 void channel_refuse(
 	struct closer *closer, struct user *user, int *fd, const void *packet, size_t length);

@@ -4,7 +4,9 @@
  */
 #include "closer.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -13,11 +15,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "log.h"
 #include "util.h"
 
 #define THREADS_MAX 64
 #define OWNER_MAX   4 /* threads at work for one owner */
 #define STACK	    (64u << 10)
+#define FULL_MSEC   100 /* between two looks whether there is room for an fd again */
 
 struct question {
 	uint64_t id, owner;
@@ -121,6 +125,16 @@ static void add(struct item *item)
 	pthread_mutex_unlock(&child.lock);
 }
 
+/* Without room for one more fd the kernel would drop what comes, here and now. */
+static void wait_for_room(void)
+{
+	int fd;
+
+	while ((fd = fcntl(child.socket, F_DUPFD_CLOEXEC, 0)) < 0)
+		(void)poll(NULL, 0, FULL_MSEC);
+	close(fd);
+}
+
 /* An fd comes in one message and may be closed after the next, which has none: the daemon has
  * closed its own by then, and is not the last to have it. */
 static int receive_item(struct item *item)
@@ -138,6 +152,7 @@ static int receive_item(struct item *item)
 
 	struct question go;
 
+	wait_for_room();
 	n = recvmsg(child.socket, &message, MSG_CMSG_CLOEXEC);
 	if (n != (ssize_t)sizeof(item->question) || message.msg_controllen < CMSG_LEN(sizeof(int)))
 		return -EPIPE;
@@ -297,6 +312,8 @@ static int on_answer(sd_event_source *source, int fd, uint32_t events, void *use
 	(void)source, (void)events;
 	n = recv(fd, &id, sizeof(id), MSG_DONTWAIT);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		log_error("the process that closes what clients sent is gone; restart ccbufd, or a "
+			  "client may make it wait");
 		process_gone(closer);
 		return 0;
 	}

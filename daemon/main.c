@@ -106,6 +106,7 @@ static int add_signals(struct daemon *daemon)
 	 * have a lease on. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
 	r = sd_event_add_signal(loop, NULL, SIGTERM, on_terminate, daemon);
 	if (r >= 0)
 		r = sd_event_add_signal(loop, NULL, SIGINT, on_terminate, daemon);
@@ -241,6 +242,8 @@ static int start(struct daemon *daemon)
 	int r;
 
 	policy_facts_detect(0, &broker->facts);
+	/* Buffers and connections are fds; the soft limit is for programs that use select(). */
+	raise_fd_limit();
 	/* Before there is a thread, or anything that they must not have. */
 	r = closer_new(&broker->closer);
 	if (r >= 0)
@@ -261,8 +264,6 @@ static int start(struct daemon *daemon)
 		log_error("start: %s", strerror(-r));
 		return r;
 	}
-	/* Buffers and connections are fds; the soft limit is for programs that use select(). */
-	raise_fd_limit();
 	r = broker_new_users(broker);
 	if (r < 0)
 		return r;

@@ -95,6 +95,27 @@ def test_fd_behind_packets():
     each_foreign(check)
 
 
+def test_fd_behind_empty_packets():
+    """They look like the end of the connection."""
+    def check(thing):
+        with Daemon() as daemon:
+            witness = daemon.connect()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.connect(str(daemon.socket))
+                daemon.signal(signal.SIGSTOP)
+                try:
+                    for _ in range(4):
+                        client.send(b'')
+                    send_fd(client, b'x', thing)
+                finally:
+                    daemon.signal(signal.SIGCONT)
+                check_served(daemon, witness)
+            thing.end()
+            thing.end = lambda: None
+
+    each_foreign(check)
+
+
 def test_fd_of_one_who_is_turned_away():
     def check(thing):
         with Daemon(policy(limits={'connections-per-user': 1})) as daemon:

@@ -456,6 +456,19 @@ START_TEST(packets_behind_the_last)
 }
 END_TEST
 
+/* An empty packet looks like the end of all. */
+START_TEST(fds_behind_empty_packets)
+{
+	int end;
+
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(send(client, "", 0, 0), 0);
+	end = send_pipe();
+	fixture_run_until(closed(end));
+	close(end);
+}
+END_TEST
+
 START_TEST(fds_with_a_hang_up)
 {
 	int end = send_pipe();
@@ -662,6 +675,7 @@ int main(void)
 	tcase_add_test(tcase, fds_from_a_client);
 	tcase_add_test(tcase, fds_behind_a_packet);
 	tcase_add_test(tcase, packets_behind_the_last);
+	tcase_add_test(tcase, fds_behind_empty_packets);
 	tcase_add_test(tcase, fds_with_a_hang_up);
 	tcase_add_test(tcase, fds_cannot_be_sent);
 	tcase_add_test(tcase, unread_fds_are_charged);
