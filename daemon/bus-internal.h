@@ -22,7 +22,8 @@
 struct bus {
 	struct broker *broker;
 	sd_bus *connection; /* NULL while there is no bus */
-	sd_bus_slot *object, *name, *disconnected;
+	sd_bus_slot *object, *name, *acquired, *disconnected;
+	bool owned; /* the name is ours: the bus knows who may hear our signals */
 	sd_event_source *retry;
 	uint64_t since_usec; /* of the last connect, CLOCK_MONOTONIC */
 	struct bus_signals *signals;
@@ -74,7 +75,7 @@ int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct 
 
 /* Has the ledger tell what to signal. 0 or a negative errno. */
 int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals);
-/* Sends what waits, or drops it while there is no bus. */
+/* Sends what waits, or drops it while the name is not ours. */
 void bus_signals_send(struct bus_signals *signals);
 /* Sends what waits. Takes NULL. */
 struct bus_signals *bus_signals_free(struct bus_signals *signals);

@@ -3,8 +3,9 @@
  * GrantAdded, GrantRevoked and GrantReleased. Those who watch can wait a moment, those who ask
  * cannot: signals are held back and sent together, off the path of the requests. One client's flood
  * must not become the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a
- * change of the totals signalled in its place. It must never make a request wait for a signal, nor
- * tell of a release before the grant.
+ * change of the totals signalled in its place. It must never make a request wait for a signal, tell
+ * of a release before the grant, nor send anything while the name is not ours: the bus lets only
+ * administrators hear what comes from that name, and anybody what comes from none.
  */
 #include "bus-internal.h"
 #include "util.h"
@@ -61,12 +62,12 @@ static void send_event(sd_bus *connection, const struct event *event)
 void bus_signals_send(struct bus_signals *signals)
 {
 	for (size_t i = 0; i < signals->count; i++) {
-		if (signals->bus->connection)
+		if (signals->bus->owned)
 			send_event(signals->bus->connection, &signals->queue[i]);
 		grant_snapshot_free(signals->queue[i].added);
 	}
 	/* Who watches can list again. */
-	if (signals->left_out && signals->bus->connection)
+	if (signals->left_out && signals->bus->owned)
 		sd_bus_emit_properties_changed(signals->bus->connection, BUS_PATH, BUS_INTERFACE,
 			"GrantedBytes", "GrantCount", NULL);
 	signals->left_out = false;
@@ -84,7 +85,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 /* False when this one has to be left out. */
 static bool has_room(struct bus_signals *signals)
 {
-	if (!signals->bus->connection)
+	if (!signals->bus->owned)
 		return false;
 	signals->left_out = signals->left_out || signals->count == SIGNALS_MAX;
 	return signals->count < SIGNALS_MAX;

@@ -34,15 +34,28 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 			BUS_NAME);
 	else if (!bus->on_ready)
 		log_info("bus: served again");
+	bus->owned = result == 1;
 	tell_ready(bus);
 	return 1;
+}
+
+/* Of one that another process had. */
+static int on_name_acquired(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+	const char *name;
+
+	(void)error;
+	if (sd_bus_message_read(message, "s", &name) >= 0 && streq(name, BUS_NAME))
+		bus->owned = true;
+	return 0;
 }
 
 static void on_policy_changed(void *userdata)
 {
 	struct bus *bus = userdata;
 
-	if (bus->connection)
+	if (bus->owned)
 		sd_bus_emit_properties_changed(bus->connection, BUS_PATH, BUS_INTERFACE,
 			"PolicyDigest", "PolicyError", NULL);
 }
@@ -70,9 +83,11 @@ static void disconnect(struct bus *bus)
 {
 	if (bus->signals)
 		bus_signals_send(bus->signals);
+	bus->owned = false;
 	bus_peers_free(bus);
 	bus->object = sd_bus_slot_unref(bus->object);
 	bus->name = sd_bus_slot_unref(bus->name);
+	bus->acquired = sd_bus_slot_unref(bus->acquired);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
 	if (bus->connection)
 		flush(bus->connection);
@@ -113,6 +128,10 @@ static int connect_bus(struct bus *bus)
 		r = sd_bus_match_signal_async(bus->connection, &bus->disconnected, NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
 			on_disconnected, NULL, bus);
+	if (r >= 0)
+		r = sd_bus_match_signal_async(bus->connection, &bus->acquired,
+			"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+			"NameAcquired", on_name_acquired, NULL, bus);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(
 			bus->connection, &bus->object, BUS_PATH, BUS_INTERFACE, bus_vtable, bus);
@@ -175,6 +194,8 @@ void bus_stop(struct bus *bus)
 {
 	sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
 	bus_signals_send(bus->signals);
+	/* Who may hear what we broadcast, the bus decides by the name. */
+	bus->owned = false;
 	if (bus->connection)
 		sd_bus_release_name_async(bus->connection, NULL, BUS_NAME, NULL, NULL);
 	bus->object = sd_bus_slot_unref(bus->object);

@@ -226,6 +226,13 @@ class Bus:
                     return self.signals.pop(i)
             self._receive(end)
 
+    def next_signal(self):
+        """The next one of any name."""
+        end = time.monotonic() + self.timeout
+        while not self.signals:
+            self._receive(end)
+        return self.signals.pop(0)
+
     def _receive(self, end):
         if not select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
             raise TimeoutError('no message from the bus in time')

@@ -338,6 +338,70 @@ def test_bus_policy():
         daemon.wait_totals(0, 0)
 
 
+def test_bus_policy_lets_no_fds_in():
+    need_root('a daemon of another user than the bus')
+    with Daemon(start=False, bus=False) as daemon:
+        daemon.bus = make_bus(daemon.folder, options.dbus_broker, shipped_policy('root'))
+        daemon.own_bus, daemon.address = True, daemon.bus.address
+        daemon.start()
+        bus = daemon.connect_bus()
+        try:
+            bus.request('scratch', PAGE, label=Variant('h', 0))
+        except BusError as error:
+            same('refused', error.name, 'org.freedesktop.DBus.Error.AccessDenied')
+        else:
+            raise AssertionError('let in')
+        same('without', bus.request('scratch', PAGE).close().verdict, 'granted')
+
+
+def heard(bus):
+    """What was signalled of grants, and whether that was after the name had been given up."""
+    given_up, found = False, []
+    while True:
+        message = bus.next_signal()
+        if message.member.startswith('Grant'):
+            found.append((message.member, given_up))
+        if message.member == 'NameOwnerChanged' and message.body[0] == NAME:
+            given_up = not message.body[2]
+        elif message.member == 'NameOwnerChanged' and given_up and not message.body[2]:
+            return found
+
+
+def test_no_signals_without_the_name():
+    """Those who may hear them are told by the name: not after it was given up at a stop."""
+    with Daemon(policy(rule('all', buffer='1G'), limits={'total': '100%'})) as daemon:
+        bus = daemon.connect_bus()
+        for rest in (f"interface='{INTERFACE}'", "member='NameOwnerChanged'"):
+            bus.subscribe("type='signal'," + rest)
+        client = daemon.connect()
+        same('first', client.request('scratch', PAGE).close().verdict, 'granted')
+        for _ in range(6):
+            client.ask('scratch', 64 << 20)
+        daemon.signal(15)
+        same('exit', daemon.wait_exit(), 0)
+        signals = heard(bus)
+        assert ('GrantAdded', False) in signals, signals
+        same('after the name', [name for name, given_up in signals if given_up], [])
+
+
+def test_no_signals_while_another_has_the_name():
+    with Daemon(start=False) as daemon:
+        bus = daemon.connect_bus()
+        same('name', bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus',
+                              'org.freedesktop.DBus', 'RequestName', 'su', NAME, 0), [1])
+        daemon.start()
+        bus.subscribe(f"type='signal',interface='{INTERFACE}'")
+        client = daemon.connect()
+        client.request('scratch', PAGE).close()
+        # Until what waited has been sent or dropped: it is on its way before the next answer.
+        daemon.wait_records('grant')
+        bus.call('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus',
+                 'ReleaseName', 's', NAME)
+        bus.get('Version')
+        second = client.request('scratch', PAGE).close().grants[0]
+        same('the first that is heard of', bus.signal('GrantAdded').body[0], second)
+
+
 def test_name_is_given_back():
     with Daemon() as daemon:
         bus = daemon.connect_bus()
