@@ -10,11 +10,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "audit-format.h"
 #include "audit.h"
 #include "chain.h"
 
 /* {"seq":18446744073709551615,"prev":"64 digits", */
 #define AUDIT_PREFIX_MAX 102
+
+/* Records that may wait. */
+#define AUDIT_RECORD_WAITING 8192
 
 struct audit_copy;
 
@@ -35,6 +39,20 @@ struct audit_record {
 			  takes its place in the order of the done functions only */
 	char line[];   /* AUDIT_PREFIX_MAX bytes, then the body: "time":...}\n */
 };
+
+/* What records of events are made with. */
+struct audit_maker {
+	struct audit_format format;
+	bool copies; /* for the journal */
+	char body[AUDIT_FORMAT_BODY_MAX];
+};
+
+/* A record of an event, as of now; without body when event is NULL. NULL when out of memory. */
+struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_event *event,
+	audit_done done, void *userdata);
+/* Charges it to the event's user, if there is one, until it is freed. 0 or -EUSERS. */
+int audit_record_charge(struct audit_record *record, const struct audit_event *event);
+void audit_record_free(struct audit_record *record);
 
 /* Records in order. The list owns them. */
 struct audit_list {

@@ -74,30 +74,54 @@ static void on_lost_done(void *userdata, int result)
 	say->telling = (struct audit_lost){ 0 };
 }
 
-static void say_lost(struct audit_say *say, audit_say_record record, void *userdata)
+static bool say_event(struct audit_maker *maker, const struct audit_event *event, audit_done done,
+	void *userdata, struct audit_list *list)
+{
+	struct audit_record *record = audit_record_new(maker, event, done, userdata);
+
+	if (!record)
+		return false;
+	/* Nothing of it is lost with the record. */
+	record->events = 0;
+	audit_list_push(list, record);
+	return true;
+}
+
+static const char *why(int error)
+{
+	switch (error) {
+	case 0:
+		return "reason unknown";
+	case -ENOBUFS:
+		return "too many records waited";
+	case -EUSERS:
+		return "too many records of one user waited";
+	}
+	return strerror(-error);
+}
+
+static void say_lost(struct audit_say *say, struct audit_maker *maker, struct audit_list *list)
 {
 	char reason[AUDIT_LOST_TEXT + 256], whose[AUDIT_LOST_TEXT];
-	struct audit_event event = { .kind = AUDIT_ERROR, .not_lost = true, .reason = reason };
+	const struct audit_event event = { .kind = AUDIT_ERROR, .reason = reason };
 
 	if (say->under_way || !say->lost.total)
 		return;
 	audit_lost_whose(&say->lost, whose);
 	snprintf(reason, sizeof(reason), "%" PRIu64 " event%s could not be recorded: %s%s",
-		say->lost.total, say->lost.total == 1 ? "" : "s",
-		say->lost.error ? strerror(-say->lost.error) : "reason unknown", whose);
-	if (record(userdata, &event, on_lost_done, say) < 0)
+		say->lost.total, say->lost.total == 1 ? "" : "s", why(say->lost.error), whose);
+	if (!say_event(maker, &event, on_lost_done, say, list))
 		return;
 	say->under_way = true;
 	say->telling = say->lost;
 	say->lost = (struct audit_lost){ 0 };
 }
 
-void audit_say_all(struct audit_say *say, audit_say_record record, void *userdata)
+void audit_say_all(struct audit_say *say, struct audit_maker *maker, struct audit_list *list)
 {
 	for (struct audit_note *note = say->notes; note; note = note->next) {
-		struct audit_event event = {
+		const struct audit_event event = {
 			.kind = AUDIT_ERROR,
-			.not_lost = true,
 			.reason = note->text,
 			.missing = note->missing,
 			.n_missing = note->n_missing,
@@ -105,9 +129,9 @@ void audit_say_all(struct audit_say *say, audit_say_record record, void *userdat
 		};
 
 		if (!note->under_way)
-			note->under_way = record(userdata, &event, on_note_done, note) >= 0;
+			note->under_way = say_event(maker, &event, on_note_done, note, list);
 	}
-	say_lost(say, record, userdata);
+	say_lost(say, maker, list);
 }
 
 void audit_say_done(struct audit_say *say)

@@ -25,13 +25,8 @@ void audit_say_take(struct audit_say *say, struct audit_file *file);
 /* All that was lost and is in no record yet. */
 struct audit_lost audit_say_lost(const struct audit_say *say);
 
-/* Makes the record of an event, with what to call when it is written or failed. 0 or a negative
- * errno, and then done is not called. */
-typedef int (*audit_say_record)(
-	void *userdata, const struct audit_event *event, audit_done done, void *done_userdata);
-
-/* Makes a record of everything that is not under way. */
-void audit_say_all(struct audit_say *say, audit_say_record record, void *userdata);
+/* Makes a record of everything that is not under way, into a list. */
+void audit_say_all(struct audit_say *say, struct audit_maker *maker, struct audit_list *list);
 
 /* Nothing will be said any more: notes that were not count as lost, and are freed. */
 void audit_say_done(struct audit_say *say);

@@ -18,11 +18,9 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "audit-copy.h"
 #include "audit-fold.h"
-#include "audit-format.h"
 #include "audit-journal.h"
 #include "audit-open.h"
 #include "audit-say.h"
@@ -31,10 +29,8 @@
 #include "util.h"
 
 /* Records that wait, those with the thread included. */
-#define WAITING_RECORDS 8192
+#define WAITING_RECORDS AUDIT_RECORD_WAITING
 #define WAITING_BYTES	AUDIT_WAITING_BYTES
-/* So that a share of the bytes is one of the records as well. */
-#define RECORD_COST_MIN (WAITING_BYTES / WAITING_RECORDS)
 /* Room beyond that for the records that the trail makes itself. */
 #define WAITING_OWN 1024
 
@@ -55,7 +51,7 @@ struct audit {
 	sd_event_source *finished; /* the thread has something to take back */
 	sd_event_source *look;	   /* time to look what others did to the file */
 	sd_event_source *heard;	   /* they did something; NULL where nobody tells */
-	struct audit_format format;
+	struct audit_maker maker;
 	enum policy_durability durability;
 	struct audit_list waiting;
 	bool waiting_sync; /* one of them was appended in synced mode */
@@ -70,7 +66,6 @@ struct audit {
 	uint64_t sequence; /* of the last record that is as durable as asked */
 	struct audit_say say;
 	char trouble[AUDIT_TROUBLE_TEXT];
-	char body[AUDIT_FORMAT_BODY_MAX];
 };
 
 const char *audit_kind_name(enum audit_kind kind)
@@ -93,80 +88,21 @@ const char *audit_kind_name(enum audit_kind kind)
 	return names[kind];
 }
 
-static uint64_t microseconds(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static bool full(const struct audit *audit, size_t own)
 {
 	return audit->waiting.count + audit->busy_count >= WAITING_RECORDS + own ||
 	       (!own && audit->waiting.bytes + audit->busy_bytes >= WAITING_BYTES);
 }
 
-/* A record, without body when event is NULL; NULL when out of memory. */
-static struct audit_record *record_new(
-	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
-{
-	struct audit_record *record;
-	size_t length = 0;
-
-	if (event)
-		length = audit_format_body(&audit->format, event, microseconds(CLOCK_REALTIME),
-			microseconds(CLOCK_BOOTTIME), audit->body);
-	record = malloc(sizeof(*record) + AUDIT_PREFIX_MAX + length);
-	if (!record)
-		return NULL;
-	record->done = done;
-	record->userdata = userdata;
-	record->copy = event && audit->journal ? audit_copy_new(event) : NULL;
-	record->length = length;
-	record->events = event && event->repeated > 1 ? event->repeated : 1;
-	record->not_lost = event && event->not_lost;
-	record->has_user = event && event->peer;
-	record->uid = record->has_user ? event->peer->uid : 0;
-	record->user = NULL;
-	memcpy(record->line + AUDIT_PREFIX_MAX, audit->body, length);
-	return record;
-}
-
-/* A user who has much recorded fills its own share of the queue only. */
-static uint64_t cost(const struct audit_record *record)
-{
-	return record->length > RECORD_COST_MIN ? record->length : RECORD_COST_MIN;
-}
-
-static int charge(struct audit_record *record, const struct audit_event *event)
-{
-	if (!event || !event->user)
-		return 0;
-	if (user_charge(event->user, USER_RECORDS, cost(record)) < 0)
-		return -EUSERS;
-	record->user = user_ref(event->user);
-	return 0;
-}
-
-static void record_free(struct audit_record *record)
-{
-	if (record->user)
-		user_uncharge(record->user, USER_RECORDS, cost(record));
-	user_unref(record->user);
-	free(record->copy);
-	free(record);
-}
-
 static int queue(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
 {
-	struct audit_record *record = record_new(audit, event, done, userdata);
+	struct audit_record *record = audit_record_new(&audit->maker, event, done, userdata);
 
 	if (!record)
 		return -ENOMEM;
-	if (charge(record, event) < 0) {
-		record_free(record);
+	if (audit_record_charge(record, event) < 0) {
+		audit_record_free(record);
 		return -EUSERS;
 	}
 	if (!audit->waiting.first && !audit->busy)
@@ -192,34 +128,15 @@ static bool queue_counted(void *userdata, const struct audit_event *event)
 	return r >= 0 || audit->closing;
 }
 
-struct own {
-	struct audit *audit;
-	struct audit_list list;
-};
-
-static int make_own(
-	void *userdata, const struct audit_event *event, audit_done done, void *done_userdata)
-{
-	struct own *own = userdata;
-	struct audit_record *record = record_new(own->audit, event, done, done_userdata);
-
-	if (!record)
-		return -ENOMEM;
-	/* Nothing of it is lost with the record. */
-	record->events = 0;
-	audit_list_push(&own->list, record);
-	return 0;
-}
-
 /* What the trail has to say itself comes before all that waits. */
 static void speak_first(struct audit *audit)
 {
-	struct own own = { .audit = audit };
+	struct audit_list own = { 0 };
 
-	audit_say_all(&audit->say, make_own, &own);
-	if (own.list.first && audit->durability == POLICY_SYNCED)
+	audit_say_all(&audit->say, &audit->maker, &own);
+	if (own.first && audit->durability == POLICY_SYNCED)
 		audit->waiting_sync = true;
-	audit_list_put_before(&audit->waiting, &own.list);
+	audit_list_put_before(&audit->waiting, &own);
 }
 
 /* Tells the journal, as the trail cannot, that a record could not be written. */
@@ -269,7 +186,7 @@ static void finish(struct audit *audit, struct audit_list *list)
 			unwritten(audit, record);
 		else if (record->length)
 			written(audit, record);
-		record_free(record);
+		audit_record_free(record);
 	}
 }
 
@@ -318,18 +235,26 @@ static void take_news(struct audit *audit)
 	copy_string(audit->trouble, sizeof(audit->trouble), audit->file->trouble);
 }
 
-/* Right here. */
-static void write_out(
+/* Right here, as the file is as it should be. */
+static void write_out(struct audit *audit, struct audit_list *list)
+{
+	audit_file_write(audit->file, list, false);
+	take_news(audit);
+	finish(audit, list);
+	look_later(audit, false);
+}
+
+/* Right here, at a stop, whatever it takes. */
+static void write_last(
 	struct audit *audit, struct audit_list *list, bool sync, enum audit_writer_look look)
 {
-	bool written = audit_writer_do(audit->file, list, sync, look);
+	bool tried = audit_writer_do(audit->file, list, sync, look);
 
 	take_news(audit);
-	if (written)
+	if (tried)
 		finish(audit, list);
 	else
 		put_back(audit, list, sync);
-	look_later(audit, look == AUDIT_WRITER_LOOK);
 }
 
 static bool nothing_to_do(const struct audit *audit)
@@ -360,11 +285,14 @@ static void turn(struct audit *audit)
 	audit->looked_now = audit->look_due = false;
 	if (look == AUDIT_WRITER_LOOK)
 		audit->looked = now_of(audit);
-	if (audit->closing || (!sync && look != AUDIT_WRITER_LOOK &&
-				      !audit_file_rotates(audit->file,
-					      list.bytes + list.count * AUDIT_PREFIX_MAX) &&
-				      audit_file_fits(audit->file))) {
-		write_out(audit, &list, sync, look);
+	if (audit->closing) {
+		write_last(audit, &list, sync, look);
+		return;
+	}
+	if (!sync && look != AUDIT_WRITER_LOOK &&
+		!audit_file_rotates(audit->file, list.bytes + list.count * AUDIT_PREFIX_MAX) &&
+		audit_file_fits(audit->file)) {
+		write_out(audit, &list);
 		return;
 	}
 	audit->busy = true;
@@ -451,7 +379,7 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 	if (!audit)
 		return -ENOMEM;
 	audit->durability = POLICY_SYNCED;
-	r = audit_format_init(&audit->format);
+	r = audit_format_init(&audit->maker.format);
 	if (r < 0)
 		goto fail;
 	r = audit_fold_new(loop, settings->fold_after, settings->fold_usec, queue_counted, audit,
@@ -477,6 +405,7 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 		r = audit_journal_new(&audit->journal);
 		if (r < 0)
 			goto fail;
+		audit->maker.copies = true;
 	}
 	r = audit_open(settings->path, settings->rotate_bytes, settings->keep, &audit->file);
 	if (r < 0)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Making records of events. It must never keep what the event borrowed.
+ */
+#include "audit-record.h"
+
+#include <time.h>
+
+#include "audit-copy.h"
+#include "util.h"
+
+/* So that a share of the bytes is one of the records as well. */
+#define COST_MIN (AUDIT_WAITING_BYTES / AUDIT_RECORD_WAITING)
+
+static uint64_t microseconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+struct audit_record *audit_record_new(
+	struct audit_maker *maker, const struct audit_event *event, audit_done done, void *userdata)
+{
+	struct audit_record *record;
+	size_t length = 0;
+
+	if (event)
+		length = audit_format_body(&maker->format, event, microseconds(CLOCK_REALTIME),
+			microseconds(CLOCK_BOOTTIME), maker->body);
+	record = malloc(sizeof(*record) + AUDIT_PREFIX_MAX + length);
+	if (!record)
+		return NULL;
+	record->done = done;
+	record->userdata = userdata;
+	record->copy = event && maker->copies ? audit_copy_new(event) : NULL;
+	record->length = length;
+	record->events = event && event->repeated > 1 ? event->repeated : 1;
+	record->not_lost = event && event->not_lost;
+	record->has_user = event && event->peer;
+	record->uid = record->has_user ? event->peer->uid : 0;
+	record->user = NULL;
+	memcpy(record->line + AUDIT_PREFIX_MAX, maker->body, length);
+	return record;
+}
+
+/* A user who has much recorded fills its own share of the queue only. */
+static uint64_t cost(const struct audit_record *record)
+{
+	return record->length > COST_MIN ? record->length : COST_MIN;
+}
+
+int audit_record_charge(struct audit_record *record, const struct audit_event *event)
+{
+	if (!event || !event->user)
+		return 0;
+	if (user_charge(event->user, USER_RECORDS, cost(record)) < 0)
+		return -EUSERS;
+	record->user = user_ref(event->user);
+	return 0;
+}
+
+void audit_record_free(struct audit_record *record)
+{
+	if (record->user)
+		user_uncharge(record->user, USER_RECORDS, cost(record));
+	user_unref(record->user);
+	free(record->copy);
+	free(record);
+}
