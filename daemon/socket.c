@@ -145,7 +145,8 @@ struct socket_server *socket_server_free(struct socket_server *server)
 		turns_remove(server->connections.broker->turns, &server->turn);
 	user_unref(server->newcomers);
 	sd_event_source_disable_unref(server->source);
-	close_fd(&server->listen_fd);
+	/* Those who were not accepted any more may have sent fds. */
+	closer_close(server->connections.broker->closer, 0, &server->listen_fd, NULL, NULL);
 	free(server);
 	return NULL;
 }

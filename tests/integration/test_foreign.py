@@ -156,6 +156,30 @@ def test_fd_of_one_who_leaves():
     each_foreign(check)
 
 
+def test_stop_with_fds_of_one_who_waits():
+    """In the queue of those who have not been accepted."""
+    def check(thing):
+        daemon = Daemon()
+        try:
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            daemon.signal(signal.SIGSTOP)
+            try:
+                daemon.signal(signal.SIGTERM)
+                client.connect(str(daemon.socket))
+                send_fd(client, b'x', thing)
+            finally:
+                daemon.signal(signal.SIGCONT)
+            same('exit code', daemon.wait_exit(15), 0)
+            same('last', daemon.records()[-1]['event'], 'stop')
+            client.close()
+        finally:
+            thing.end()
+            thing.end = lambda: None
+            daemon.clean_up()
+
+    each_foreign(check)
+
+
 def test_stop_with_a_close_that_sleeps():
     """The daemon ends, with its last record, whatever still sleeps."""
     def check(thing):
