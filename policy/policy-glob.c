@@ -225,12 +225,46 @@ static bool bracket(enum policy_text_key key, const char *text, struct set *ret_
 	return true;
 }
 
+static int run(enum policy_text_key key, int state, const char *text)
+{
+	for (; *text && state >= 0; text++)
+		state = step(key, state, (unsigned char)*text);
+	return state;
+}
+
+/* Whether one simple name matches: with that in the place of each "*", and another of the last. */
+static bool example(
+	enum policy_text_key key, const char *pattern, const char *fill, const char *last_fill)
+{
+	const char *last = strrchr(pattern, '*');
+	int state = 0;
+
+	for (const char *p = pattern; *p && state >= 0; p++)
+		if (*p == '*')
+			state = run(key, state, p == last ? last_fill : fill);
+		else
+			state = step(key, state, *p == '?' ? 'a' : (unsigned char)*p);
+	return state >= 0 && accepts(key, state);
+}
+
+/* Most patterns are so plain that there is no need to try all names. */
+static bool is_plain(enum policy_text_key key, const char *pattern)
+{
+	const char *kind = key == POLICY_UNIT ? "a.service" : key == POLICY_SLICE ? "a.slice" : "a";
+
+	return !strchr(pattern, '[') && strlen(pattern) < UNIT_MAX / 2 &&
+	       (example(key, pattern, "a", "a") || example(key, pattern, "a", kind) ||
+		       example(key, pattern, "", ""));
+}
+
 bool policy_glob_possible(enum policy_text_key key, const char *pattern)
 {
 	bool path = key == POLICY_EXE || key == POLICY_CGROUP;
 	struct states now = { .bits = { 1 } };
 	size_t bytes = 0;
 
+	if (is_plain(key, pattern))
+		return true;
 	for (const char *p = pattern; *p;) {
 		struct states next = { 0 };
 		struct set set = { .count = 0 };

@@ -53,6 +53,12 @@ static const struct policy_entry *scan(const struct policy *policy, uint32_t use
 	return NULL;
 }
 
+static void check_passed(void *userdata, const struct policy_rule *rule, const char *key)
+{
+	(void)userdata;
+	check(rule && key, "a rule is passed over for a key");
+}
+
 static void check_decision(const struct policy *policy, const struct identity *peer,
 	const char *use, enum transport transport)
 {
@@ -73,11 +79,43 @@ static void check_decision(const struct policy *policy, const struct identity *p
 		check(decision.heap != NULL, "a known use has a heap");
 	}
 	check(decision.rule == (entry ? &entry->rule : NULL), "the first rule decides");
+	policy_each_passed_over(policy, peer, &request, decision.rule, check_passed, NULL);
 	if (decision.verdict != VERDICT_GRANTED)
 		return;
 	check(entry && !entry->rule.deny, "no grant without a rule that allows");
 	check(decision.exposure != EXPOSURE_UNKNOWN, "no grant of unknown exposure");
 	check(decision.exposure != EXPOSURE_SHARED, "no shared memory without consent");
+}
+
+/* What is said of matches without a peer is true of every peer. */
+static void check_implied(const struct policy *policy, const struct identity *peer)
+{
+	for (size_t i = 0; i < policy->n_rules && i < 16; i++) {
+		const struct policy_match *a = &policy->rules[i].match;
+		bool holds = policy_match_holds(a, peer, TRANSPORT_SOCKET);
+
+		check(!holds || !policy_imply_never(a), "who matches nobody matches nobody");
+		for (size_t j = 0; holds && j < policy->n_rules && j < 16; j++)
+			check(!policy_imply_whole(a, &policy->rules[j].match) ||
+					policy_match_holds(
+						&policy->rules[j].match, peer, TRANSPORT_SOCKET),
+				"whoever one matches, the other does");
+	}
+}
+
+static void check_remarks(const struct policy *policy)
+{
+	static const struct policy_facts none = {
+		.unknown = { "no", "no", "no", "no", "no" },
+	};
+	struct policy_errors lines = { 0 };
+
+	check(policy_remarks(policy, &lines) == 0, "remarks are made");
+	if (lines.count)
+		check_errors(&lines);
+	check(policy_unknowable(policy, &none, false, &lines) == 0, "it is told what is not known");
+	if (lines.count)
+		check_errors(&lines);
 }
 
 static void check_policy(const struct policy *policy)
@@ -103,7 +141,9 @@ static void check_policy(const struct policy *policy)
 
 	check(shown != NULL, "a policy can be shown");
 	free(shown);
+	check_remarks(policy);
 	for (size_t i = 0; i < ARRAY_SIZE(peers); i++) {
+		check_implied(policy, &peers[i]);
 		check_decision(policy, &peers[i], "undefined-use", TRANSPORT_SOCKET);
 		for (size_t use = 0; use < policy->n_uses && use < 16; use++) {
 			check_decision(policy, &peers[i], policy->uses[use].name, TRANSPORT_SOCKET);

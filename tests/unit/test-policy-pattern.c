@@ -208,7 +208,7 @@ START_TEST(never_refuses_what_matches)
 	size_t matched = 0;
 
 #define RANDOM(n) ((state = state * 1103515245 + 12345) >> 16) % (n)
-	for (int round = 0; round < 200000; round++) {
+	for (int round = 0; round < 20000; round++) {
 		const struct impossible *it = &possible[RANDOM(ARRAY_SIZE(possible))];
 		char pattern[160], *to = pattern;
 		int flags = FNM_NOESCAPE;
@@ -251,7 +251,7 @@ START_TEST(never_refuses_what_matches)
 			policy_glob_possible(it->key, pattern), "%s matches %s", pattern, it->text);
 	}
 #undef RANDOM
-	ck_assert_uint_gt(matched, 10000);
+	ck_assert_uint_gt(matched, 1000);
 }
 END_TEST
 
