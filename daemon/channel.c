@@ -221,18 +221,48 @@ ssize_t channel_receive(struct channel *channel, void *buffer, size_t size)
 
 /* --- the end --- */
 
+enum rest { REST_NONE, REST_FDS, REST_MORE };
+
+/* What is next in a socket that is shut. Each packet has its sender's credentials then, also an
+ * empty one, which else looks like the end. */
+static enum rest next_is(int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct msghdr message = { .msg_control = &control, .msg_controllen = sizeof(control) };
+
+	if (recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) < 0)
+		return errno == EINTR ? REST_MORE : REST_NONE;
+	if (message.msg_flags & MSG_CTRUNC)
+		return REST_FDS;
+	return message.msg_controllen ? REST_MORE : REST_NONE;
+}
+
 /* Nothing more comes or goes. What has come is dropped, for a close with something unread would
- * have the client lose what it was sent last. Whether there are no fds in what stays: that cannot
- * be told where they are possible, as an empty packet looks like the end. */
+ * have the client lose what it was sent last. False when there are fds in it, which stays. */
 static bool shut(int fd, bool fds_possible)
 {
+	enum rest rest = REST_MORE;
+	int yes = 1;
 	char byte;
 	ssize_t n = 0;
 
 	(void)shutdown(fd, SHUT_RDWR);
-	for (int i = 0; n >= 0 && i < DRAIN_MAX; i++)
-		n = receive(fd, fds_possible, &byte, sizeof(byte));
-	return !fds_possible;
+	if (!fds_possible) {
+		for (int i = 0; n >= 0 && i < DRAIN_MAX; i++)
+			n = receive(fd, false, &byte, sizeof(byte));
+		return true;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+		return false;
+	for (int i = 0; rest == REST_MORE && i < DRAIN_MAX; i++) {
+		rest = next_is(fd);
+		if (rest == REST_MORE)
+			(void)recv(fd, &byte, sizeof(byte), MSG_DONTWAIT);
+	}
+	return rest == REST_NONE;
 }
 
 static void finish(void *userdata)
@@ -275,13 +305,17 @@ static int on_read(sd_event_source *source, int fd, uint32_t events, void *userd
 void channel_end(
 	struct channel *channel, sd_event *loop, void (*gone)(void *userdata), void *userdata)
 {
+	bool clean;
+
 	channel->gone = gone;
 	channel->userdata = userdata;
-	(void)shut(channel->fd, channel->fds_possible);
+	clean = shut(channel->fd, channel->fds_possible);
 	channel_update(channel);
-	/* Told by an edge each time that something is read, or when the client is gone. */
-	if (channel->n_sent == 0 || sd_event_add_io(loop, &channel->unread, channel->fd,
-					    EPOLLOUT | EPOLLET, on_read, channel) < 0)
+	/* Told by an edge each time that something is read, or when the client is gone: unless its
+	 * own end of the connection is among what it sent. */
+	if (!clean || channel->n_sent == 0 ||
+		sd_event_add_io(loop, &channel->unread, channel->fd, EPOLLOUT | EPOLLET, on_read,
+			channel) < 0)
 		close_up(channel);
 }
 

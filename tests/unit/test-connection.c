@@ -469,6 +469,29 @@ START_TEST(fds_behind_empty_packets)
 }
 END_TEST
 
+/* Until the connection has sent all it can, or the requests are answered. */
+static void ask_and_hoard(unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		ask(64);
+	fixture_settle();
+	fixture_run_until(n_events("grant") == n);
+	fixture_settle();
+}
+
+/* Nobody could ever read what was sent to it. */
+START_TEST(connection_in_itself)
+{
+	const uint64_t *used = self->user->used;
+
+	ask_and_hoard(1);
+	ck_assert_int_gt(send_fd(client, client), 0);
+	close_fd(&client);
+	fixture_run_until(used[USER_CONNECTIONS] == 0);
+	ck_assert_uint_eq(used[USER_FDS_SENT], 0);
+}
+END_TEST
+
 START_TEST(fds_with_a_hang_up)
 {
 	int end = send_pipe();
@@ -501,16 +524,6 @@ START_TEST(fds_cannot_be_sent)
 END_TEST
 
 /* --- what is sent and not read --- */
-
-/* Until the connection has sent all it can, or the requests are answered. */
-static void ask_and_hoard(unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++)
-		ask(64);
-	fixture_settle();
-	fixture_run_until(n_events("grant") == n);
-	fixture_settle();
-}
 
 /* What has been received is counted again when the share is used up, not before. */
 START_TEST(unread_fds_are_charged)
@@ -676,6 +689,7 @@ int main(void)
 	tcase_add_test(tcase, fds_behind_a_packet);
 	tcase_add_test(tcase, packets_behind_the_last);
 	tcase_add_test(tcase, fds_behind_empty_packets);
+	tcase_add_test(tcase, connection_in_itself);
 	tcase_add_test(tcase, fds_with_a_hang_up);
 	tcase_add_test(tcase, fds_cannot_be_sent);
 	tcase_add_test(tcase, unread_fds_are_charged);
