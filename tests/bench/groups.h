@@ -19,6 +19,7 @@ int bench_batch(const struct setting *setting);
 int bench_bus(const struct setting *setting);
 int bench_clients(const struct setting *setting);
 int bench_large(const struct setting *setting);
+int bench_hostile(const struct setting *setting);
 int bench_memory(const struct setting *setting);
 int bench_start(const struct setting *setting);
 /* and bench-policy.h */

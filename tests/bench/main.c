@@ -25,7 +25,7 @@ static const char help[] =
 	"  --folder DIR     where to make the temporary folder: on a disk (/var/tmp)\n"
 	"  --help\n"
 	"\n"
-	"Groups: socket bus batch clients large policy memory start; all without any.\n"
+	"Groups: socket bus batch clients large hostile policy memory start; all without any.\n"
 	"\"written\" and \"synced\" are audit durabilities, see ccbuf-policy(5).\n";
 
 static int group_policy(const struct setting *setting)
@@ -64,6 +64,7 @@ static const struct group {
 	{ "batch", bench_batch },
 	{ "clients", bench_clients },
 	{ "large", bench_large },
+	{ "hostile", bench_hostile },
 	{ "policy", group_policy },
 	{ "memory", bench_memory },
 	{ "start", bench_start },
