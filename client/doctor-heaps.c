@@ -59,10 +59,15 @@ static void examine_access(struct findings *findings, const struct places *place
 	const struct stat *st, const char *about)
 {
 	cleanup(cleanup_free) char *repair = site_repair(places, strrchr(path, '/') + 1);
+	cleanup(cleanup_free) char *acl_repair = NULL;
 	bool of_broker;
 	char group[32], user[32];
 	unsigned int mode = st->st_mode & 0777;
 	int r = 0;
+
+	if (asprintf(&acl_repair, "remove it: setfacl -b on the node; whence it comes: %s",
+		    repair) < 0)
+		abort();
 
 	group_name(st->st_gid, group);
 	user_name(st->st_uid, user);
@@ -82,7 +87,7 @@ static void examine_access(struct findings *findings, const struct places *place
 			"%s: group %s can open it past the broker (mode %04o, %s:%s)", about, group,
 			mode, user, group);
 	else if (getxattr(path, "system.posix_acl_access", NULL, 0) > 0)
-		found(findings, STATUS_PROBLEM, "heap", "remove it: setfacl -b on the node",
+		found(findings, STATUS_PROBLEM, "heap", acl_repair,
 			"%s: an access control list lets others open it past the broker "
 			"(mode %04o, %s:%s)",
 			about, mode, user, group);

@@ -24,6 +24,7 @@
 #include "socket.h"
 #include "turns.h"
 #include "util.h"
+#include "ways.h"
 
 #define EXIT_USAGE   2
 #define AUDIT_ROTATE (UINT64_C(64) << 20) /* bytes */
@@ -242,6 +243,7 @@ static int start(struct daemon *daemon)
 	int r;
 
 	policy_facts_detect(0, &broker->facts);
+	ways_warn(daemon->options);
 	/* Buffers and connections are fds; the soft limit is for programs that use select(). */
 	raise_fd_limit();
 	/* Before there is a thread, or anything that they must not have. */

@@ -120,20 +120,43 @@ static bool has_labels(void)
 	return has;
 }
 
+/* What a process may do, if it wants to. False when it cannot be seen. */
+static bool permitted(pid_t pid, uint64_t *ret_capabilities)
+{
+	char status[8192], path[64];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	read_text(path, status, sizeof(status));
+	line = strstr(status, "\nCapPrm:");
+	return line && sscanf(line, "\nCapPrm: %" SCNx64, ret_capabilities) == 1;
+}
+
+/* The same of a process with its children, one of which may look in its place. */
+static uint64_t permitted_in_all(pid_t pid)
+{
+	char children[1024], path[64], *p = children, *end;
+	uint64_t all, one;
+
+	if (!permitted(pid, &all))
+		return ~UINT64_C(0);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	read_text(path, children, sizeof(children));
+	for (; (pid = (pid_t)strtol(p, &end, 10)) > 0 && end != p; p = end)
+		if (permitted(pid, &one))
+			all |= one;
+	return all;
+}
+
 void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts)
 {
-	char own[4096], init[4096], status[8192], path[64];
+	char own[4096], init[4096];
 	struct policy_view view = { .own_cgroups = own, .init_cgroups = init };
 	struct stat st;
-	const char *line;
 
 	read_text("/proc/self/cgroup", own, sizeof(own));
 	read_text("/proc/1/cgroup", init, sizeof(init));
-	snprintf(path, sizeof(path), "/proc/%d/status", looks > 0 ? (int)looks : (int)getpid());
-	read_text(path, status, sizeof(status));
-	line = looks < 0 ? NULL : strstr(status, "\nCapEff:");
-	if (!line || sscanf(line, "\nCapEff: %" SCNx64, &view.capabilities) != 1)
-		view.capabilities = ~UINT64_C(0);
+	view.capabilities = looks < 0 ? ~UINT64_C(0) : permitted_in_all(looks ? looks : getpid());
 	view.init_seen = looks || stat("/proc/1/exe", &st) == 0;
 	view.labels = has_labels();
 	policy_facts_judge(&view, ret_facts);

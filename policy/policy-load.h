@@ -37,8 +37,8 @@ int policy_leftovers(const char *const *paths, size_t n_paths, struct policy_err
 struct policy_env policy_system_env(void);
 
 /* What can be known here, when a process looks: 0 for this one, whose right to look is tried; a
- * pid, of which it is taken from its capabilities; -1 for one that has the right. Opens files; the
- * strings are static. */
+ * pid, of which it is taken from its capabilities and its children's; -1 for one that has the
+ * right. Opens files; the strings are static. */
 void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts);
 
 /* What a load tells on its way, and the names that it asks for. */

@@ -181,7 +181,7 @@ void policy_each_passed_over(const struct policy *policy, const struct identity 
 /* What the facts are judged by. */
 struct policy_view {
 	const char *own_cgroups, *init_cgroups; /* /proc/self/cgroup and that of PID 1; or empty */
-	uint64_t capabilities;			/* effective, of who looks at processes */
+	uint64_t capabilities;			/* of who looks at processes */
 	bool init_seen;				/* it can see what PID 1 runs */
 	bool labels;				/* a socket's peer has a label */
 };

@@ -76,6 +76,25 @@ def test_wrong_passed_sockets():
         refused_start(['one listening'], daemon)
 
 
+def test_folders_that_others_may_change_are_told():
+    """The load of the policy refuses such ways; of the others the journal tells."""
+    with Daemon(start=False, bus=False) as daemon:
+        daemon.audit_dir.chmod(0o777)
+        daemon.socket_dir.chmod(0o775)
+        daemon.start()
+        said = daemon.stderr()
+        for what, where, words in (('audit', daemon.audit_dir, 'everyone (mode 0777)'),
+                                   ('socket', daemon.socket_dir, 'its group (mode 0775)')):
+            assert f'{what}: others could change what is at {where}: {where} may be written by ' \
+                f'{words}' in said, said
+        served(daemon)
+        daemon.audit_dir.chmod(0o755)
+        daemon.socket_dir.chmod(0o755)
+        before = said.count('others could')
+        daemon.restart()
+        same('no more', daemon.stderr().count('others could'), before)
+
+
 def test_without_a_bus():
     with Daemon(bus=False) as daemon:
         served(daemon)
