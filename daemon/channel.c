@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "request.h"
 #include "util.h"
+#include "wire.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16, include/uapi/asm-generic/socket.h */
@@ -24,8 +24,9 @@
 #define PACKET_MEMORY 1024
 /* What is left counts as nothing: the kernel gives back the last byte a moment later. */
 #define NO_MEMORY 64
-/* Packets that a client may have sent before its end is shut: its own send buffer holds no more. */
-#define DRAIN_MAX 4096
+/* Packets that are read away at the end: a client that keeps to the protocol has no more under way.
+ */
+#define DRAIN_MAX (2 * WIRE_IN_FLIGHT_MAX)
 
 bool channel_possible(const struct user *user, uint64_t connections_max, char *reason, size_t size)
 {
@@ -109,13 +110,11 @@ static void forget_sent(struct channel *channel, unsigned int n)
 }
 
 /* Bytes of memory of what has not been read. */
-static unsigned int unread_memory(const struct channel *channel)
+static unsigned int unread_memory(int fd)
 {
 	int memory = 0;
 
-	return ioctl(channel->fd, SIOCOUTQ, &memory) < 0 || memory < NO_MEMORY
-		       ? 0
-		       : (unsigned int)memory;
+	return ioctl(fd, SIOCOUTQ, &memory) < 0 || memory < NO_MEMORY ? 0 : (unsigned int)memory;
 }
 
 void channel_update(struct channel *channel)
@@ -124,7 +123,7 @@ void channel_update(struct channel *channel)
 
 	if (channel->n_sent == 0)
 		return;
-	unread = (unread_memory(channel) + PACKET_MEMORY - 1) / PACKET_MEMORY;
+	unread = (unread_memory(channel->fd) + PACKET_MEMORY - 1) / PACKET_MEMORY;
 	if (unread < channel->n_sent)
 		forget_sent(channel, channel->n_sent - unread);
 }
@@ -251,6 +250,9 @@ static bool shut(int fd, bool fds_possible)
 
 	(void)shutdown(fd, SHUT_RDWR);
 	if (!fds_possible) {
+		/* Nothing that could be lost. */
+		if (unread_memory(fd) == 0)
+			return true;
 		for (int i = 0; n >= 0 && i < DRAIN_MAX; i++)
 			n = receive(fd, false, &byte, sizeof(byte));
 		return true;

@@ -149,7 +149,7 @@ START_TEST(owners_take_turns)
 {
 	static const int expected[] = { 0, 1, 4, 7, 2, 5, 3, 6 };
 
-	submit(9, false, &gate);
+	submit(7, false, &gate);
 	wait_started(1);
 	for (uid_t owner = 1; owner <= 2; owner++)
 		for (int i = 0; i < 3; i++)
@@ -167,7 +167,7 @@ START_TEST(newcomers_do_not_wait_for_a_queue)
 	sem_t second;
 
 	sem_init(&second, 0, 0);
-	submit(9, false, &gate);
+	submit(7, false, &gate);
 	wait_started(1);
 	submit(1, false, NULL);
 	submit(1, false, &second);
