@@ -30,19 +30,18 @@ static void wait_for_ever(void)
 		pause();
 }
 
-/* A process of its own, which stays. It writes its number to a file. */
+/* A process of its own, which stays. Its number is in a file when this returns. */
 static void leave_one_behind(const char *path)
 {
 	pid_t pid = fork();
+	FILE *file;
 
-	if (pid == 0) {
-		FILE *file = fopen(path, "we");
-
-		if (file) {
-			fprintf(file, "%d\n", (int)getpid());
-			fclose(file);
-		}
+	if (pid == 0)
 		wait_for_ever();
+	file = fopen(path, "we");
+	if (file) {
+		fprintf(file, "%d\n", (int)pid);
+		fclose(file);
 	}
 }
 
