@@ -494,5 +494,16 @@ uint32_t load_folders(const struct load *load)
 
 int load_group(const struct load *load, const char *name, gid_t *ret_gid)
 {
-	return load_names_find(&load->names, false, name, ret_gid);
+	struct unmapped unmapped;
+	gid_t gid;
+	int r = load_names_find(&load->names, false, name, &gid);
+
+	if (r < 0)
+		return r;
+	/* nobody is in it who has only no other number here */
+	unmapped_detect(&unmapped);
+	if (unmapped_gid(&unmapped, gid))
+		return -ENOENT;
+	*ret_gid = gid;
+	return 0;
 }

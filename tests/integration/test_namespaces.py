@@ -7,7 +7,7 @@ import os
 
 from harness import Daemon, OTHER, Skip, USER, main, need_root, policy, rule, run_client, same
 
-CLONE_NEWUSER = 0x10000000
+CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000
 OVERFLOW = 65534
 
 
@@ -19,6 +19,14 @@ def enter_namespace(mapped):
         for name, text in (('setgroups', 'deny'), ('uid_map', '0 0 1'), ('gid_map', '0 0 1')):
             with open('/proc/self/' + name, 'w', encoding='ascii') as file:
                 file.write(text)
+
+
+def mount_group(path):
+    """For the child: another /etc/group."""
+    libc = ctypes.CDLL(None)
+    if libc.unshare(CLONE_NEWNS) < 0 or libc.mount(None, b'/', None, 1 << 18 | 1 << 14, None) < 0 \
+            or libc.mount(str(path).encode(), b'/etc/group', None, 1 << 12, None) < 0:
+        os._exit(77)
 
 
 def inside(mapped=True, **more):
@@ -59,6 +67,22 @@ def test_a_user_without_a_number_is_nobody():
                                 daemon=daemon, user=uid)
             same(f'user {uid}', (result.returncode, result.stderr.count('who is that')),
                  (wanted, wanted // 3))
+
+
+def test_no_administrators_by_a_number_that_is_nobodys():
+    for namespace in (False, True):
+        daemon = inside()
+        group = daemon.folder / 'group'
+        group.write_text(f'root:x:0:\nccbuf-admin:x:{OVERFLOW}:\n')
+
+        def prepare(group=group, namespace=namespace):
+            if namespace:
+                enter_namespace(True)
+            mount_group(group)
+        daemon.prepare = prepare
+        with daemon:
+            daemon.start()
+            same('told', 'there is no group ccbuf-admin' in daemon.stderr(), namespace)
 
 
 def test_files_of_users_without_a_number_are_no_policy():
