@@ -9,8 +9,8 @@
 #include "closer.h"
 #include "heap-events.h"
 #include "helper.h"
-#include "host.h"
 #include "ledger.h"
+#include "look.h"
 #include "policy-load.h"
 #include "workers.h"
 
@@ -18,8 +18,8 @@
 
 struct broker {
 	sd_event *loop;
-	struct host host;
 	struct helper *helper;
+	struct looks *looks;
 	struct heaps *heaps;
 	struct heap_events *heap_events;
 	struct workers *workers;

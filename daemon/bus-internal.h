@@ -17,7 +17,6 @@
 
 #define BUS_IN_FLIGHT_MAX 64 /* grant requests of one connection under way */
 #define BUS_PENDING_MAX	  64 /* calls that wait for their connection's credentials */
-#define BUS_PEER_FDS	  2  /* of its process */
 
 struct bus {
 	struct broker *broker;
@@ -36,14 +35,17 @@ struct bus {
 struct bus_peer {
 	struct bus *bus;
 	char *name;
-	struct peer *peer; /* NULL until the credentials are here */
+	pid_t pid; /* as the bus says */
+	uid_t uid;
+	struct peer *peer; /* NULL until it is identified */
 	unsigned int refs; /* one of the bus while connected, one a call under way */
 	unsigned int in_flight;
 	unsigned int n_pending;
 	struct bus_call *pending;
 	sd_bus_slot *credentials;
+	struct peer_op *look; /* after the credentials */
+	struct user *user;    /* charged for the connection; NULL for nobody yet */
 	sd_bus_track *track;
-	bool charged; /* as a connection of its user */
 	bool gone;
 };
 

@@ -42,6 +42,15 @@ static void drop_pending(struct bus_peer *bus_peer)
 	}
 }
 
+static void uncharge(struct bus_peer *bus_peer)
+{
+	if (!bus_peer->user)
+		return;
+	user_uncharge(bus_peer->user, USER_CONNECTIONS, 1);
+	user_uncharge(bus_peer->user, USER_FDS, PEER_FDS);
+	bus_peer->user = user_unref(bus_peer->user);
+}
+
 /* The connection is gone, or cannot be served. */
 static void forget(struct bus_peer *bus_peer)
 {
@@ -52,10 +61,8 @@ static void forget(struct bus_peer *bus_peer)
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	bus_peer->track = sd_bus_track_unref(bus_peer->track);
 	drop_pending(bus_peer);
-	if (bus_peer->charged) {
-		user_uncharge(bus_peer->peer->user, USER_CONNECTIONS, 1);
-		user_uncharge(bus_peer->peer->user, USER_FDS, BUS_PEER_FDS);
-	}
+	bus_peer->look = peer_cancel(bus_peer->look);
+	uncharge(bus_peer);
 	if (bus_peer->peer)
 		ledger_check_peer(bus_peer->bus->broker->ledger, bus_peer->peer);
 	bus_peer_put(bus_peer);
@@ -135,6 +142,7 @@ static int read_entry(sd_bus_message *message, const char *key, struct peer_clai
 			claim->pid = (pid_t)number;
 	} else if (streq(key, "UnixGroupIDs") && streq(contents, "au")) {
 		r = read_groups(message, &claim->groups, &claim->n_groups);
+		claim->groups_known = r >= 0;
 	} else if (streq(key, "LinuxSecurityLabel") && streq(contents, "ay")) {
 		r = read_label(message, &claim->label);
 	} else if (streq(key, "ProcessFD") && streq(contents, "h")) {
@@ -153,7 +161,7 @@ static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 {
 	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
 
-	claim->uid = (uid_t)-1;
+	*claim = (struct peer_claim){ .uid = (uid_t)-1, .gid = (gid_t)-1, .pidfd = -1 };
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
 		const char *key;
 
@@ -164,13 +172,6 @@ static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 			r = sd_bus_message_exit_container(message);
 	}
 	return r < 0 ? r : claim->uid == (uid_t)-1 || claim->pid <= 0 ? -ENODATA : 0;
-}
-
-static void claim_done(struct peer_claim *claim)
-{
-	close_fd(&claim->pidfd);
-	free(claim->groups);
-	free(claim->label);
 }
 
 /* --- calls --- */
@@ -191,63 +192,65 @@ static void handle(struct bus_peer *bus_peer, sd_bus_message *message, bus_handl
 		bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, strerror(-r));
 }
 
-static bool too_many(const struct bus *bus, const struct user *user, char *reason, size_t size)
+/* Charges a user for the connection, if there may be one more; if not, why. */
+static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, size_t size)
 {
-	unsigned int limit = policy_settings(bus->broker->policy)->connections_per_user;
+	const struct policy *policy = bus_peer->bus->broker->policy;
 	char who[USER_TEXT_MAX];
 
-	if (user->used[USER_CONNECTIONS] < limit && user_left(user, USER_FDS) >= BUS_PEER_FDS)
-		return false;
+	uncharge(bus_peer);
+	if (user->used[USER_CONNECTIONS] < policy_settings(policy)->connections_per_user &&
+		user_charge(user, USER_FDS, PEER_FDS) >= 0) {
+		(void)user_charge(
+			user, USER_CONNECTIONS, 1); /* the limit of these is the policy's */
+		bus_peer->user = user_ref(user);
+		return true;
+	}
 	snprintf(reason, size,
 		"%s has %ju connections, the limit (connections-per-user), or its share of the "
 		"daemon's files",
 		user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
-	return true;
+	return false;
 }
 
-static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error *error)
+/* A connection that is not served: all of its calls hear why. */
+static void reject(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
+{
+	struct peer bare = { .user = bus_peer->user };
+
+	bare.identity =
+		(struct identity){ .pid = bus_peer->pid, .uid = bus_peer->uid, .unseen = true };
+	grant_record_refusal(bus_peer->bus->broker, &bare, NULL, verdict, reason);
+	refuse_pending(bus_peer, verdict, reason);
+	forget(bus_peer);
+}
+
+static void reject_unidentified(struct bus_peer *bus_peer, int error, const char *why)
+{
+	char reason[PEER_WHY_MAX + 64];
+
+	snprintf(reason, sizeof(reason), "the process cannot be identified: %s", why);
+	reject(bus_peer, peer_verdict(error), reason);
+}
+
+static void on_identified(void *userdata, int result, const char *why, struct peer *peer)
 {
 	struct bus_peer *bus_peer = userdata;
-	struct broker *broker = bus_peer->bus->broker;
-	struct peer_claim claim = { .uid = (uid_t)-1, .pidfd = -1 };
-	struct peer bare = { 0 };
-	struct user *user = NULL;
 	struct bus_call *call;
-	enum verdict verdict;
 	char reason[192];
-	int r;
 
-	(void)error;
-	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
-	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
-	bare.identity = (struct identity){ .uid = claim.uid, .pid = claim.pid, .unseen = true };
-	if (r >= 0)
-		r = users_get(broker->users, claim.uid, 0, &user);
-	if (r >= 0 && too_many(bus_peer->bus, user, reason, sizeof(reason))) {
-		verdict = VERDICT_BUSY;
-	} else {
-		if (r >= 0)
-			r = peer_new(&broker->host, &claim, &bus_peer->peer);
-		if (r >= 0)
-			r = peer_set_user(bus_peer->peer, broker->users);
-		if (r >= 0) {
-			user_force(user, USER_CONNECTIONS, 1); /* asked for before */
-			user_force(user, USER_FDS, BUS_PEER_FDS);
-			bus_peer->charged = true;
-		}
-		if (r < 0)
-			snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
-				strerror(-r));
-		verdict = r < 0 ? VERDICT_IDENTITY_CHANGED : VERDICT_GRANTED;
+	bus_peer->look = NULL;
+	if (result < 0) {
+		reject_unidentified(bus_peer, result, why);
+		return;
 	}
-	claim_done(&claim);
-	user_unref(user);
-	if (verdict != VERDICT_GRANTED) {
-		grant_record_refusal(broker, &bare, NULL, verdict, reason);
-		refuse_pending(bus_peer, verdict, reason);
-		forget(bus_peer);
-		return 1;
+	/* The account may be another's than the uid's. */
+	if (!charge(bus_peer, peer->user, reason, sizeof(reason))) {
+		peer_unref(peer);
+		reject(bus_peer, VERDICT_BUSY, reason);
+		return;
 	}
+	bus_peer->peer = peer;
 	while ((call = bus_peer->pending)) {
 		bus_peer->pending = call->next;
 		bus_peer->n_pending--;
@@ -255,6 +258,33 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 		sd_bus_message_unref(call->message);
 		free(call);
 	}
+}
+
+static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	struct bus_peer *bus_peer = userdata;
+	struct broker *broker = bus_peer->bus->broker;
+	struct peer_claim claim = { .pidfd = -1 };
+	struct user *user = NULL;
+	char reason[192];
+	int r;
+
+	(void)error;
+	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
+	r = sd_bus_message_is_method_error(message, NULL) ? -ESRCH : read_claim(message, &claim);
+	bus_peer->pid = claim.pid;
+	bus_peer->uid = claim.uid;
+	if (r >= 0)
+		r = users_get(broker->users, claim.uid, 0, &user);
+	if (r >= 0 && !charge(bus_peer, user, reason, sizeof(reason)))
+		reject(bus_peer, VERDICT_BUSY, reason);
+	else if (r >= 0)
+		r = peer_identify(broker->looks, broker->users, user, &claim, on_identified,
+			bus_peer, &bus_peer->look);
+	if (r < 0)
+		reject_unidentified(bus_peer, r, strerror(-r));
+	peer_claim_done(&claim);
+	user_unref(user);
 	return 1;
 }
 

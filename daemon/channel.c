@@ -44,7 +44,7 @@ bool channel_possible(const struct user *user, uint64_t connections_max, char *r
 	return false;
 }
 
-static void charge(struct user *user)
+void channel_charge(struct user *user)
 {
 	/* There was room when it was asked for; a user who turns out to be another one may be above
 	 * its share for a while. */
@@ -52,7 +52,7 @@ static void charge(struct user *user)
 	user_force(user, USER_FDS, CHANNEL_FDS);
 }
 
-static void uncharge(struct user *user)
+void channel_uncharge(struct user *user)
 {
 	user_uncharge(user, USER_CONNECTIONS, 1);
 	user_uncharge(user, USER_FDS, CHANNEL_FDS);
@@ -82,14 +82,14 @@ void channel_init(struct channel *channel, struct closer *closer, struct user *u
 	};
 	(void)setsockopt(channel->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	channel->fds_possible = !channel_deny_fds(channel->fd);
-	charge(user);
+	channel_charge(user);
 }
 
 void channel_set_user(struct channel *channel, struct user *user)
 {
 	assert(channel->n_sent == 0);
-	charge(user);
-	uncharge(channel->user);
+	channel_charge(user);
+	channel_uncharge(channel->user);
 	user_ref(user);
 	user_unref(channel->user);
 	channel->user = user;
@@ -271,7 +271,7 @@ static void finish(void *userdata)
 {
 	struct channel *channel = userdata;
 
-	uncharge(channel->user);
+	channel_uncharge(channel->user);
 	channel->user = user_unref(channel->user);
 	if (channel->gone)
 		channel->gone(channel->userdata);
@@ -339,7 +339,7 @@ static void on_refused_gone(void *userdata)
 {
 	struct user *user = userdata;
 
-	uncharge(user);
+	channel_uncharge(user);
 	user_unref(user);
 }
 
@@ -355,6 +355,6 @@ void channel_refuse(
 	}
 	/* What it brought may stay for long, and costs as much as a connection then. */
 	if (user)
-		charge(user_ref(user));
+		channel_charge(user_ref(user));
 	closer_close(closer, (uintptr_t)user, fd, user ? on_refused_gone : NULL, user);
 }

@@ -20,7 +20,7 @@
 #include "closer.h"
 #include "user.h"
 
-#define CHANNEL_FDS 3 /* its own, and those of its peer */
+#define CHANNEL_FDS 2 /* its own, and that of its peer */
 
 /* Replies with fds that may be unread: no more fit in the buffer. */
 #define CHANNEL_SENT_MAX 16
@@ -39,6 +39,10 @@ struct channel {
 
 /* Whether a user may have one more; if not, why. */
 bool channel_possible(const struct user *user, uint64_t connections_max, char *reason, size_t size);
+
+/* Charges a user for one, and takes that back: for a connection that is no channel yet. */
+void channel_charge(struct user *user);
+void channel_uncharge(struct user *user);
 
 /* Where the kernel can, no fds can be sent to a socket, nor to those that it accepts, from now on.
  * Whether there can be none, from before either. */

@@ -24,7 +24,11 @@ struct grant_op {
 	uint64_t size; /* of each buffer, whole pages */
 	grant_reply reply;
 	void *userdata;
-	int error;	   /* of the allocation */
+	int error; /* of the allocation */
+	bool recorded;
+	struct peer_op *look; /* while it is under way */
+	int looked;	      /* how it went */
+	char why[PEER_WHY_MAX];
 	uint32_t n_grants; /* 0 or request.count */
 	struct grant *grants[REQUEST_COUNT_MAX];
 	int fds[REQUEST_COUNT_MAX];
@@ -33,6 +37,7 @@ struct grant_op {
 
 static void let_go(struct grant_op *op)
 {
+	op->look = peer_cancel(op->look);
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
 		workers_close(op->broker->workers, op->peer->user, op->size, false, &op->fds[i]);
 	while (op->n_grants > 0)
@@ -136,24 +141,48 @@ static void refuse_saying(struct grant_op *op, enum verdict verdict, const char 
 
 /* --- the steps, last one first --- */
 
-static void refuse_changed(struct grant_op *op, int error)
+static void refuse_changed(struct grant_op *op, int error, const char *why)
 {
 	/* The record of the grant stands already. */
-	op->decision.verdict = VERDICT_IDENTITY_CHANGED;
+	op->decision.verdict = peer_verdict(error);
 	snprintf(op->decision.reason, sizeof(op->decision.reason), "%s",
-		error == -ESRCH ? "the process that asked is gone"
-				: "the process has other credentials or runs another program than "
-				  "when it connected");
+		error == -ESRCH ? "the process that asked is gone" : why);
 	note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	let_go(op);
 	reply(op);
+}
+
+/* The record stands, and the look is done: is it the process that the record describes? */
+static void deliver(struct grant_op *op)
+{
+	const char *why = op->why;
+	int r = op->looked;
+
+	if (r >= 0)
+		r = peer_check(op->peer, &why);
+	if (r < 0)
+		refuse_changed(op, r, why);
+	else
+		reply(op);
+}
+
+static void on_looked(void *userdata, int result, const char *why, struct peer *peer)
+{
+	struct grant_op *op = userdata;
+
+	(void)peer;
+	op->look = NULL;
+	op->looked = result;
+	if (result < 0)
+		copy_string(op->why, sizeof(op->why), why);
+	if (op->recorded)
+		deliver(op);
 }
 
 static void on_grant_recorded(void *userdata, int result)
 {
 	struct grant_op *op = userdata;
 	char who[USER_TEXT_MAX];
-	int r;
 
 	broker_note_audit(op->broker, result);
 	ledger_numbered(op->broker->ledger, op->grants, op->n_grants, result >= 0);
@@ -167,12 +196,11 @@ static void on_grant_recorded(void *userdata, int result)
 			strerror(-result));
 		return;
 	}
-	r = peer_check(op->peer);
-	if (r < 0) {
-		refuse_changed(op, r);
-		return;
-	}
-	reply(op);
+	op->recorded = true;
+	if (op->look)
+		peer_hurry(op->look);
+	else
+		deliver(op);
 }
 
 static void on_allocated(struct job *job)
@@ -272,6 +300,14 @@ static void decide(struct grant_op *op)
 		return;
 	}
 	op->n_grants = op->request.count;
+	/* Is it still what it was at connect, which the policy decided on? That comes while the
+	 * buffer is made and recorded. */
+	r = peer_recheck(broker->looks, op->peer, on_looked, op, &op->look);
+	if (r < 0) {
+		refuse_saying(
+			op, VERDICT_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
+		return;
+	}
 	if (heap_is_quick(op->heap, op->size * op->n_grants)) {
 		allocate(&op->job);
 		on_allocated(&op->job);

@@ -3,8 +3,10 @@
  * One request, from decoded to delivered. The only place that knows the order of the steps:
  *
  *   policy_decide -> heaps_get -> ledger_reserve -> heap_alloc -> audit -> peer_check -> reply
- *                                                                              -> ledger_commit
- * Each step but the allocation (a thread, unless it is quick) and the audit runs in the event loop.
+ *                                             \-> peer_recheck ------/       -> ledger_commit
+ *
+ * Each step but the allocation (a thread, unless it is quick), the audit and the second look at the
+ * peer, which goes on beside these two, runs in the event loop.
  * A refusal at any step undoes the ones before it, is recorded, and then sent.
  */
 #pragma once

@@ -6,6 +6,7 @@
 #include "helper-child.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "load-child.h"
+#include "look-child.h"
 #include "util.h"
 
 #define CHILDREN_MAX 256
@@ -38,6 +40,7 @@ struct role {
 
 static const struct role roles[HELPER_ROLES] = {
 	[HELPER_LOAD] = { "ccbufd-load", load_child, false },
+	[HELPER_LOOK] = { "ccbufd-look", look_child, true },
 };
 
 struct server {
@@ -218,6 +221,22 @@ static void leave_signals_alone(struct server *server)
 		_exit(EXIT_FAILURE);
 }
 
+/* Of all rights that which a look needs, if we have it. */
+static void keep_one_right(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		_exit(EXIT_FAILURE);
+	data[0].permitted &= 1u << CAP_SYS_PTRACE;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = 0;
+	data[1] = (struct __user_cap_data_struct){ 0 };
+	if (syscall(SYS_capset, &header, data) < 0)
+		_exit(EXIT_FAILURE);
+}
+
 /* What is meant for the daemon is not for a library that a child loads. */
 static void clean_environment(void)
 {
@@ -235,6 +254,7 @@ void helper_serve(int fd, const struct helper_settings *settings)
 	prctl(PR_SET_NAME, "ccbufd-helper");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(EXIT_FAILURE);
+	keep_one_right();
 	keep_one(fd);
 	clean_environment();
 	leave_signals_alone(&server);

@@ -16,6 +16,7 @@
 
 enum helper_role {
 	HELPER_LOAD, /* reads the policy and looks its names up (load-child.h) */
+	HELPER_LOOK, /* looks at processes in /proc (look-child.h) */
 	HELPER_ROLES
 };
 
@@ -25,12 +26,14 @@ struct helper_settings {
 	bool policy_named;		/* by --policy: each folder must be there */
 	uid_t policy_trusted_uid;
 	const char *admin_group;
+	bool no_filter; /* for debuggers and sanitizers */
 };
 
 struct helper;
 struct helper_child;
 
-/* Forks the helper. The process must have one thread. 0 or a negative errno. */
+/* Forks the helper, which keeps CAP_SYS_PTRACE if the process has it, and no other right. The
+ * process must have one thread. 0 or a negative errno. */
 int helper_new(const struct helper_settings *settings, struct helper **ret_helper);
 /* Ends the helper and its children; of those that cannot end at once it waits a second. Takes NULL,
  * returns NULL. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Namespaces and root folder of PID 1. It must never look at a peer.
+ * Namespaces and root folder of PID 1, and what lies where in it. It must never look at a peer.
  */
 #include "host.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
+#include <limits.h>
+#include <sys/sysmacros.h>
 
 #include "proc.h"
 #include "util.h"
@@ -14,8 +14,6 @@
 static int fill(struct host *host, const char *process)
 {
 	cleanup(cleanup_fd) int proc = -1;
-	cleanup(cleanup_fd) int root = -1;
-	struct stat st;
 	int r;
 
 	proc = open(process, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -26,15 +24,12 @@ static int fill(struct host *host, const char *process)
 		r = proc_namespace(proc, "user", &host->user_ns);
 	if (r >= 0)
 		r = proc_namespace(proc, "pid", &host->pid_ns);
+	if (r >= 0)
+		r = proc_link_target(proc, "root", &host->root_dev, &host->root_ino);
 	if (r < 0)
 		return r;
-	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 || fstat(root, &st) < 0)
-		return -errno;
-	host->root_dev = st.st_dev;
-	host->root_ino = st.st_ino;
-	host->root = steal_fd(&root);
-	return 0;
+	host->root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return host->root < 0 ? -errno : 0;
 }
 
 int host_init(struct host *host)
@@ -53,16 +48,42 @@ void host_done(struct host *host)
 	close_fd(&host->root);
 }
 
-int host_stat(const struct host *host, const char *path, struct stat *ret_stat)
+/* To ask it for a name is to ask who may not answer. */
+static bool may_hang(const struct host *host, int dir)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	cleanup(cleanup_fd) int fd = -1;
+	uint64_t dev, ino;
 
-	fd = (int)syscall(SYS_openat2, host->root, path, &how, sizeof(how));
-	if (fd < 0 || fstat(fd, ret_stat) < 0)
-		return -errno;
-	return 0;
+	return proc_link_target(dir, "", &dev, &ino) < 0 ||
+	       (major(dev) == 0 && dev != host->root_dev);
+}
+
+int host_find(const struct host *host, const char *untrusted_path, bool careful, uint64_t *ret_dev,
+	uint64_t *ret_ino)
+{
+	cleanup(cleanup_fd) int at = -1;
+	const char *p = untrusted_path;
+
+	if (*p != '/')
+		return -EINVAL;
+	while (*p) {
+		char name[NAME_MAX + 1];
+		size_t length = strcspn(++p, "/");
+		int next;
+
+		if (length == 0 || length > NAME_MAX || !strncmp(p, ".", length) ||
+			!strncmp(p, "..", length))
+			return -EINVAL;
+		memcpy(name, p, length);
+		name[length] = 0;
+		p += length;
+		if (careful && may_hang(host, at < 0 ? host->root : at))
+			return -EBUSY;
+		/* Of a symbolic link itself nothing is below. */
+		next = openat(at < 0 ? host->root : at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0)
+			return -errno;
+		close_fd(&at);
+		at = next;
+	}
+	return proc_link_target(at, "", ret_dev, ret_ino);
 }

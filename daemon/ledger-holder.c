@@ -156,8 +156,6 @@ static void bury(struct holder *holder)
 {
 	holder->exit = sd_event_source_disable_unref(holder->exit);
 	peer_bury(holder->peer);
-	for (struct grant *grant = holder->grants; grant; grant = grant->peer_next)
-		peer_bury(grant->peer);
 }
 
 void holder_look_on(struct ledger *ledger)
@@ -234,6 +232,6 @@ int holder_watch(struct holder *holder)
 			queue_look(holder);
 		return 0;
 	}
-	return sd_event_add_io(holder->ledger->loop, &holder->exit, holder->peer->pidfd, EPOLLIN,
-		on_exit_of_peer, holder);
+	return sd_event_add_io(holder->ledger->loop, &holder->exit, holder->peer->process->pidfd,
+		EPOLLIN, on_exit_of_peer, holder);
 }

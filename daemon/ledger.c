@@ -64,26 +64,16 @@ uint64_t ledger_now(clockid_t clock)
 
 /* --- reserve, commit, cancel --- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && streq(a, b));
-}
-
 /* A process may have become another user or another program since its first grant. Where it has
- * not, its grants share one description, and so the fds of one. */
-static struct peer *described(struct peer *known, struct peer *peer)
+ * not since the last, its grants share one description; and all of them the process. */
+static struct peer *described(const struct holder *holder, struct peer *peer)
 {
-	bool same =
-		known->identity.uid == peer->identity.uid &&
-		known->identity.gid == peer->identity.gid &&
-		known->identity.strong == peer->identity.strong &&
-		known->exe_dev == peer->exe_dev && known->exe_ino == peer->exe_ino &&
-		known->identity.n_groups == peer->identity.n_groups &&
-		(!peer->identity.n_groups || !memcmp(known->identity.groups, peer->identity.groups,
-						     peer->identity.n_groups * sizeof(gid_t))) &&
-		same_text(known->identity.cgroup, peer->identity.cgroup);
+	struct peer *last = holder->grants ? holder->grants->peer : holder->peer;
 
-	return peer_ref(same ? known : peer);
+	if (peer_same(last, peer))
+		return peer_ref(last);
+	peer_share(peer, holder->peer);
+	return peer_ref(peer);
 }
 
 static struct grant *grant_new(struct holder *holder, struct peer *peer,
@@ -113,7 +103,7 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 	grant->revoke_on_reload = decision->rule->on_reload == POLICY_RELOAD_REVOKE;
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
-	grant->peer = described(holder->peer, peer);
+	grant->peer = described(holder, peer);
 	holder_add(holder, grant);
 	return grant;
 }

@@ -194,13 +194,17 @@ static void on_helper_lost(void *userdata)
 /* Before there are threads, files and signals of ours that it would inherit. */
 static int start_helper(struct daemon *daemon)
 {
+	int r;
+
 	daemon->helper_settings = (struct helper_settings){
 		.policy_dirs = daemon->options->policy_dirs,
 		.policy_named = daemon->options->own_policy,
 		.policy_trusted_uid = daemon->options->own_policy ? geteuid() : 0,
 		.admin_group = ADMIN_GROUP,
+		.no_filter = daemon->options->no_seccomp,
 	};
-	return helper_new(&daemon->helper_settings, &daemon->broker.helper);
+	r = helper_new(&daemon->helper_settings, &daemon->broker.helper);
+	return r < 0 ? r : sandbox_drop_rights();
 }
 
 static void on_first_load(void *userdata, int result)
@@ -218,7 +222,7 @@ static int load_policy(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r = reload_policy(broker, on_first_load, daemon);
 
-	while (r >= 0 && !daemon->loaded && !daemon->stopping)
+	while (r >= 0 && !daemon->stopping && !(daemon->loaded && looks_ready(broker->looks)))
 		r = sd_event_run(broker->loop, UINT64_MAX);
 	if (r < 0 || daemon->result < 0) {
 		log_error("start: there is no valid policy, so there is nothing to serve");
@@ -260,13 +264,13 @@ static int start(struct daemon *daemon)
 		r = add_signals(daemon);
 	if (r >= 0)
 		r = notify_new(broker->loop, &daemon->notify);
-	if (r >= 0)
-		r = host_init(&broker->host);
 	if (r < 0) {
 		log_error("start: %s", strerror(-r));
 		return r;
 	}
 	r = broker_new_users(broker);
+	if (r >= 0)
+		r = looks_new(broker->helper, broker->loop, broker->users, &broker->looks);
 	if (r < 0)
 		return r;
 	broker->heaps = heaps_new(daemon->options->heaps);
@@ -333,6 +337,8 @@ static void stop(struct daemon *daemon)
 	if (daemon->bus)
 		bus_stop(daemon->bus);
 	reload_stop(broker);
+	if (broker->looks)
+		looks_stop(broker->looks);
 	drain(daemon);
 	/* What is still under way now finds its connection gone, and is undone as undelivered. */
 	socket_server_free(daemon->socket);
@@ -340,6 +346,7 @@ static void stop(struct daemon *daemon)
 	if (broker->ledger)
 		ledger_set_workers(broker->ledger, NULL);
 	broker->workers = workers_free(broker->workers);
+	broker->looks = looks_free(broker->looks);
 	broker->helper = helper_free(broker->helper);
 	/* Its record comes while the trail still takes any. */
 	drain(daemon);
@@ -358,7 +365,6 @@ static void stop(struct daemon *daemon)
 	heaps_free(broker->heaps);
 	policy_unref(broker->policy);
 	free(broker->policy_error);
-	host_done(&broker->host);
 	notify_free(daemon->notify);
 	sd_event_unref(broker->loop);
 }
@@ -377,7 +383,7 @@ static void open_standard_files(void)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct daemon daemon = { .options = &options, .broker.host.root = -1 };
+	struct daemon daemon = { .options = &options };
 	int r;
 
 	open_standard_files();

@@ -1,56 +1,87 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A peer: the process on the other end of a connection, as the kernel (or the bus daemon, which
- * asked the kernel) describes it. A pidfd anchors it: everything is read through one fd of
- * /proc/PID that is known to be that process's, because the pidfd says afterwards that it lives.
+ * asked the kernel) noted it when it connected, and as a look at it (look.h) completes that. A
+ * pidfd anchors it: after each look the pidfd says that the process lives, so nobody else had its
+ * pid.
  *
  * A peer is shared by reference: its connection holds one, every request under way and every grant
- * another. It keeps two fds until the last is gone, or the process is.
+ * another. It describes the process at one moment; the process itself is shared by all that
+ * describe it, and costs one fd as long as there is one of them, or it lives.
  */
 #pragma once
 
 #include <stdbool.h>
 
-#include "host.h"
-#include "proc.h"
+#include "look.h"
 #include "request.h"
 #include "user.h"
+#include "verdict.h"
+
+#define PEER_FDS 1
+
+struct process {
+	unsigned int refs;
+	int pidfd; /* readable when the process is gone; -1 once it is buried */
+};
 
 struct peer {
 	unsigned int refs;
-	struct user *user; /* whose account it counts to; NULL until peer_set_user() */
+	struct process *process;
+	struct user *user;	  /* whose account it counts to; with a reference */
+	struct look_answer *look; /* at connect */
+	uint64_t cgroup;	  /* likewise, the kernel's number; 0 where a pidfd does not tell */
 	struct identity identity;
-	struct proc_credentials credentials; /* at connect */
-	dev_t exe_dev; /* of the running file at connect; 0, 0 when unreadable */
-	ino_t exe_ino;
-	int pidfd; /* readable when the process is gone; -1 once it is buried */
-	int proc;  /* O_PATH fd of /proc/PID; likewise */
 };
 
-/* What a transport knows of a peer. The pidfd is -1 where it has none: the identity is then weak.
- */
+/* What a transport knows of a peer. */
 struct peer_claim {
 	pid_t pid;
 	uid_t uid;
-	gid_t *groups; /* supplementary; taken over, also on failure */
+	gid_t gid; /* (gid_t)-1 where it is only one of the groups */
+	bool groups_known;
+	gid_t *groups;
 	size_t n_groups;
-	char *label; /* LSM label or NULL; taken over, also on failure */
-	int pidfd;   /* taken over, also on failure */
+	char *label; /* LSM label or NULL */
+	int pidfd;   /* -1 where there is none: the identity is then weak */
 };
-
-/*
- * Completes a claim from /proc. Returns 0 and a peer with one reference; -ESRCH when the process is
- * gone or another one has its pid; -ESTALE when its effective uid is not the one it connected with;
- * -ENOMEM, -EMFILE and what reading /proc gives.
- */
-int peer_new(const struct host *host, struct peer_claim *claim, struct peer **ret_peer);
+void peer_claim_done(struct peer_claim *claim);
 
 /* From a connected unix socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERSEC, SO_PEERPIDFD (Linux 6.5).
- * Returns as peer_new(). */
-int peer_from_socket(const struct host *host, int fd, struct peer **ret_peer);
+ * 0; -ESRCH when the process is gone; or another negative errno, and nothing to be freed. */
+int peer_claim_socket(int fd, struct peer_claim *ret_claim);
 
-/* Finds the account of its user, with a reference. 0 or -ENOMEM. */
-int peer_set_user(struct peer *peer, struct users *users);
+struct peer_op;
+
+#define PEER_WHY_MAX 128
+
+/*
+ * Of peer_identify(): result 0 and a peer, whose reference is passed on; of peer_recheck(): 0 and
+ * NULL. Else a negative errno with why in words (a sentence without its end, borrowed):
+ * -ESRCH, the process is gone or another one has its pid; -ESTALE, it is not what it was;
+ * -ETIMEDOUT, it cannot be looked at; -ECANCELED at a stop; others are our own failure.
+ */
+typedef void (*peer_done)(void *userdata, int result, const char *why, struct peer *peer);
+
+/* The verdict of a request when one of these fails. */
+enum verdict peer_verdict(int error);
+
+/*
+ * Completes a claim, which is taken over, also on failure: what the look says of user, groups and
+ * label must be what was noted at connect. user is who the look is charged to (referenced). done is
+ * called once, later, by the loop. 0 or a negative errno, and then it is not.
+ */
+int peer_identify(struct looks *looks, struct users *users, struct user *user,
+	struct peer_claim *claim, peer_done done, void *userdata, struct peer_op **ret_op);
+
+/* Looks again: whether the process is what it was at connect, in all that peer_check() does not ask
+ * the kernel. */
+int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *userdata,
+	struct peer_op **ret_op);
+/* Takes the answer if it is here already, and calls done. Else nothing happens. */
+void peer_hurry(struct peer_op *op);
+/* done is not called any more. Takes NULL, returns NULL. Not for one that is done. */
+struct peer_op *peer_cancel(struct peer_op *op);
 
 struct peer *peer_ref(struct peer *peer);
 /* Takes NULL, returns NULL. */
@@ -58,12 +89,17 @@ struct peer *peer_unref(struct peer *peer);
 
 bool peer_alive(const struct peer *peer);
 
-/* The process is gone: closes the two fds, which are of no use any more. It stays gone. */
+/* The process is gone: closes the fd, which is of no use any more. It stays gone. */
 void peer_bury(struct peer *peer);
 
-/* 0 when the process lives with the credentials and the executable that it had at connect; -ESRCH
- * when it is gone, -ESTALE when it is not the program it was. */
-int peer_check(const struct peer *peer);
+/* Whether two peers of one process describe it in the same way. */
+bool peer_same(const struct peer *a, const struct peer *b);
+/* Has a peer use the process of another one of the same process. */
+void peer_share(struct peer *peer, struct peer *other);
+
+/* 0 when the process lives, and is as at connect in what a pidfd tells at once: its credentials and
+ * its control group (PIDFD_GET_INFO, Linux 6.13). Else -ESRCH or -ESTALE, and why in words. */
+int peer_check(const struct peer *peer, const char **ret_why);
 
 /* True when its uid is 0 or one of its groups is gid. */
 bool peer_in_group(const struct peer *peer, gid_t gid);

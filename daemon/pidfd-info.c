@@ -8,9 +8,10 @@
 
 _Static_assert(sizeof(struct pidfd_info_v0) == 64, "PIDFD_INFO_SIZE_VER0");
 
-int pidfd_info_credentials(int pidfd, struct proc_credentials *ret_credentials)
+int pidfd_info_credentials(
+	int pidfd, struct proc_credentials *ret_credentials, uint64_t *ret_cgroup)
 {
-	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_CREDS_BIT };
+	struct pidfd_info_v0 info = { .mask = PIDFD_INFO_CREDS_BIT | PIDFD_INFO_CGROUP_BIT };
 
 	if (ioctl(pidfd, PIDFD_GET_INFO_V0, &info) < 0)
 		return errno == ESRCH ? -ESRCH : -EOPNOTSUPP;
@@ -20,5 +21,6 @@ int pidfd_info_credentials(int pidfd, struct proc_credentials *ret_credentials)
 		.uids = { info.ruid, info.euid, info.suid, info.fsuid },
 		.gids = { info.rgid, info.egid, info.sgid, info.fsgid },
 	};
+	*ret_cgroup = info.mask & PIDFD_INFO_CGROUP_BIT ? info.cgroupid : 0;
 	return 0;
 }

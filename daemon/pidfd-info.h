@@ -17,8 +17,11 @@ struct pidfd_info_v0 {
 	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
 	uint32_t spare;
 };
-#define PIDFD_GET_INFO_V0    _IOWR(0xFF, 11, struct pidfd_info_v0)
-#define PIDFD_INFO_CREDS_BIT (UINT64_C(1) << 1)
+#define PIDFD_GET_INFO_V0     _IOWR(0xFF, 11, struct pidfd_info_v0)
+#define PIDFD_INFO_CREDS_BIT  (UINT64_C(1) << 1)
+#define PIDFD_INFO_CGROUP_BIT (UINT64_C(1) << 2)
 
-/* 0; -EOPNOTSUPP where the kernel lacks it; -ESRCH when the process is gone. */
-int pidfd_info_credentials(int pidfd, struct proc_credentials *ret_credentials);
+/* Also the number of the control group, 0 where there is none. 0; -EOPNOTSUPP where the kernel
+ * lacks it; -ESRCH when the process is gone. */
+int pidfd_info_credentials(
+	int pidfd, struct proc_credentials *ret_credentials, uint64_t *ret_cgroup);

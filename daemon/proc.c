@@ -5,32 +5,27 @@
 #include "proc.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "util.h"
 
 ssize_t proc_read(int proc, const char *name, char *buffer, size_t size)
 {
 	cleanup(cleanup_fd) int fd = openat(proc, name, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
-	while (length < size - 1) {
-		ssize_t n = read(fd, buffer + length, size - 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	buffer[length] = 0;
-	return (ssize_t)length;
+	/* These files are made as a whole by the first read. */
+	do
+		n = read(fd, buffer, size - 1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	buffer[n] = 0;
+	return n;
 }
 
 /* The text after "\nKEY:" in a status file. */
@@ -41,23 +36,52 @@ static const char *field(const char *text, const char *key)
 	return p ? p + strlen(key) : NULL;
 }
 
-int proc_credentials(int proc, struct proc_credentials *ret_credentials)
+/* Numbers of a line, up to max. The count, or -EMSGSIZE. */
+static ssize_t numbers(const char *p, uint32_t *ret_numbers, size_t max)
 {
+	size_t n = 0;
+	char *end;
+
+	for (;;) {
+		unsigned long number;
+
+		while (*p == ' ' || *p == '\t')
+			p++;
+		if (*p < '0' || *p > '9')
+			return (ssize_t)n;
+		number = strtoul(p, &end, 10);
+		if (n == max)
+			return -EMSGSIZE;
+		ret_numbers[n++] = (uint32_t)number;
+		p = end;
+	}
+}
+
+int proc_credentials(int proc, char *buffer, size_t size, struct proc_credentials *ret_credentials,
+	gid_t *ret_groups, size_t max, size_t *ret_count)
+{
+	const char *uids, *gids, *groups, *permitted;
 	struct proc_credentials c;
-	char text[4096];
-	const char *uids, *gids;
 	ssize_t n;
 
-	n = proc_read(proc, "status", text, sizeof(text));
+	n = proc_read(proc, "status", buffer, size);
 	if (n < 0)
 		return (int)n;
-	uids = field(text, "\nUid:");
-	gids = field(text, "\nGid:");
-	if (!uids || !gids ||
-		sscanf(uids, "%u %u %u %u", &c.uids[0], &c.uids[1], &c.uids[2], &c.uids[3]) != 4 ||
-		sscanf(gids, "%u %u %u %u", &c.gids[0], &c.gids[1], &c.gids[2], &c.gids[3]) != 4)
+	if ((size_t)n == size - 1)
+		return -EMSGSIZE;
+	uids = field(buffer, "\nUid:");
+	gids = field(buffer, "\nGid:");
+	groups = field(buffer, "\nGroups:");
+	permitted = field(buffer, "\nCapPrm:");
+	if (!uids || !gids || !groups || !permitted || numbers(uids, c.uids, 4) != 4 ||
+		numbers(gids, c.gids, 4) != 4)
 		return -EBADMSG;
+	n = numbers(groups, ret_groups, max);
+	if (n < 0)
+		return (int)n;
+	c.permitted = strtoull(permitted, NULL, 16);
 	*ret_credentials = c;
+	*ret_count = (size_t)n;
 	return 0;
 }
 
@@ -84,18 +108,17 @@ int proc_start_time(int proc, uint64_t *ret_ticks)
 	return 0;
 }
 
-int proc_cgroup(int proc, char **ret_path)
+int proc_cgroup(int proc, char *buffer, size_t size, const char **ret_path)
 {
-	char text[PATH_MAX + 256];
-	char *line, *path;
+	char *line;
 	ssize_t n;
 	bool cut;
 
-	n = proc_read(proc, "cgroup", text, sizeof(text));
+	n = proc_read(proc, "cgroup", buffer, size);
 	if (n < 0)
 		return (int)n;
-	cut = (size_t)n == sizeof(text) - 1;
-	for (line = text; line && *line;
+	cut = (size_t)n == size - 1;
+	for (line = buffer; line && *line;
 		line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		if (strncmp(line, "0::", 3))
 			continue;
@@ -104,10 +127,7 @@ int proc_cgroup(int proc, char **ret_path)
 		if (cut && !strchr(line, '\n'))
 			return -EMSGSIZE;
 		line[strcspn(line, "\n")] = 0;
-		path = strdup(line);
-		if (!path)
-			return -ENOMEM;
-		*ret_path = path;
+		*ret_path = line;
 		return 0;
 	}
 	return cut ? -EMSGSIZE : -ENODATA;
@@ -156,40 +176,45 @@ int proc_cgroup_unit(const char *cgroup, char **ret_unit, char **ret_slice)
 	return 0;
 }
 
-int proc_namespace(int proc, const char *name, ino_t *ret_inode)
+int proc_namespace(int proc, const char *name, uint64_t *ret_inode)
 {
-	char path[32];
-	dev_t dev;
+	char path[32], text[64];
+	const char *number;
+	int r;
 
 	snprintf(path, sizeof(path), "ns/%s", name);
-	return proc_link_target(proc, path, &dev, ret_inode);
-}
-
-int proc_link_target(int proc, const char *name, dev_t *ret_dev, ino_t *ret_ino)
-{
-	struct stat st;
-
-	if (fstatat(proc, name, &st, 0) < 0)
-		return -errno;
-	*ret_dev = st.st_dev;
-	*ret_ino = st.st_ino;
+	/* Such as user:[4026531837]: quicker than to have the kernel make the file that it means.
+	 */
+	r = proc_link_text(proc, path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	number = strchr(text, '[');
+	if (!number)
+		return -EBADMSG;
+	*ret_inode = strtoull(number + 1, NULL, 10);
 	return 0;
 }
 
-int proc_link_text(int proc, const char *name, char **ret_text)
+int proc_link_target(int proc, const char *name, uint64_t *ret_dev, uint64_t *ret_ino)
 {
-	char text[PATH_MAX + 1];
-	ssize_t n;
-	char *copy;
+	struct statx st;
 
-	n = readlinkat(proc, name, text, sizeof(text));
+	if (statx(proc, name, AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_INO,
+		    &st) < 0)
+		return -errno;
+	*ret_dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	*ret_ino = st.stx_ino;
+	return 0;
+}
+
+int proc_link_text(int proc, const char *name, char *buffer, size_t size)
+{
+	ssize_t n = readlinkat(proc, name, buffer, size);
+
 	if (n < 0)
 		return -errno;
-	if ((size_t)n == sizeof(text))
+	if ((size_t)n == size)
 		return -ENAMETOOLONG;
-	copy = strndup(text, (size_t)n);
-	if (!copy)
-		return -ENOMEM;
-	*ret_text = copy;
+	buffer[n] = 0;
 	return 0;
 }

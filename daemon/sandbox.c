@@ -8,6 +8,7 @@
 #include "sandbox.h"
 
 #include <assert.h>
+#include <linux/capability.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/sockios.h>
@@ -16,13 +17,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "ccbuf_heap.h"
 #include "pidfd-info.h"
 #include "util.h"
 
 static const int calls[] = {
-	/* files: audit trail, policy, /proc, heap nodes */
+	/* files: audit trail, fdinfo, heap nodes */
 	SCMP_SYS(read),
 	SCMP_SYS(readv),
 	SCMP_SYS(pread64),
@@ -31,7 +33,6 @@ static const int calls[] = {
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(close),
 	SCMP_SYS(openat),
-	SCMP_SYS(openat2),
 	SCMP_SYS(open),
 	SCMP_SYS(lseek),
 	SCMP_SYS(fstat),
@@ -237,6 +238,23 @@ static int refuse(scmp_filter_ctx filter)
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(unknown); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
 	return r;
+}
+
+int sandbox_drop_rights(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	data[0].permitted &= ~(1u << CAP_SYS_PTRACE);
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = data[1].inheritable = 0; /* and with it the ambient ones */
+	if (syscall(SYS_capset, &header, data) < 0)
+		return -errno;
+	/* Where it may; there is nothing that could bring it back, anyway. */
+	prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE);
+	return 0;
 }
 
 int sandbox_enter(void)

@@ -8,3 +8,6 @@
 
 /* Loads the filter, for all threads. Once. 0 or a negative errno. */
 int sandbox_enter(void);
+
+/* Gives up CAP_SYS_PTRACE, which from now on the helper has alone. 0 or a negative errno. */
+int sandbox_drop_rights(void);

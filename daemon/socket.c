@@ -25,12 +25,23 @@ struct socket_server {
 	struct user *newcomers; /* stands for all of them */
 	struct turn turn;
 	struct connections connections;
+	struct admission *admissions; /* under way */
+};
+
+/* A connection that was accepted, until it is known whose it is. It is not read. */
+struct admission {
+	struct admission *next;
+	struct socket_server *server;
+	int fd;
+	struct ucred ucred;
+	struct user *user; /* of the uid; charged */
+	struct peer_op *look;
 };
 
 static void turn_away(struct socket_server *server, struct user *user, int *fd,
 	const struct ucred *ucred, enum verdict verdict, const char *reason)
 {
-	struct peer bare = { 0 };
+	struct peer bare = { .user = user };
 
 	bare.identity = (struct identity){
 		.pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid, .unseen = true
@@ -39,39 +50,100 @@ static void turn_away(struct socket_server *server, struct user *user, int *fd,
 	connection_turn_away(&server->connections, user, fd, verdict, reason);
 }
 
+static unsigned int limit(const struct socket_server *server)
+{
+	return policy_settings(server->connections.broker->policy)->connections_per_user;
+}
+
+static void admission_free(struct admission *admission)
+{
+	struct admission **at = &admission->server->admissions;
+
+	while (*at != admission)
+		at = &(*at)->next;
+	*at = admission->next;
+	peer_cancel(admission->look);
+	channel_uncharge(admission->user);
+	user_unref(admission->user);
+	free(admission);
+}
+
+static void on_identified(void *userdata, int result, const char *why, struct peer *peer)
+{
+	struct admission *admission = userdata;
+	struct socket_server *server = admission->server;
+	struct user *user = user_ref(admission->user);
+	struct ucred ucred = admission->ucred;
+	int fd = steal_fd(&admission->fd);
+	char reason[192];
+
+	admission->look = NULL;
+	admission_free(admission);
+	if (result < 0) {
+		snprintf(reason, sizeof(reason), "the process cannot be identified: %s", why);
+		turn_away(server, user, &fd, &ucred, peer_verdict(result), reason);
+	} else if (!channel_possible(peer->user, limit(server), reason, sizeof(reason))) {
+		/* The account is another than that of the uid, perhaps. */
+		turn_away(server, peer->user, &fd, &ucred, VERDICT_BUSY, reason);
+	} else if (connection_new(&server->connections, &fd, peer) < 0) {
+		turn_away(server, peer->user, &fd, &ucred, VERDICT_INTERNAL, "out of memory");
+	}
+	peer_unref(peer);
+	user_unref(user);
+}
+
+static int identify(struct admission *admission)
+{
+	struct broker *broker = admission->server->connections.broker;
+	struct peer_claim claim;
+	int r = peer_claim_socket(admission->fd, &claim);
+
+	return r < 0 ? r
+		     : peer_identify(broker->looks, broker->users, admission->user, &claim,
+			       on_identified, admission, &admission->look);
+}
+
 static void admit(struct socket_server *server, int *fd)
 {
 	struct broker *broker = server->connections.broker;
-	unsigned int limit = policy_settings(broker->policy)->connections_per_user;
-	struct peer *peer = NULL;
+	struct admission *admission = NULL;
 	struct user *user = NULL;
-	char reason[128];
+	char reason[192];
 	struct ucred ucred;
 	socklen_t size = sizeof(ucred);
 	int r;
 
-	/* The cheap question first: a flood of connections must not cost a look at /proc each. */
+	/* The cheap question first: a flood of connections must not cost a look each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
 	r = users_get(broker->users, ucred.uid, 0, &user);
-	if (r >= 0 && !channel_possible(user, limit, reason, sizeof(reason))) {
+	if (r >= 0 && !channel_possible(user, limit(server), reason, sizeof(reason))) {
 		turn_away(server, user, fd, &ucred, VERDICT_BUSY, reason);
 		user_unref(user);
 		return;
 	}
-	if (r >= 0)
-		r = peer_from_socket(&broker->host, *fd, &peer);
-	if (r >= 0)
-		r = peer_set_user(peer, broker->users);
+	admission = r < 0 ? NULL : malloc(sizeof(*admission));
+	if (!admission) {
+		turn_away(server, user, fd, &ucred, VERDICT_INTERNAL, "out of memory");
+		user_unref(user);
+		return;
+	}
+	*admission = (struct admission){
+		.next = server->admissions,
+		.server = server,
+		.fd = steal_fd(fd),
+		.ucred = ucred,
+		.user = user,
+	};
+	server->admissions = admission;
+	channel_charge(user);
+	r = identify(admission);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
 			strerror(-r));
-		turn_away(server, user, fd, &ucred, VERDICT_IDENTITY_CHANGED, reason);
-	} else if (connection_new(&server->connections, fd, peer) < 0) {
-		turn_away(server, user, fd, &ucred, VERDICT_INTERNAL, "out of memory");
+		turn_away(server, user, &admission->fd, &ucred, peer_verdict(r), reason);
+		admission_free(admission);
 	}
-	peer_unref(peer);
-	user_unref(user);
 }
 
 static bool accept_one(struct turn *turn)
@@ -140,6 +212,13 @@ struct socket_server *socket_server_free(struct socket_server *server)
 {
 	if (!server)
 		return NULL;
+	while (server->admissions) {
+		struct admission *admission = server->admissions;
+
+		connection_turn_away(&server->connections, admission->user, &admission->fd,
+			VERDICT_INTERNAL, "the daemon stops");
+		admission_free(admission);
+	}
 	connections_close(&server->connections);
 	if (server->newcomers)
 		turns_remove(server->connections.broker->turns, &server->turn);

@@ -137,7 +137,7 @@ def test_connections_of_many_users():
     with Daemon(prepare=few_fds) as daemon:
         witness = daemon.connect()
         same('before', witness.request('scratch', PAGE).close().verdict, 'granted')
-        for _ in range(30):  # three fds each, of half of 256 less what the daemon needs itself
+        for _ in range(46):  # two fds each, of half of 256 less what the daemon needs itself
             daemon.connect()
         for _ in range(3):
             turned_away = daemon.connect()

@@ -138,7 +138,7 @@ def test_a_name_service_that_misbehaves():
             same(name, reload(daemon), None)
         left = int((daemon.folder / 'left').read_text())
         wait_until(lambda: not os.path.exists(f'/proc/{left}'), 'the end of what it left behind')
-        wait_until(lambda: daemon.children() == ['ccbufd-helper'], 'the end of all loads')
+        wait_until(lambda: 'ccbufd-load' not in daemon.children(), 'the end of all loads')
         daemon.write_policy(policy())
         same('mended', reload(daemon), None)
         served(daemon)
@@ -164,7 +164,7 @@ def test_a_reload_that_hangs():
             assert 'nt-hang' in bus.get('PolicyError')
         same('mended', reload(daemon), None)
         served(daemon)
-        wait_until(lambda: daemon.children() == ['ccbufd-helper'], 'the end of all loads')
+        wait_until(lambda: 'ccbufd-load' not in daemon.children(), 'the end of all loads')
 
 
 def test_a_stop_during_a_load():

@@ -5,7 +5,7 @@ import os
 import struct
 import tempfile
 
-from harness import Daemon, main, options, same
+from harness import Daemon, main, options, same, wait_until
 from wire import GRANTED, RELEASE, REQUEST, pack_release, pack_request
 
 PAGE = 4096
@@ -113,6 +113,10 @@ def test_fds_sent_along():
                        for name in daemon.describe_fds().values())
 
 
+def buffers(daemon, event):
+    return [b['grant'] for r in daemon.records(event) for b in r['buffers']]
+
+
 def test_requests_before_are_answered():
     """What was asked before the mistake is answered or dropped, never half done; what comes after
     is not looked at."""
@@ -131,9 +135,8 @@ def test_requests_before_are_answered():
         assert {a.verdict for a in answers} <= {'granted', 'malformed'}, answers
         assert len(answers) <= 6, answers
         granted = [g for a in answers for g in a.grants]
-        undelivered = [b['grant'] for r in daemon.records('undelivered') for b in r['buffers']]
-        recorded = [b['grant'] for r in daemon.records('grant') for b in r['buffers']]
-        same('each accounted for', sorted(granted + undelivered), sorted(recorded))
+        wait_until(lambda: sorted(granted + buffers(daemon, 'undelivered')) ==
+                   sorted(buffers(daemon, 'grant')), 'each accounted for')
         daemon.wait_totals(len(granted), len(granted) * PAGE)
 
 

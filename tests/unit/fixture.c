@@ -36,8 +36,18 @@ size_t fixture_fds(void)
 	return n;
 }
 
+static void on_helper_lost(void *userdata)
+{
+	(void)userdata;
+	ck_abort_msg("the helper is gone");
+}
+
 void fixture_set_up(void)
 {
+	static const char *const no_dirs[] = { NULL };
+	static struct helper_settings helper_settings = {
+		.policy_dirs = no_dirs, .admin_group = "root", .no_filter = UNDER_SANITIZER
+	};
 	struct audit_settings settings = { .path = fixture.trail };
 
 	fixture.fds = fixture_fds();
@@ -45,12 +55,16 @@ void fixture_set_up(void)
 	copy_string(fixture.folder, sizeof(fixture.folder), "/tmp/ccbuf-unit-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(fixture.folder));
 	snprintf(fixture.trail, sizeof(fixture.trail), "%s/audit.jsonl", fixture.folder);
+	/* before there are threads */
+	ck_assert_int_eq(helper_new(&helper_settings, &fixture.helper), 0);
 	ck_assert_int_ge(sd_event_new(&fixture.loop), 0);
+	ck_assert_int_eq(helper_attach(fixture.helper, fixture.loop, on_helper_lost, NULL), 0);
 	ck_assert_int_eq(audit_new(fixture.loop, &settings, &fixture.audit), 0);
 	audit_set_durability(fixture.audit, POLICY_WRITTEN);
-	ck_assert_int_eq(host_init(&fixture.host), 0);
 	fixture.users = users_new();
 	ck_assert_ptr_nonnull(fixture.users);
+	ck_assert_int_eq(looks_new(fixture.helper, fixture.loop, fixture.users, &fixture.looks), 0);
+	fixture_run_until(looks_ready(fixture.looks));
 }
 
 void fixture_end_audit(void)
@@ -61,7 +75,8 @@ void fixture_end_audit(void)
 void fixture_tear_down(void)
 {
 	fixture_end_audit();
-	host_done(&fixture.host);
+	fixture.looks = looks_free(fixture.looks);
+	fixture.helper = helper_free(fixture.helper);
 	fixture.users = users_free(fixture.users);
 	fixture.loop = sd_event_unref(fixture.loop);
 	nftw(fixture.folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -222,17 +237,58 @@ struct policy *fixture_policy(const char *text)
 	return policy;
 }
 
+struct outcome_of_look {
+	bool done;
+	int result;
+	struct peer *peer;
+};
+
+static void on_look(void *userdata, int result, const char *why, struct peer *peer)
+{
+	struct outcome_of_look *outcome = userdata;
+
+	*outcome = (struct outcome_of_look){ true, result, peer };
+	copy_string(fixture.why, sizeof(fixture.why), why ? why : "");
+}
+
+int fixture_identify(struct peer_claim *claim, struct peer **ret_peer)
+{
+	struct outcome_of_look outcome = { 0 };
+	struct user *user;
+	struct peer_op *op;
+	int r;
+
+	ck_assert_int_eq(users_get(fixture.users, claim->uid, 0, &user), 0);
+	r = peer_identify(fixture.looks, fixture.users, user, claim, on_look, &outcome, &op);
+	user_unref(user);
+	if (r < 0)
+		return r;
+	fixture_run_until(outcome.done);
+	if (outcome.result >= 0)
+		*ret_peer = outcome.peer;
+	return outcome.result;
+}
+
+int fixture_recheck(struct peer *peer)
+{
+	struct outcome_of_look outcome = { 0 };
+	struct peer_op *op;
+
+	ck_assert_int_eq(peer_recheck(fixture.looks, peer, on_look, &outcome, &op), 0);
+	fixture_run_until(outcome.done);
+	return outcome.result;
+}
+
 static struct peer *peer_of(pid_t pid)
 {
-	struct peer_claim claim = { .pid = pid, .uid = geteuid() };
+	struct peer_claim claim = { .pid = pid, .uid = geteuid(), .gid = getegid() };
 	struct peer *peer = NULL;
 	int r;
 
 	claim.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	ck_assert_int_ge(claim.pidfd, 0);
-	r = peer_new(&fixture.host, &claim, &peer);
-	ck_assert_msg(r == 0, "%s", strerror(-r));
-	ck_assert_int_eq(peer_set_user(peer, fixture.users), 0);
+	r = fixture_identify(&claim, &peer);
+	ck_assert_msg(r == 0, "%s", fixture.why);
 	return peer;
 }
 

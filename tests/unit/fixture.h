@@ -13,7 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "audit.h"
-#include "host.h"
+#include "helper.h"
 #include "peer.h"
 #include "policy.h"
 #include "util.h"
@@ -34,9 +34,11 @@ struct fixture {
 	char trail[96]; /* audit.jsonl in it */
 	sd_event *loop;
 	struct audit *audit;
-	struct host host;
-	struct users *users; /* nothing is limited unless a test does so */
-	size_t fds;	     /* open before */
+	struct helper *helper;
+	struct looks *looks;
+	struct users *users;	/* nothing is limited unless a test does so */
+	size_t fds;		/* open before */
+	char why[PEER_WHY_MAX]; /* of the last look */
 };
 extern struct fixture fixture;
 
@@ -84,6 +86,10 @@ struct policy *fixture_policy(const char *text);
 
 /* This process, strong where the kernel can say so. */
 struct peer *fixture_self(void);
+
+/* What peer_identify() and peer_recheck() come to, why in fixture.why. */
+int fixture_identify(struct peer_claim *claim, struct peer **ret_peer);
+int fixture_recheck(struct peer *peer);
 
 /* A child that does what it is told and then waits: call returns in the child after each word. */
 struct child {

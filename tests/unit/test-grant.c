@@ -191,7 +191,7 @@ static void set_up(void)
 	append_kind = AUDIT_KIND_MAX_;
 	broker = (struct broker){
 		.loop = fixture.loop,
-		.host = fixture.host,
+		.looks = fixture.looks,
 		.users = fixture.users,
 		.audit = fixture.audit,
 		/* any node that can be opened will do as a heap whose allocations are wrapped */
@@ -631,10 +631,10 @@ START_TEST(peer_is_another_program)
 	child_start(&child, exec_another, NULL);
 	close(fds[1]);
 	peer = child_peer(&child);
-	ask(peer, "plain", PAGE, 1, 0);
 	child_say(&child, 'x');
 	ck_assert_int_eq(read(fds[0], &byte, 1), 0);
 	close(fds[0]);
+	ask(peer, "plain", PAGE, 1, 0);
 	check_identity_changed("runs another program");
 	peer_unref(peer);
 	child_kill(&child);
@@ -650,9 +650,9 @@ START_TEST(peer_is_another_user)
 		fixture_skip("changing the user needs root");
 	child_start(&child, become_nobody, NULL);
 	peer = child_peer(&child);
-	ask(peer, "plain", PAGE, 1, 0);
 	child_say(&child, 'x');
 	ck_assert_int_eq(child_hear(&child), 'x');
+	ask(peer, "plain", PAGE, 1, 0);
 	check_identity_changed("other credentials");
 	peer_unref(peer);
 	child_kill(&child);
@@ -723,7 +723,7 @@ START_TEST(too_many_of_one_user)
 	/* the same again, with another user behind */
 	other.identity.uid++;
 	other.identity.pid = -1;
-	ck_assert_int_eq(peer_set_user(&other, fixture.users), 0);
+	ck_assert_int_eq(users_get(fixture.users, other.identity.uid, 0, &other.user), 0);
 	front.replies = 0;
 	for (int i = 0; i < GRANT_USER_MAX; i++)
 		ask(self, "ruleless", PAGE, 1, 0);

@@ -340,7 +340,7 @@ START_TEST(holders)
 
 	ck_assert_int_eq(heap_holders(fd), -ENODATA);
 	ck_assert_int_eq(heap_holders(event), -ENODATA);
-	ck_assert_int_eq(heap_holders(fixture.host.root), -ENODATA);
+	ck_assert_int_eq(heap_holders(STDIN_FILENO), -ENODATA);
 	close(fd);
 	close(event);
 	ck_assert_int_eq(heap_holders(fd), -ENOENT);

@@ -297,7 +297,7 @@ START_TEST(commit_for_the_dead)
 	ck_assert_int_eq(grants[1]->state, GRANT_LIVE);
 	fixture_run_until(grants[1]->state == GRANT_ORPHANED);
 	ck_assert(!peer_alive(peer));
-	ck_assert_int_eq(peer_check(peer), -ESRCH);
+	ck_assert_int_eq(peer_check(peer, &(const char *){ NULL }), -ESRCH);
 	peer_unref(peer);
 	ledger_ended(lf.ledger, &telling_heap, 8);
 	ledger_ended(lf.ledger, &telling_heap, 7);

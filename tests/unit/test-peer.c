@@ -14,6 +14,21 @@
 #include <sys/un.h>
 
 #include "fixture.h"
+#include "host.h"
+
+static struct host host;
+
+static void set_up(void)
+{
+	fixture_set_up();
+	ck_assert_int_eq(host_init(&host), 0);
+}
+
+static void tear_down(void)
+{
+	host_done(&host);
+	fixture_tear_down();
+}
 
 static void wait_for_word(int fd, void *userdata)
 {
@@ -35,19 +50,35 @@ static bool sees_host(void)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/mnt", &st) == 0 && st.st_ino == fixture.host.mount_ns;
+	return stat("/proc/self/ns/mnt", &st) == 0 && st.st_ino == host.mount_ns;
 }
 
 static int claim_of(pid_t pid, uid_t uid, bool strong, struct peer **ret_peer)
 {
-	struct peer_claim claim = { .pid = pid, .uid = uid, .pidfd = -1 };
+	struct peer_claim claim = { .pid = pid, .uid = uid, .gid = getegid(), .pidfd = -1 };
 
 	claim.groups = calloc(2, sizeof(gid_t));
 	claim.n_groups = 2;
-	claim.label = strdup("label");
 	if (strong)
 		claim.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	return peer_new(&fixture.host, &claim, ret_peer);
+	return fixture_identify(&claim, ret_peer);
+}
+
+static int check(const struct peer *peer)
+{
+	const char *why = NULL;
+	int r = peer_check(peer, &why);
+
+	ck_assert_int_eq(why != NULL, r < 0);
+	return r;
+}
+
+static int from_socket(int fd, struct peer **ret_peer)
+{
+	struct peer_claim claim;
+	int r = peer_claim_socket(fd, &claim);
+
+	return r < 0 ? r : fixture_identify(&claim, ret_peer);
 }
 
 /* --- the host --- */
@@ -60,40 +91,66 @@ START_TEST(host_is_that_of_pid_1)
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/user", process);
 	if (stat(path, &st) == 0)
-		ck_assert_uint_eq(fixture.host.user_ns, st.st_ino);
+		ck_assert_uint_eq(host.user_ns, st.st_ino);
 	snprintf(path, sizeof(path), "/proc/%s/root", process);
 	if (stat(path, &st) == 0)
-		ck_assert_uint_eq(fixture.host.root_ino, st.st_ino);
+		ck_assert_uint_eq(host.root_ino, st.st_ino);
 }
 END_TEST
 
 START_TEST(host_files)
 {
-	struct host host = fixture.host;
-	char path[PATH_MAX], target[PATH_MAX];
-	struct stat st, other;
+	char path[PATH_MAX], long_name[NAME_MAX + 8];
+	uint64_t dev, ino;
+	struct stat st;
 
 	/* a root of its own, as a container's */
-	host.root = open(fixture.folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_eq(stat(fixture.trail, &st), 0);
-	ck_assert_int_eq(host_stat(&host, "/audit.jsonl", &other), 0);
-	ck_assert_uint_eq(st.st_ino, other.st_ino);
-	ck_assert_int_eq(host_stat(&host, "/../../audit.jsonl", &other), 0);
-	ck_assert_int_eq(host_stat(&host, "/none", &other), -ENOENT);
-	ck_assert_int_eq(host_stat(&host, "/audit.jsonl/x", &other), -ENOTDIR);
-	/* links lead nowhere else */
-	snprintf(path, sizeof(path), "%s/link", fixture.folder);
-	ck_assert_int_eq(symlink("/audit.jsonl", path), 0);
-	ck_assert_int_eq(host_stat(&host, "/link", &other), 0);
-	ck_assert_uint_eq(st.st_ino, other.st_ino);
-	ck_assert_int_eq(unlink(path), 0);
-	snprintf(target, sizeof(target), "%.64s/audit.jsonl", fixture.folder);
-	ck_assert_int_eq(symlink(target, path), 0);
-	ck_assert_int_eq(host_stat(&host, "/link", &other), -ENOENT);
-	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(symlink("link", path), 0);
-	ck_assert_int_eq(host_stat(&host, "/link", &other), -ELOOP);
 	close(host.root);
+	host.root = open(fixture.folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/a", fixture.folder);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/a/b", fixture.folder);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(host_find(&host, "/a/b", false, &dev, &ino), 0);
+	ck_assert_uint_eq(st.st_ino, ino);
+	ck_assert_uint_eq(st.st_dev, dev);
+	ck_assert_int_eq(stat(fixture.trail, &st), 0);
+	ck_assert_int_eq(host_find(&host, "/audit.jsonl", false, &dev, &ino), 0);
+	ck_assert_uint_eq(st.st_ino, ino);
+	ck_assert_int_eq(host_find(&host, "/none", false, &dev, &ino), -ENOENT);
+	ck_assert_int_eq(host_find(&host, "/audit.jsonl/x", false, &dev, &ino), -ENOTDIR);
+	/* what the kernel never shows */
+	ck_assert_int_eq(host_find(&host, "", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "a/b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/a//b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/a/b/", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/a/./b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/../audit.jsonl", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(host_find(&host, "/a/..", false, &dev, &ino), -EINVAL);
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	long_name[0] = '/';
+	long_name[sizeof(long_name) - 1] = 0;
+	ck_assert_int_eq(host_find(&host, long_name, false, &dev, &ino), -EINVAL);
+	/* links lead nowhere, within the root or out of it */
+	snprintf(path, sizeof(path), "%s/link", fixture.folder);
+	ck_assert_int_eq(symlink("a", path), 0);
+	ck_assert_int_eq(host_find(&host, "/link/b", false, &dev, &ino), -ENOTDIR);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert_int_eq(host_find(&host, "/link", false, &dev, &ino), 0);
+	ck_assert_uint_eq(st.st_ino, ino);
+}
+END_TEST
+
+/* What may not answer is not asked, if that is not wanted: here it is what is on no device. */
+START_TEST(host_files_with_care)
+{
+	uint64_t dev, ino;
+
+	ck_assert_int_eq(host_find(&host, "/proc/self", true, &dev, &ino), -EBUSY);
+	ck_assert_int_eq(host_find(&host, "/proc", true, &dev, &ino), 0);
+	ck_assert_int_eq(host_find(&host, "/proc/self", false, &dev, &ino), 0);
 }
 END_TEST
 
@@ -145,7 +202,7 @@ START_TEST(peer_of_a_socket)
 
 	if (strong)
 		close(pidfd);
-	ck_assert_int_eq(peer_from_socket(&fixture.host, fd, &peer), 0);
+	ck_assert_int_eq(from_socket(fd, &peer), 0);
 	close(fd);
 	ck_assert_int_eq(peer->identity.pid, child.pid);
 	ck_assert_uint_eq(peer->identity.uid, geteuid());
@@ -160,12 +217,14 @@ START_TEST(peer_of_a_socket)
 		ck_assert_ptr_nonnull(realpath("/proc/self/exe", exe));
 		ck_assert_pstr_eq(peer->identity.exe, exe);
 	}
-	ck_assert_int_eq(fcntl(peer->pidfd, F_GETFD), FD_CLOEXEC);
-	ck_assert_int_eq(peer_check(peer), 0);
+	ck_assert_int_eq(fcntl(peer->process->pidfd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(check(peer), 0);
+	ck_assert_int_eq(fixture_recheck(peer), 0);
 	ck_assert(peer_alive(peer));
 	child_kill(&child);
 	ck_assert(!peer_alive(peer));
-	ck_assert_int_eq(peer_check(peer), -ESRCH);
+	ck_assert_int_eq(check(peer), -ESRCH);
+	ck_assert_int_eq(fixture_recheck(peer), -ESRCH);
 	peer_unref(peer);
 }
 END_TEST
@@ -183,7 +242,7 @@ START_TEST(peer_with_many_groups)
 	for (unsigned int i = 0; i < 100; i++)
 		to.groups[i] = 5000 + i;
 	fd = accept_child(&child, &to);
-	ck_assert_int_eq(peer_from_socket(&fixture.host, fd, &peer), 0);
+	ck_assert_int_eq(from_socket(fd, &peer), 0);
 	close(fd);
 	ck_assert_uint_eq(peer->identity.n_groups, 100);
 	ck_assert_mem_eq(peer->identity.groups, to.groups, sizeof(to.groups));
@@ -201,10 +260,10 @@ START_TEST(peer_of_a_socket_is_dead)
 	int fd = accept_child(&child, &to);
 
 	child_kill(&child);
-	ck_assert_int_eq(peer_from_socket(&fixture.host, fd, &peer), -ESRCH);
+	ck_assert_int_eq(from_socket(fd, &peer), -ESRCH);
 	ck_assert_ptr_null(peer);
 	close(fd);
-	ck_assert_int_lt(peer_from_socket(&fixture.host, fixture.host.root, &peer), 0);
+	ck_assert_int_lt(from_socket(host.root, &peer), 0);
 }
 END_TEST
 
@@ -216,13 +275,90 @@ START_TEST(strong_and_weak)
 
 	ck_assert_int_eq(claim_of(getpid(), geteuid(), true, &peer), 0);
 	ck_assert(peer->identity.strong);
-	ck_assert_str_eq(peer->identity.label, "label");
 	ck_assert_uint_eq(peer->identity.n_groups, 2);
+	ck_assert_uint_eq(peer->user->uid, geteuid());
 	peer_unref(peer);
 	ck_assert_int_eq(claim_of(getpid(), geteuid(), false, &peer), 0);
 	ck_assert(!peer->identity.strong);
 	ck_assert(peer_alive(peer));
-	ck_assert_int_eq(peer_check(peer), 0);
+	ck_assert_int_eq(check(peer), 0);
+	ck_assert_int_eq(fixture_recheck(peer), 0);
+	peer_unref(peer);
+}
+END_TEST
+
+/* What was noted at connect decides; it must be what is now. */
+START_TEST(contradictions)
+{
+	static const char *const words[] = { NULL, "another user", "another group", "other groups",
+		"other groups", "other groups", NULL, NULL };
+	struct peer_claim claim = { .pid = getpid(),
+		.uid = geteuid(),
+		.gid = getegid(),
+		.groups_known = true,
+		.pidfd = -1 };
+	struct peer *peer = NULL;
+	int n = getgroups(0, NULL), r;
+
+	claim.groups = calloc((size_t)n + 3, sizeof(gid_t));
+	ck_assert_int_eq(getgroups(n, claim.groups), n);
+	claim.n_groups = (size_t)n;
+	if (_i == 1)
+		claim.uid++;
+	else if (_i == 2)
+		claim.gid++;
+	else if (_i == 3)
+		claim.groups[claim.n_groups++] = 47114711;
+	else if (_i == 4)
+		claim.gid = (gid_t)-1, claim.n_groups = 0;
+	else if (_i == 5)
+		claim.groups[claim.n_groups++] = 47114711, claim.gid = (gid_t)-1;
+	/* as the bus has it: the primary one is among the others; twice does not matter, nor where
+	 */
+	if (_i == 6 || _i == 5) {
+		memmove(claim.groups + 1, claim.groups, claim.n_groups * sizeof(gid_t));
+		claim.groups[0] = getegid();
+		claim.n_groups++;
+		claim.gid = (gid_t)-1;
+	}
+	if (_i == 7)
+		claim.groups_known = false, claim.n_groups = 0;
+	r = fixture_identify(&claim, &peer);
+	ck_assert_int_eq(r, words[_i] ? -ESTALE : 0);
+	if (words[_i])
+		ck_assert_msg(strstr(fixture.why, words[_i]), "%s", fixture.why);
+	peer_unref(peer);
+}
+END_TEST
+
+START_TEST(labels)
+{
+	struct peer_claim claim = {
+		.pid = getpid(), .uid = geteuid(), .gid = getegid(), .pidfd = -1
+	};
+	char label[4096] = "no such label";
+	int fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
+	struct peer *peer = NULL;
+	ssize_t n = fd < 0 ? -1 : read(fd, label, sizeof(label) - 1);
+	int r;
+
+	close_fd(&fd);
+	if (n > 0)
+		label[n] = 0;
+	else
+		copy_string(label, sizeof(label), "no such label");
+	claim.label = strdup(label);
+	ck_assert_int_eq(fixture_identify(&claim, &peer), 0);
+	label[strcspn(label, "\n")] = 0;
+	ck_assert_str_eq(peer->identity.label, label);
+	peer = peer_unref(peer);
+	claim = (struct peer_claim){
+		.pid = getpid(), .uid = geteuid(), .gid = getegid(), .pidfd = -1
+	};
+	claim.label = strdup("another");
+	r = fixture_identify(&claim, &peer);
+	/* where there are no labels in /proc there is nothing to hold it against */
+	ck_assert_int_eq(r, n > 0 ? -ESTALE : 0);
 	peer_unref(peer);
 }
 END_TEST
@@ -231,12 +367,12 @@ END_TEST
  */
 START_TEST(claims_that_are_refused)
 {
-	struct peer_claim claim = { .pid = 0, .uid = geteuid(), .pidfd = dup(fixture.host.root) };
+	struct peer_claim claim = { .pid = 0, .uid = geteuid(), .pidfd = dup(host.root) };
 	struct peer *peer = NULL;
 
 	claim.groups = calloc(1, sizeof(gid_t));
 	claim.label = strdup("label");
-	ck_assert_int_eq(peer_new(&fixture.host, &claim, &peer), -ESRCH);
+	ck_assert_int_eq(fixture_identify(&claim, &peer), -ESRCH);
 	ck_assert_int_eq(claim.pidfd, -1);
 	ck_assert_ptr_null(claim.groups);
 	ck_assert_ptr_null(claim.label);
@@ -251,7 +387,7 @@ END_TEST
 
 START_TEST(claims_of_the_dead)
 {
-	struct peer_claim claim = { .uid = geteuid() };
+	struct peer_claim claim = { .uid = geteuid(), .gid = getegid() };
 	struct peer *peer = NULL;
 	struct child child;
 	siginfo_t info;
@@ -265,7 +401,7 @@ START_TEST(claims_of_the_dead)
 	ck_assert_int_eq(claim_of(child.pid, geteuid(), true, &peer), -ESRCH);
 	ck_assert_int_eq(claim_of(child.pid, geteuid(), false, &peer), -ESRCH);
 	child_kill(&child);
-	ck_assert_int_eq(peer_new(&fixture.host, &claim, &peer), -ESRCH);
+	ck_assert_int_eq(fixture_identify(&claim, &peer), -ESRCH);
 	ck_assert_ptr_null(peer);
 }
 END_TEST
@@ -301,15 +437,15 @@ START_TEST(another_program)
 	struct child child;
 
 	child_exec(&child, "/bin/cat", &before);
-	ck_assert_int_eq(peer_check(before), -ESTALE);
+	ck_assert_int_eq(fixture_recheck(before), -ESTALE);
 	after = child_peer(&child);
-	ck_assert_int_eq(peer_check(after), 0);
+	ck_assert_int_eq(fixture_recheck(after), 0);
 	if (sees_host())
 		ck_assert_str_ne(before->identity.exe, after->identity.exe);
 	/* the same process all the same */
 	ck_assert_uint_eq(before->identity.start_time, after->identity.start_time);
 	child_kill(&child);
-	ck_assert_int_eq(peer_check(before), -ESRCH);
+	ck_assert_int_eq(fixture_recheck(before), -ESRCH);
 	peer_unref(before);
 	peer_unref(after);
 }
@@ -339,10 +475,10 @@ START_TEST(other_credentials)
 		fixture_skip("changing credentials needs root");
 	child_start(&child, _i ? change_saved_uid : change_fs_gid, NULL);
 	peer = child_peer(&child);
-	ck_assert_int_eq(peer_check(peer), 0);
+	ck_assert_int_eq(fixture_recheck(peer), 0);
 	child_say(&child, 'x');
 	ck_assert_int_eq(child_hear(&child), 'y');
-	ck_assert_int_eq(peer_check(peer), -ESTALE);
+	ck_assert_int_eq(fixture_recheck(peer), -ESTALE);
 	peer_unref(peer);
 	child_kill(&child);
 }
@@ -386,7 +522,7 @@ START_TEST(exe_that_is_replaced)
 	peer = child_peer(&child);
 	ck_assert_ptr_null(peer->identity.exe);
 	/* what runs has not changed, though */
-	ck_assert_int_eq(peer_check(peer), 0);
+	ck_assert_int_eq(fixture_recheck(peer), 0);
 	peer_unref(peer);
 	ck_assert_int_eq(unlink(program), 0);
 	peer = child_peer(&child);
@@ -441,7 +577,7 @@ START_TEST(own_mount_namespace)
 	if (child_hear(&child) == 'y') {
 		peer = child_peer(&child);
 		ck_assert_ptr_null(peer->identity.exe);
-		ck_assert_int_eq(peer_check(peer), 0);
+		ck_assert_int_eq(fixture_recheck(peer), 0);
 		peer_unref(peer);
 		child_kill(&child);
 		return;
@@ -527,10 +663,9 @@ START_TEST(no_container)
 	ck_assert_int_eq(stat("/proc/self/ns/user", &user), 0);
 	ck_assert_int_eq(stat("/proc/self/ns/pid", &pid), 0);
 	ck_assert_int_eq(stat("/", &root), 0);
-	ck_assert_int_eq(peer->identity.container, user.st_ino != fixture.host.user_ns ||
-							   pid.st_ino != fixture.host.pid_ns ||
-							   root.st_ino != fixture.host.root_ino ||
-							   root.st_dev != fixture.host.root_dev);
+	ck_assert_int_eq(peer->identity.container,
+		user.st_ino != host.user_ns || pid.st_ino != host.pid_ns ||
+			root.st_ino != host.root_ino || root.st_dev != host.root_dev);
 	peer_unref(peer);
 }
 END_TEST
@@ -557,7 +692,7 @@ END_TEST
 START_TEST(references)
 {
 	struct peer *peer = fixture_self();
-	int fd = peer->pidfd;
+	int fd = peer->process->pidfd;
 
 	ck_assert_ptr_eq(peer_ref(peer), peer);
 	ck_assert_ptr_null(peer_unref(peer));
@@ -572,13 +707,16 @@ int main(void)
 {
 	TCase *tcase = tcase_create("peer");
 
-	tcase_add_checked_fixture(tcase, fixture_set_up, fixture_tear_down);
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, host_is_that_of_pid_1);
 	tcase_add_test(tcase, host_files);
+	tcase_add_test(tcase, host_files_with_care);
 	tcase_add_test(tcase, peer_of_a_socket);
 	tcase_add_test(tcase, peer_with_many_groups);
 	tcase_add_test(tcase, peer_of_a_socket_is_dead);
 	tcase_add_test(tcase, strong_and_weak);
+	tcase_add_loop_test(tcase, contradictions, 0, 8);
+	tcase_add_test(tcase, labels);
 	tcase_add_test(tcase, claims_that_are_refused);
 	tcase_add_test(tcase, claims_of_the_dead);
 	tcase_add_test(tcase, another_program);

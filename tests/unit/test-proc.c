@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "fixture.h"
 #include "pidfd-info.h"
@@ -109,6 +110,16 @@ END_TEST
 
 /* --- credentials --- */
 
+static char status[65536];
+static gid_t groups[8];
+static size_t n_groups;
+
+static int credentials(int proc, struct proc_credentials *ret_credentials)
+{
+	return proc_credentials(proc, status, sizeof(status), ret_credentials, groups,
+		ARRAY_SIZE(groups), &n_groups);
+}
+
 START_TEST(credentials_of_self)
 {
 	struct proc_credentials c;
@@ -117,12 +128,12 @@ START_TEST(credentials_of_self)
 
 	ck_assert_int_eq(getresuid(&uids[0], &uids[1], &uids[2]), 0);
 	ck_assert_int_eq(getresgid(&gids[0], &gids[1], &gids[2]), 0);
-	ck_assert_int_eq(proc_credentials(self, &c), 0);
+	ck_assert_int_eq(credentials(self, &c), 0);
 	ck_assert_mem_eq(c.uids, uids, sizeof(uids));
 	ck_assert_mem_eq(c.gids, gids, sizeof(gids));
 	/* a name cannot pass for a line of its own */
 	ck_assert_int_eq(prctl(PR_SET_NAME, "\nUid:\t7\t7\t7"), 0);
-	ck_assert_int_eq(proc_credentials(self, &c), 0);
+	ck_assert_int_eq(credentials(self, &c), 0);
 	ck_assert_mem_eq(c.uids, uids, sizeof(uids));
 }
 END_TEST
@@ -131,35 +142,70 @@ START_TEST(credentials_of_text)
 {
 	struct proc_credentials c;
 
-	put("status", "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t4294967295\nGroups:\t\n");
-	ck_assert_int_eq(proc_credentials(folder, &c), 0);
+	put("status", "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t4294967295\nGroups:\t\nCapPrm:"
+		      "\t0000000000000040\n");
+	ck_assert_int_eq(credentials(folder, &c), 0);
 	ck_assert_uint_eq(c.uids[0], 1);
 	ck_assert_uint_eq(c.uids[3], 4);
 	ck_assert_uint_eq(c.gids[0], 5);
 	ck_assert_uint_eq(c.gids[3], UINT32_MAX);
+	ck_assert_uint_eq(c.permitted, 64);
 	put("status", "Name:\tx\nUid:\t1\t2\t3\nGid:\t5\t6\t7\t8\n");
-	ck_assert_int_eq(proc_credentials(folder, &c), -EBADMSG);
+	ck_assert_int_eq(credentials(folder, &c), -EBADMSG);
 	put("status", "Name:\tx\nUid:\t1\t2\t3\t4\n");
-	ck_assert_int_eq(proc_credentials(folder, &c), -EBADMSG);
+	ck_assert_int_eq(credentials(folder, &c), -EBADMSG);
+	put("status", "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n");
+	ck_assert_int_eq(credentials(folder, &c), -EBADMSG);
 	put("status", "");
-	ck_assert_int_eq(proc_credentials(folder, &c), -EBADMSG);
+	ck_assert_int_eq(credentials(folder, &c), -EBADMSG);
+}
+END_TEST
+
+#define CAPS "CapPrm:\t0\n"
+#define IDS  "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n"
+
+START_TEST(groups_of_text)
+{
+	static char text[sizeof(status) + 16];
+	struct proc_credentials c;
+
+	put("status", IDS "Groups:\t \nNStgid:\t7\n" CAPS);
+	ck_assert_int_eq(credentials(folder, &c), 0);
+	ck_assert_uint_eq(n_groups, 0);
+	put("status", IDS "Groups:\t4 4711 4294967295 \n7 8\n" CAPS);
+	ck_assert_int_eq(credentials(folder, &c), 0);
+	ck_assert_uint_eq(n_groups, 3);
+	ck_assert_uint_eq(groups[1], 4711);
+	ck_assert_uint_eq(groups[2], UINT32_MAX);
+	/* more than there is room for, of the one or the other, are never cut off */
+	put("status", IDS "Groups:\t1 2 3 4 5 6 7 8 \n" CAPS);
+	ck_assert_int_eq(credentials(folder, &c), 0);
+	put("status", IDS "Groups:\t1 2 3 4 5 6 7 8 9 \n" CAPS);
+	ck_assert_int_eq(credentials(folder, &c), -EMSGSIZE);
+	memset(text, ' ', sizeof(text) - 1);
+	memcpy(text, IDS "Groups:\t", strlen(IDS "Groups:\t"));
+	put("status", text);
+	ck_assert_int_eq(credentials(folder, &c), -EMSGSIZE);
 }
 END_TEST
 
 /* Where the kernel can say it by the pidfd it says the same. */
 START_TEST(credentials_of_a_pidfd)
 {
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), r;
+	uint64_t cgroup;
 	struct proc_credentials c, d;
-	struct peer *peer = fixture_self();
-	int r = pidfd_info_credentials(peer->pidfd, &c);
 
-	ck_assert_int_eq(pidfd_info_credentials(folder, &d), -EOPNOTSUPP);
-	if (r != -EOPNOTSUPP) {
-		ck_assert_int_eq(r, 0);
-		ck_assert_int_eq(proc_credentials(peer->proc, &d), 0);
-		ck_assert_mem_eq(&c, &d, sizeof(c));
-	}
-	peer_unref(peer);
+	ck_assert_int_ge(pidfd, 0);
+	r = pidfd_info_credentials(pidfd, &c, &cgroup);
+	close(pidfd);
+	ck_assert_int_eq(pidfd_info_credentials(folder, &d, &cgroup), -EOPNOTSUPP);
+	if (r == -EOPNOTSUPP)
+		fixture_skip("this kernel does not tell");
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(credentials(self, &d), 0);
+	ck_assert_mem_eq(c.uids, d.uids, sizeof(c.uids));
+	ck_assert_mem_eq(c.gids, d.gids, sizeof(c.gids));
 }
 END_TEST
 
@@ -181,27 +227,28 @@ static const struct {
 
 START_TEST(cgroup_paths)
 {
-	char *path = NULL;
+	const char *path = NULL;
+	char buffer[256];
 
 	put("cgroup", cgroups[_i].text);
-	ck_assert_int_eq(proc_cgroup(folder, &path), cgroups[_i].path ? 0 : -ENODATA);
+	ck_assert_int_eq(proc_cgroup(folder, buffer, sizeof(buffer), &path),
+		cgroups[_i].path ? 0 : -ENODATA);
 	ck_assert_pstr_eq(path, cgroups[_i].path);
-	free(path);
 }
 END_TEST
 
 /* What was cut off must not pass for the whole: "/a.service" of "/a.serviceable". */
 START_TEST(cgroup_that_is_too_long)
 {
-	static char text[3 * PATH_MAX];
+	static char text[3 * PATH_MAX], buffer[PATH_MAX + 256];
 	size_t length = PATH_MAX + 255 - strlen("\n0::/system.slice/a.service");
-	char *path = NULL;
+	const char *path = NULL;
 
 	memset(text, 'x', length);
 	memcpy(text, "1:name=systemd:/", strlen("1:name=systemd:/"));
 	strcpy(text + length, "\n0::/system.slice/a.serviceable/b\n");
 	put("cgroup", text);
-	ck_assert_int_lt(proc_cgroup(folder, &path), 0);
+	ck_assert_int_eq(proc_cgroup(folder, buffer, sizeof(buffer), &path), -EMSGSIZE);
 	ck_assert_ptr_null(path);
 }
 END_TEST
@@ -283,25 +330,25 @@ END_TEST
 
 START_TEST(links)
 {
-	char target[PATH_MAX];
-	struct stat st, linked = { 0 };
-	char *text = NULL;
-	ino_t inode = 0;
+	char target[PATH_MAX], text[PATH_MAX];
+	uint64_t dev = 0, ino = 0, inode = 0;
+	struct stat st;
 
 	ck_assert_int_eq(stat("/proc/self/exe", &st), 0);
-	ck_assert_int_eq(proc_link_target(self, "exe", &linked.st_dev, &linked.st_ino), 0);
-	ck_assert_uint_eq(linked.st_dev, st.st_dev);
-	ck_assert_uint_eq(linked.st_ino, st.st_ino);
-	ck_assert_int_eq(proc_link_text(self, "exe", &text), 0);
+	ck_assert_int_eq(proc_link_target(self, "exe", &dev, &ino), 0);
+	ck_assert_uint_eq(dev, st.st_dev);
+	ck_assert_uint_eq(ino, st.st_ino);
+	ck_assert_int_eq(proc_link_text(self, "exe", text, sizeof(text)), 0);
 	ck_assert_ptr_nonnull(realpath("/proc/self/exe", target));
 	ck_assert_str_eq(text, target);
-	free(text);
-	text = NULL;
-	ck_assert_int_eq(proc_link_text(self, "stat", &text), -EINVAL);
-	ck_assert_int_eq(proc_link_text(self, "none", &text), -ENOENT);
-	ck_assert_ptr_null(text);
-	ck_assert_int_eq(proc_link_target(self, "none", &linked.st_dev, &linked.st_ino), -ENOENT);
-	ck_assert_uint_eq(linked.st_ino, st.st_ino);
+	ck_assert_int_eq(proc_link_text(self, "exe", text, strlen(target)), -ENAMETOOLONG);
+	ck_assert_int_eq(proc_link_text(self, "stat", text, sizeof(text)), -EINVAL);
+	ck_assert_int_eq(proc_link_text(self, "none", text, sizeof(text)), -ENOENT);
+	ck_assert_int_eq(proc_link_target(self, "none", &dev, &ino), -ENOENT);
+	ck_assert_uint_eq(ino, st.st_ino);
+	ck_assert_int_eq(fstat(folder, &st), 0);
+	ck_assert_int_eq(proc_link_target(folder, "", &dev, &ino), 0);
+	ck_assert_uint_eq(ino, st.st_ino);
 	ck_assert_int_eq(stat("/proc/self/ns/mnt", &st), 0);
 	ck_assert_int_eq(proc_namespace(self, "mnt", &inode), 0);
 	ck_assert_uint_eq(inode, st.st_ino);
@@ -322,10 +369,9 @@ START_TEST(folder_of_a_dead_process)
 {
 	struct proc_credentials c;
 	struct child child;
-	uint64_t ticks;
-	char *text = NULL;
-	char path[32];
-	ino_t inode;
+	const char *found = NULL;
+	char path[32], text[256];
+	uint64_t ticks, inode;
 	int proc;
 
 	child_start(&child, wait_for_word, NULL);
@@ -335,11 +381,11 @@ START_TEST(folder_of_a_dead_process)
 	ck_assert_int_eq(proc_start_time(proc, &ticks), 0);
 	child_kill(&child);
 	ck_assert_int_lt(proc_start_time(proc, &ticks), 0);
-	ck_assert_int_lt(proc_credentials(proc, &c), 0);
-	ck_assert_int_lt(proc_cgroup(proc, &text), 0);
+	ck_assert_int_lt(credentials(proc, &c), 0);
+	ck_assert_int_lt(proc_cgroup(proc, text, sizeof(text), &found), 0);
 	ck_assert_int_lt(proc_namespace(proc, "mnt", &inode), 0);
-	ck_assert_int_lt(proc_link_text(proc, "exe", &text), 0);
-	ck_assert_ptr_null(text);
+	ck_assert_int_lt(proc_link_text(proc, "exe", text, sizeof(text)), 0);
+	ck_assert_ptr_null(found);
 	close(proc);
 }
 END_TEST
@@ -354,6 +400,7 @@ int main(void)
 	tcase_add_test(tcase, start_time_of_a_hostile_name);
 	tcase_add_test(tcase, credentials_of_self);
 	tcase_add_test(tcase, credentials_of_text);
+	tcase_add_test(tcase, groups_of_text);
 	tcase_add_test(tcase, credentials_of_a_pidfd);
 	tcase_add_loop_test(tcase, cgroup_paths, 0, (int)ARRAY_SIZE(cgroups));
 	tcase_add_test(tcase, cgroup_that_is_too_long);

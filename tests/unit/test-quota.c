@@ -60,12 +60,15 @@ static struct peer *other_peer(uid_t uid, pid_t pid, const char *unit)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 
-	*peer = (struct peer){ .refs = 1, .pidfd = -1, .proc = -1 };
+	*peer = (struct peer){ .refs = 1,
+		.process = calloc(1, sizeof(struct process)),
+		.look = calloc(1, sizeof(struct look_answer)) };
+	*peer->process = (struct process){ .refs = 1, .pidfd = -1 };
 	peer->identity.uid = uid;
 	peer->identity.pid = pid;
 	peer->identity.start_time = 1;
 	peer->identity.unit = unit ? strdup(unit) : NULL;
-	ck_assert_int_eq(peer_set_user(peer, fixture.users), 0);
+	ck_assert_int_eq(users_get(fixture.users, uid, 0, &peer->user), 0);
 	others = realloc(others, (n_others + 1) * sizeof(*others));
 	ck_assert_ptr_nonnull(others);
 	others[n_others++] = peer;

@@ -4,6 +4,7 @@
  * attack does is the end, and anything else fails.
  */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <limits.h>
 #include <linux/dma-buf.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@
 
 #include "fixture.h"
 #include "heap.h"
+#include "pidfd-info.h"
 #include "sandbox.h"
 
 static char *page; /* ordinary memory */
@@ -70,17 +72,17 @@ static void write_files(void)
 	need(close(fd) == 0);
 }
 
-static void look_at_a_peer(void)
+static void look_at_a_process(void)
 {
-	struct host host = { .root = -1 };
-	struct peer_claim claim = { .pid = getpid(), .uid = geteuid(), .pidfd = -1 };
-	struct peer *peer;
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct proc_credentials credentials;
+	uint64_t cgroup;
+	int r;
 
-	need(host_init(&host) == 0);
-	need(peer_new(&host, &claim, &peer) == 0);
-	need(peer_check(peer) == 0);
-	peer_unref(peer);
-	host_done(&host);
+	need(fd >= 0);
+	r = pidfd_info_credentials(fd, &credentials, &cgroup);
+	need(r == 0 || r == -EOPNOTSUPP);
+	need(close(fd) == 0);
 }
 
 static void use_sockets(void)
@@ -150,7 +152,7 @@ static void raise_own_limit(void)
 	need(getrlimit(RLIMIT_NOFILE, &limit) == 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-static void (*const allowed[])(void) = { allocate, write_files, look_at_a_peer, use_sockets,
+static void (*const allowed[])(void) = { allocate, write_files, look_at_a_process, use_sockets,
 	run_a_loop, get_memory, print, sync_a_buffer, ask_the_module, raise_own_limit };
 
 START_TEST(goes_on_working)
@@ -205,6 +207,7 @@ static const struct forbidden {
 /* What a library may try. */
 static const struct forbidden errors[] = {
 	{ "clone", SYS_clone, { SIGCHLD } },
+	{ "openat2", SYS_openat2, { AT_FDCWD } },
 	{ "clone3", SYS_clone3, { 0 }, ENOSYS },
 	{ "socket inet", SYS_socket, { AF_INET, SOCK_STREAM } },
 	{ "socket inet6", SYS_socket, { AF_INET6, SOCK_STREAM } },
@@ -294,6 +297,37 @@ START_TEST(is_the_end)
 }
 END_TEST
 
+/* What the helper has alone from now on cannot be had back. */
+static void have_no_right(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	need(sandbox_drop_rights() == 0);
+	need(syscall(SYS_capget, &header, data) == 0);
+	need(!(data[0].permitted & (1u << CAP_SYS_PTRACE)));
+	need(!(data[0].effective & (1u << CAP_SYS_PTRACE)));
+	need(!(data[0].inheritable & (1u << CAP_SYS_PTRACE)));
+	need(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_SYS_PTRACE, 0, 0) == 0);
+	data[0].permitted |= 1u << CAP_SYS_PTRACE;
+	need(syscall(SYS_capset, &header, data) < 0 && errno == EPERM);
+}
+
+START_TEST(rights_are_given_up)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		have_no_right();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", status);
+}
+END_TEST
+
 static sem_t go;
 
 static void *act_when_told(void *userdata)
@@ -375,6 +409,7 @@ int main(void)
 	tcase_add_test(tcase, own_abort_is_seen);
 	tcase_add_loop_test(tcase, is_an_error, 0, (int)ARRAY_SIZE(errors));
 	tcase_add_loop_test(tcase, is_the_end, 0, (int)ARRAY_SIZE(ends));
+	tcase_add_test(tcase, rights_are_given_up);
 	tcase_add_test(tcase, threads_are_in_it);
 	tcase_add_test(tcase, other_architectures);
 	return fixture_run("sandbox", tcase);
