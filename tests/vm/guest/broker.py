@@ -176,7 +176,8 @@ def status():
 
 def records(event=None):
     with open(AUDIT, encoding="utf-8") as f:
-        found = [json.loads(line) for line in f]
+        # the last one may be being written
+        found = [json.loads(line) for line in f if line.endswith("\n")]
     return [r for r in found if event in (None, r["event"])]
 
 
