@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the files of the D-Bus front end share: bus.c (connection), bus-peer.c (who calls),
- * bus-signals.c (signals), bus-methods.c and bus-properties.c (the interface), bus-why.c (Why),
- * bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody else.
+ * bus-calls.c (what waits for its turn), bus-delivery.c (what the bus refuses), bus-signals.c
+ * (signals), bus-methods.c and bus-properties.c (the interface), bus-list.c (ListGrants), bus-why.c
+ * (Why), bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody else.
  */
 #pragma once
 
 #include <systemd/sd-bus.h>
 
 #include "bus.h"
+#include "turns.h"
 
 #define BUS_NAME      "org.ccbuf.Broker1"
 #define BUS_PATH      "/org/ccbuf/Broker1"
 #define BUS_INTERFACE "org.ccbuf.Broker1"
 #define BUS_ERROR     "org.ccbuf.Broker1.Error."
+#define BUS_PROBE     "org.ccbuf.Probe"
 
 #define BUS_IN_FLIGHT_MAX 64 /* grant requests of one connection under way */
-#define BUS_PENDING_MAX	  64 /* calls that wait for their connection's credentials */
+#define BUS_PENDING_MAX	  64 /* calls of one connection that wait */
 
 struct bus {
 	struct broker *broker;
 	sd_bus *connection; /* NULL while there is no bus */
-	sd_bus_slot *object, *name, *acquired, *disconnected;
-	bool owned; /* the name is ours: the bus knows who may hear our signals */
+	sd_bus_slot *object, *name, *acquired, *disconnected, *properties;
+	bool tells_of_signals; /* that it does not deliver */
+	bool owned;	       /* the name is ours: the bus knows who may hear our signals */
 	sd_event_source *retry;
 	uint64_t since_usec; /* of the last connect, CLOCK_MONOTONIC */
 	struct bus_signals *signals;
+	struct bus_deliveries *deliveries;
 	void *peers;			  /* of tsearch(3), by unique name */
 	void (*on_ready)(void *userdata); /* NULL once called */
 	void *userdata;
@@ -40,8 +45,12 @@ struct bus_peer {
 	struct peer *peer; /* NULL until it is identified */
 	unsigned int refs; /* one of the bus while connected, one a call under way */
 	unsigned int in_flight;
-	unsigned int n_pending;
-	struct bus_call *pending;
+	struct bus_call *pending; /* until it is known who calls, and then for their turn */
+	unsigned int n_pending, n_charged;
+	struct turn turn;
+	struct bus_listing *listing; /* of the first that waits; NULL for none */
+	sd_bus_slot *probe;	     /* whether it takes fds: under way, and they wait */
+	bool probed, takes_no_fds;
 	sd_bus_slot *credentials;
 	struct peer_op *look; /* after the credentials */
 	struct user *user;    /* charged for the connection; NULL for nobody yet */
@@ -59,8 +68,32 @@ struct bus_exchange {
 struct bus_exchange *bus_exchange_new(struct bus_peer *bus_peer, sd_bus_message *message);
 void bus_exchange_free(struct bus_exchange *exchange);
 
-/* What handles a call once its peer is known: replies itself, or returns a negative errno. */
+/* What handles a call once its peer is known, in its turn: replies itself, or returns a negative
+ * errno, or BUS_LATER to be called again in the next turn. */
+#define BUS_LATER 2
 typedef int (*bus_handler)(struct bus_peer *bus_peer, sd_bus_message *message);
+
+/* Has a call wait for its turn, or refuses it. Returns as bus_identify(). */
+int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler);
+/* Those that wait may go on now, if nothing else is missing. */
+void bus_calls_go(struct bus_peer *bus_peer);
+/* A reply to each that waits. */
+void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason);
+void bus_calls_drop(struct bus_peer *bus_peer);
+
+/* 0 or a negative errno. */
+int bus_deliveries_new(struct bus *bus, struct bus_deliveries **ret_deliveries);
+/* Takes NULL. */
+struct bus_deliveries *bus_deliveries_free(struct bus_deliveries *deliveries);
+/* To a new connection, and before its end. */
+int bus_deliveries_attach(struct bus_deliveries *deliveries);
+void bus_deliveries_detach(struct bus_deliveries *deliveries);
+/* Sends a message with an fd; what the bus refuses is undone. 0 or a negative errno. */
+int bus_deliver(struct bus_peer *bus_peer, sd_bus_message *message, uint64_t grant);
+/* A connection ended, or (NULL) ours: what may not have arrived ends, if nobody has it. */
+void bus_deliveries_gone(struct bus_deliveries *deliveries, const struct bus_peer *bus_peer);
+/* Finds out whether a connection takes fds; its calls wait meanwhile. 0 or a negative errno. */
+int bus_probe(struct bus_peer *bus_peer);
 
 /* Finds out who sent a call, then has it handled. Suits a vtable's method: returns 1 or a negative
  * errno. */
@@ -84,6 +117,10 @@ struct bus_signals *bus_signals_free(struct bus_signals *signals);
 
 extern const sd_bus_vtable bus_vtable[];
 
+int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message);
+int bus_handle_list(struct bus_peer *bus_peer, sd_bus_message *message);
+/* Takes NULL. */
+struct bus_listing *bus_listing_free(struct bus_listing *listing);
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message);
 int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message);
 
@@ -100,6 +137,8 @@ int bus_append_grant(sd_bus_message *message, const struct grant *grant);
 /* The mistakes of the policy files, a line each, as D-Bus can have them; to be freed. Empty when
  * there are none, NULL when out of memory. */
 char *bus_policy_error(const struct broker *broker);
+/* A filter: has calls of Get and GetAll wait for their turn as all others do. */
+int bus_properties_filter(sd_bus_message *message, void *userdata, sd_bus_error *error);
 /* Getters of the properties. */
 int bus_get_version(sd_bus *connection, const char *path, const char *interface,
 	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);

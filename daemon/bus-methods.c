@@ -53,6 +53,21 @@ int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct 
 
 /* --- Request --- */
 
+static int send_grant(struct bus_exchange *exchange, const struct outcome *outcome)
+{
+	const struct grant *grant = outcome->grants[0];
+	sd_bus_message *reply = NULL;
+	int r;
+
+	r = sd_bus_message_new_method_return(exchange->message, &reply);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "htt", outcome->fds[0], grant->id, grant->size);
+	if (r >= 0)
+		r = bus_deliver(exchange->bus_peer, reply, grant->id);
+	sd_bus_message_unref(reply);
+	return r;
+}
+
 static void on_outcome(void *userdata, struct grant_op *op, const struct outcome *outcome)
 {
 	struct bus_exchange *exchange = userdata;
@@ -61,8 +76,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 
 	bus_peer->in_flight--;
 	if (!bus_peer->gone && outcome->verdict == VERDICT_GRANTED)
-		r = sd_bus_reply_method_return(exchange->message, "htt", outcome->fds[0],
-			outcome->grants[0]->id, outcome->grants[0]->size);
+		r = send_grant(exchange, outcome);
 	else if (!bus_peer->gone)
 		r = bus_reply_refusal(
 			exchange->message, outcome->verdict, outcome->rule, outcome->reason);
@@ -127,7 +141,7 @@ static int read_options(sd_bus_message *message, struct request *request, char *
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-static int handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
+int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	struct request request = { .count = 1, .transport = TRANSPORT_DBUS };
 	struct bus_exchange *exchange;
@@ -151,6 +165,10 @@ static int handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (!sd_bus_message_get_expect_reply(message))
 		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED,
 			"request that wants no reply");
+	if (bus_peer->takes_no_fds)
+		return bus_refuse(bus_peer, message, &request, VERDICT_UNSUPPORTED,
+			"this connection to the bus takes no file descriptors, and a buffer is one;"
+			" have the D-Bus library ask for them when it connects");
 	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
 		return bus_refuse(bus_peer, message, &request, VERDICT_BUSY,
 			"too many requests of this connection are under way");
@@ -182,56 +200,6 @@ static int handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
 		return sd_bus_reply_method_return(message, "b", r);
 	snprintf(reason, sizeof(reason), "this process has no live grant %ju", (uintmax_t)id);
 	return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
-}
-
-/* A list of 100,000 grants takes seconds to make, and a bus throws out who sends a message as long
- * as that: anybody with so many could stop the others. */
-#define LISTED_MAX	 1024
-#define LISTED_ADMIN_MAX 32768
-
-struct listing {
-	sd_bus_message *reply;
-	bool all;
-	unsigned int left;
-	uid_t uid;
-	int r;
-};
-
-static void list_one(void *userdata, const struct grant *grant)
-{
-	struct listing *listing = userdata;
-
-	if (listing->r < 0 || listing->left == 0 ||
-		(!listing->all && grant_identity(grant)->uid != listing->uid))
-		return;
-	listing->left--;
-	listing->r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
-	if (listing->r >= 0)
-		listing->r = bus_append_grant(listing->reply, grant);
-	if (listing->r >= 0)
-		listing->r = sd_bus_message_close_container(listing->reply);
-}
-
-static int handle_list(struct bus_peer *bus_peer, sd_bus_message *message)
-{
-	struct broker *broker = bus_peer->bus->broker;
-	struct listing listing = {
-		.all = broker_is_admin(broker, bus_peer->peer),
-		.uid = bus_peer->peer->identity.uid,
-	};
-
-	listing.left = listing.all ? LISTED_ADMIN_MAX : LISTED_MAX;
-	listing.r = sd_bus_message_new_method_return(message, &listing.reply);
-	if (listing.r >= 0)
-		listing.r = sd_bus_message_open_container(listing.reply, 'a', "a{sv}");
-	if (listing.r >= 0)
-		ledger_each(broker->ledger, list_one, &listing);
-	if (listing.r >= 0)
-		listing.r = sd_bus_message_close_container(listing.reply);
-	if (listing.r >= 0)
-		listing.r = sd_bus_message_send(listing.reply);
-	sd_bus_message_unref(listing.reply);
-	return listing.r;
 }
 
 static void on_reloaded(void *userdata, int result)
@@ -279,9 +247,9 @@ static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 		return bus_identify(userdata, message, handler);                                   \
 	}
 
-METHOD(method_request, handle_request)
+METHOD(method_request, bus_handle_request)
 METHOD(method_release, handle_release)
-METHOD(method_list, handle_list)
+METHOD(method_list, bus_handle_list)
 METHOD(method_why, bus_handle_why)
 METHOD(method_reload, handle_reload)
 METHOD(method_revoke, bus_handle_revoke)

@@ -11,12 +11,6 @@
 #include "grant.h"
 #include "util.h"
 
-struct bus_call {
-	struct bus_call *next;
-	sd_bus_message *message;
-	bus_handler handler;
-};
-
 static int compare(const void *a, const void *b)
 {
 	return strcmp(((const struct bus_peer *)a)->name, ((const struct bus_peer *)b)->name);
@@ -29,17 +23,6 @@ void bus_peer_put(struct bus_peer *bus_peer)
 	peer_unref(bus_peer->peer);
 	free(bus_peer->name);
 	free(bus_peer);
-}
-
-static void drop_pending(struct bus_peer *bus_peer)
-{
-	while (bus_peer->pending) {
-		struct bus_call *call = bus_peer->pending;
-
-		bus_peer->pending = call->next;
-		sd_bus_message_unref(call->message);
-		free(call);
-	}
 }
 
 static void uncharge(struct bus_peer *bus_peer)
@@ -60,7 +43,11 @@ static void forget(struct bus_peer *bus_peer)
 	tdelete(bus_peer, &bus_peer->bus->peers, compare);
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
 	bus_peer->track = sd_bus_track_unref(bus_peer->track);
-	drop_pending(bus_peer);
+	bus_peer->probe = sd_bus_slot_unref(bus_peer->probe);
+	bus_calls_drop(bus_peer);
+	bus_peer->listing = bus_listing_free(bus_peer->listing);
+	if (bus_peer->peer && peer_alive(bus_peer->peer))
+		bus_deliveries_gone(bus_peer->bus->deliveries, bus_peer);
 	bus_peer->look = peer_cancel(bus_peer->look);
 	uncharge(bus_peer);
 	if (bus_peer->peer)
@@ -176,22 +163,6 @@ static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 
 /* --- calls --- */
 
-static void refuse_pending(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
-{
-	for (struct bus_call *call = bus_peer->pending; call; call = call->next)
-		bus_reply_refusal(call->message, verdict, NULL, reason);
-}
-
-static void handle(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
-{
-	int r = handler(bus_peer, message);
-
-	if (r == -ENOMEM)
-		bus_refuse(bus_peer, message, NULL, VERDICT_INTERNAL, "out of memory");
-	else if (r < 0)
-		bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, strerror(-r));
-}
-
 /* Charges a user for the connection, if there may be one more; if not, why. */
 static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, size_t size)
 {
@@ -221,7 +192,7 @@ static void reject(struct bus_peer *bus_peer, enum verdict verdict, const char *
 	bare.identity =
 		(struct identity){ .pid = bus_peer->pid, .uid = bus_peer->uid, .unseen = true };
 	grant_record_refusal(bus_peer->bus->broker, &bare, NULL, verdict, reason);
-	refuse_pending(bus_peer, verdict, reason);
+	bus_calls_refuse(bus_peer, verdict, reason);
 	forget(bus_peer);
 }
 
@@ -236,7 +207,6 @@ static void reject_unidentified(struct bus_peer *bus_peer, int error, const char
 static void on_identified(void *userdata, int result, const char *why, struct peer *peer)
 {
 	struct bus_peer *bus_peer = userdata;
-	struct bus_call *call;
 	char reason[192];
 
 	bus_peer->look = NULL;
@@ -251,13 +221,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 		return;
 	}
 	bus_peer->peer = peer;
-	while ((call = bus_peer->pending)) {
-		bus_peer->pending = call->next;
-		bus_peer->n_pending--;
-		handle(bus_peer, call->message, call->handler);
-		sd_bus_message_unref(call->message);
-		free(call);
-	}
+	bus_calls_go(bus_peer);
 }
 
 static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -318,26 +282,6 @@ static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret
 	return 0;
 }
 
-static int wait_for_credentials(
-	struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
-{
-	struct bus_call **at = &bus_peer->pending, *call;
-
-	if (bus_peer->n_pending >= BUS_PENDING_MAX)
-		return bus_refuse(bus_peer, message, NULL, VERDICT_BUSY,
-			"too many calls before the first was answered");
-	call = calloc(1, sizeof(*call));
-	if (!call)
-		return -ENOMEM;
-	call->message = sd_bus_message_ref(message);
-	call->handler = handler;
-	while (*at)
-		at = &(*at)->next;
-	*at = call;
-	bus_peer->n_pending++;
-	return 1;
-}
-
 int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler)
 {
 	struct bus_peer wanted = { .name = (char *)sd_bus_message_get_sender(message) };
@@ -353,8 +297,10 @@ int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler)
 		if (r < 0)
 			return r;
 	}
-	if (!bus_peer->peer)
-		return wait_for_credentials(bus_peer, message, handler);
-	handle(bus_peer, message, handler);
-	return 1;
+	if (handler == bus_handle_request && !bus_peer->probed) {
+		r = bus_probe(bus_peer);
+		if (r < 0)
+			return r;
+	}
+	return bus_calls_add(bus_peer, message, handler);
 }

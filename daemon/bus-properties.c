@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The properties of org.ccbuf.Broker1. It must never show what only administrators may see.
+ * The properties of org.ccbuf.Broker1, and who reads them in which turn. It must never show what
+ * only administrators may see.
  */
 #include <stdio.h>
 
@@ -124,4 +125,91 @@ int bus_get_heaps(sd_bus *connection, const char *path, const char *interface, c
 	if (r < 0)
 		return r;
 	return listing.r < 0 ? listing.r : sd_bus_message_close_container(reply);
+}
+
+/* --- Get and GetAll --- */
+
+static int append_property(
+	struct bus *bus, const struct sd_bus_vtable *property, sd_bus_message *reply)
+{
+	int r = sd_bus_message_open_container(reply, 'v', property->x.property.signature);
+
+	if (r >= 0)
+		r = property->x.property.get(bus->connection, BUS_PATH, BUS_INTERFACE,
+			property->x.property.member, reply, bus, NULL);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_all(struct bus *bus, sd_bus_message *reply)
+{
+	int r = sd_bus_message_open_container(reply, 'a', "{sv}");
+
+	for (const sd_bus_vtable *at = bus_vtable; r >= 0 && at->type != _SD_BUS_VTABLE_END; at++) {
+		if (at->type != _SD_BUS_VTABLE_PROPERTY)
+			continue;
+		r = sd_bus_message_open_container(reply, 'e', "sv");
+		if (r >= 0)
+			r = sd_bus_message_append(reply, "s", at->x.property.member);
+		if (r >= 0)
+			r = append_property(bus, at, reply);
+		if (r >= 0)
+			r = sd_bus_message_close_container(reply);
+	}
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_one(struct bus *bus, const char *name, sd_bus_message *reply)
+{
+	for (const sd_bus_vtable *at = bus_vtable; at->type != _SD_BUS_VTABLE_END; at++)
+		if (at->type == _SD_BUS_VTABLE_PROPERTY && streq(at->x.property.member, name))
+			return append_property(bus, at, reply);
+	return -ENOENT;
+}
+
+static int handle_properties(struct bus_peer *bus_peer, sd_bus_message *message)
+{
+	const char *interface, *name = NULL;
+	sd_bus_message *reply = NULL;
+	int r;
+
+	r = sd_bus_message_read(message, "s", &interface);
+	if (r >= 0 && streq(sd_bus_message_get_member(message), "Get"))
+		r = sd_bus_message_read(message, "s", &name);
+	if (r >= 0)
+		r = sd_bus_message_new_method_return(message, &reply);
+	if (r >= 0)
+		r = name ? append_one(bus_peer->bus, name, reply)
+			 : append_all(bus_peer->bus, reply);
+	if (r >= 0)
+		r = sd_bus_message_send(reply);
+	sd_bus_message_unref(reply);
+	if (r == -ENOENT)
+		return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_UNKNOWN_PROPERTY,
+			"there is no property of that name");
+	return r;
+}
+
+int bus_properties_filter(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	const char *path = sd_bus_message_get_path(message), *interface = NULL;
+	struct bus *bus = userdata;
+	bool get;
+	int r;
+
+	(void)error;
+	get = sd_bus_message_is_method_call(message, "org.freedesktop.DBus.Properties", "Get");
+	if (!get && !sd_bus_message_is_method_call(
+			    message, "org.freedesktop.DBus.Properties", "GetAll"))
+		return 0;
+	/* What is wrong with it, and what is not ours, sd-bus has the words for. */
+	if (!bus->object || !path || !streq(path, BUS_PATH) ||
+		sd_bus_message_has_signature(message, get ? "ss" : "s") <= 0)
+		return 0;
+	r = sd_bus_message_read(message, "s", &interface);
+	if (r < 0 || sd_bus_message_rewind(message, true) < 0)
+		return 0;
+	if (!streq(interface, BUS_INTERFACE) && (get || interface[0]))
+		return 0;
+	r = bus_identify(bus, message, handle_properties);
+	return r < 0 ? r : 1;
 }

@@ -85,13 +85,16 @@ static void disconnect(struct bus *bus)
 		bus_signals_send(bus->signals);
 	bus->owned = false;
 	bus_peers_free(bus);
+	bus_deliveries_detach(bus->deliveries);
 	bus->object = sd_bus_slot_unref(bus->object);
 	bus->name = sd_bus_slot_unref(bus->name);
 	bus->acquired = sd_bus_slot_unref(bus->acquired);
+	bus->properties = sd_bus_slot_unref(bus->properties);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
 	if (bus->connection)
 		flush(bus->connection);
 	bus->connection = sd_bus_close_unref(bus->connection);
+	bus_deliveries_gone(bus->deliveries, NULL);
 }
 
 static int arm_retry(struct bus *bus, uint64_t usec)
@@ -133,6 +136,11 @@ static int connect_bus(struct bus *bus)
 			"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
 			"NameAcquired", on_name_acquired, NULL, bus);
 	if (r >= 0)
+		r = bus_deliveries_attach(bus->deliveries);
+	if (r >= 0)
+		r = sd_bus_add_filter(
+			bus->connection, &bus->properties, bus_properties_filter, bus);
+	if (r >= 0)
 		r = sd_bus_add_object_vtable(
 			bus->connection, &bus->object, BUS_PATH, BUS_INTERFACE, bus_vtable, bus);
 	if (r >= 0)
@@ -168,6 +176,8 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 	bus->broker = broker;
 	r = sd_event_add_time_relative(broker->loop, &bus->retry, CLOCK_MONOTONIC, RETRY_USEC,
 		RETRY_USEC / 4, on_retry, bus);
+	if (r >= 0)
+		r = bus_deliveries_new(bus, &bus->deliveries);
 	if (r >= 0)
 		r = bus_signals_new(bus, &bus->signals);
 	if (r < 0) {
@@ -207,7 +217,9 @@ struct bus *bus_free(struct bus *bus)
 		return NULL;
 	bus->signals = bus_signals_free(bus->signals);
 	bus->broker->on_policy_changed = NULL;
-	disconnect(bus);
+	if (bus->deliveries)
+		disconnect(bus);
+	bus_deliveries_free(bus->deliveries);
 	sd_event_source_disable_unref(bus->retry);
 	free(bus);
 	return NULL;

@@ -116,8 +116,8 @@ static void record_release(struct ledger *ledger, struct grant *grant)
 	int r = -EAGAIN;
 
 	if (ledger->n_records < RELEASES_MAX)
-		r = record(
-			ledger, grant, AUDIT_RELEASE, grant->release_reason, on_release_recorded);
+		r = record(ledger, grant, grant->undelivered ? AUDIT_UNDELIVERED : AUDIT_RELEASE,
+			grant->release_reason, on_release_recorded);
 
 	if (r < 0)
 		record_later(ledger, grant);
@@ -148,6 +148,8 @@ void ledger_record_rest(struct ledger *ledger)
 
 void grant_release(struct ledger *ledger, struct grant *grant, const char *reason)
 {
+	if (grant->undelivered)
+		reason = grant->undelivered;
 	grant_list_remove(&ledger->grants, grant);
 	grant_uncharge(ledger, grant);
 	workers_close(ledger->workers, grant->user, grant->size, heap_is_emulated(grant->node),

@@ -65,6 +65,7 @@ struct grant {
 	bool revoke_on_reload;	    /* its rule says so */
 	unsigned int reviewed;	    /* the number of the last review that saw it */
 	const char *release_reason; /* static */
+	const char *undelivered;    /* why its peer has not got it: static, NULL if it has */
 	char *heap;
 	char *rule_name;
 	char label[LABEL_MAX + 1];
@@ -153,6 +154,13 @@ int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id);
 /* At a stop: tries the records of releases that wait for another try once more. What fails now
  * counts as lost. */
 void ledger_record_rest(struct ledger *ledger);
+
+/*
+ * A committed grant did not arrive, as the transport learned afterwards: it ends as soon as nobody
+ * holds it, with an `undelivered` record. Where that is not certain, it stays what it was if
+ * somebody holds it, or that cannot be known. reason is static.
+ */
+void ledger_undelivered(struct ledger *ledger, uint64_t id, bool certain, const char *reason);
 
 /* A heap tells that nothing holds its buffer of that number any more. */
 void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch);

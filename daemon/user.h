@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -44,6 +45,7 @@ struct user {
 	struct account account;	    /* all of its buffers: the ledger's */
 	struct rule_accounts rules; /* of rules that count per user or process: the ledger's */
 	uint64_t pause_usec;	    /* no full look at what it holds before: the ledger's */
+	bool listing;		    /* one of its listings is being made: the bus's */
 	struct turn *turns_first, *turns_last; /* what waits for its turn: turns.c's */
 	struct user *turns_next;	       /* of those that have something waiting */
 	uint64_t updated_usec; /* when what it has received was counted: connections' */

@@ -139,9 +139,9 @@ class Message:
 class Bus:
     """A connection. Replies and signals are kept until somebody asks for them."""
 
-    def __init__(self, address=None, timeout=30, fd=None):
+    def __init__(self, address=None, timeout=30, fd=None, takes_fds=True):
         """Connects, or takes over the connection fd that another process made."""
-        self.timeout, self.serial = timeout, 0
+        self.timeout, self.serial, self.takes_fds = timeout, 0, takes_fds
         self.replies, self.signals, self.fds, self.data = {}, [], [], bytearray()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
         self.socket.settimeout(timeout)
@@ -154,14 +154,15 @@ class Bus:
         path = dict(item.split('=', 1) for item in address.split(':', 1)[1].split(','))['path']
         self.socket.connect(path)
         uid = str(os.geteuid()).encode().hex()
-        self.socket.sendall(b'\0AUTH EXTERNAL ' + uid.encode() + b'\r\nNEGOTIATE_UNIX_FD\r\n')
+        self.socket.sendall(b'\0AUTH EXTERNAL ' + uid.encode() + b'\r\n' +
+                            b'NEGOTIATE_UNIX_FD\r\n' * self.takes_fds)
         answer = b''
-        while answer.count(b'\r\n') < 2:
+        while answer.count(b'\r\n') < 1 + self.takes_fds:
             part = self.socket.recv(1024)
             if not part:
                 raise ConnectionError(f'the bus refused us: {answer!r}')
             answer += part
-        if not answer.startswith(b'OK ') or b'AGREE_UNIX_FD' not in answer:
+        if not answer.startswith(b'OK ') or (b'AGREE_UNIX_FD' in answer) != self.takes_fds:
             raise ConnectionError(f'the bus refused us: {answer!r}')
         self.socket.sendall(b'BEGIN\r\n')
         self.name, = self.call('org.freedesktop.DBus', '/org/freedesktop/DBus',

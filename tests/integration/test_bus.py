@@ -354,6 +354,43 @@ def test_bus_policy_lets_no_fds_in():
         same('without', bus.request('scratch', PAGE).close().verdict, 'granted')
 
 
+def test_client_that_takes_no_fds():
+    """It hears so, and nothing is charged to it."""
+    with Daemon() as daemon:
+        witness = daemon.connect_bus()
+        bus = Broker(daemon.address, takes_fds=False)
+        same('can read', bus.get('GrantCount'), 0)
+        for _ in range(2):
+            answer = bus.request('scratch', PAGE)
+            same('refused', answer.verdict, 'unsupported')
+            assert 'file descriptors' in answer.reason, answer
+        daemon.wait_records('deny', 2, verdict='unsupported')
+        daemon.wait_totals(0, 0)
+        same('another', witness.request('scratch', PAGE).close().verdict, 'granted')
+        bus.close()
+
+
+DENY_REPLIES = f'<policy context="mandatory"><deny receive_sender="{NAME}" ' \
+    'receive_type="method_return" receive_requested_reply="true" min_fds="1"/></policy>'
+
+
+def test_reply_that_the_bus_refuses():
+    if options.dbus_broker:
+        raise Skip('dbus-broker holds no policy against replies')
+    with Daemon(start=False, bus=False) as daemon:
+        daemon.bus = make_bus(daemon.folder, more=DENY_REPLIES)
+        daemon.own_bus, daemon.address = True, daemon.bus.address
+        daemon.start()
+        bus = daemon.connect_bus()
+        for _ in range(3):
+            bus.ask('scratch', PAGE)
+        records = daemon.wait_records('undelivered', 3)
+        same('reasons', {r['reason'] for r in records}, {'the bus refused the reply'})
+        same('of grants', [b['grant'] for r in records for b in r['buffers']],
+             [b['grant'] for r in daemon.records('grant') for b in r['buffers']])
+        same('charged', bus.get('GrantCount'), 0)
+
+
 def heard(bus):
     """What was signalled of grants, and whether that was after the name had been given up."""
     given_up, found = False, []

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Clients that ask too much or do not listen: they stop themselves, and nobody else."""
 import signal
+import time
 
-from harness import OTHER, Daemon, main, need_root, options, policy, rule, same, wait_until
+from broker import Broker
+from harness import OTHER, Daemon, main, need_root, options, policy, rule, same, \
+    wait_readable, wait_until
 from peers import Peer, wait_end
 from wire import IN_FLIGHT_MAX, Socket, pack_request
 
@@ -97,6 +100,44 @@ def test_slow_reader_of_the_bus():
             others_served(daemon)
         bus.close()
         others_served(daemon)
+
+
+def makes_connections(channel, path, address, number):
+    """Fills a listing of its user's and hands out bus connections of its own."""
+    client = Socket(path)
+    for _ in range(16):
+        client.request('scratch', PAGE, count=64).close()
+    for _ in range(number):
+        bus = Broker(address)
+        bus.grants()
+        channel.send(bus.serial, fds=[bus.socket.fileno()])
+    wait_end(channel)
+
+
+def test_listings_of_another_do_not_come_first():
+    """By order: a request is answered before most of the listings that were asked for before."""
+    need_root('other users')
+    with Daemon(policy(rule('all', buffers=100000))) as daemon:
+        witness = daemon.connect_bus()
+        same('before', witness.request('scratch', PAGE).close().verdict, 'granted')
+        with Peer(makes_connections, str(daemon.socket), daemon.address, 2, uid=OTHER) as peer:
+            hostile = [Broker(fd=peer.receive_fd()) for _ in range(2)]
+            daemon.signal(signal.SIGSTOP)
+            serials = [(bus, bus.send_method('ListGrants')) for bus in hostile for _ in range(20)]
+            daemon.signal(signal.SIGCONT)
+            same('meanwhile', witness.request('scratch', PAGE).close().verdict, 'granted')
+            answered = 0
+            for bus in hostile:
+                while wait_readable(bus.socket, 0):
+                    bus._receive(time.monotonic() + 1)
+                answered += len(bus.replies)
+            assert answered <= len(serials) // 2, answered
+            same('all are whole', {len(bus.reply(serial)[0]) for bus, serial in serials}, {1024})
+            for bus in hostile:
+                bus.close()
+            peer.kill()
+            peer.wait()
+        daemon.wait_totals(2, 2 * PAGE)
 
 
 def test_too_many_requests_of_a_bus_connection():
