@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "look-internal.h"
+
 #define PAD_TO	 (64u << 10) /* allocations up to here are possible while the trail fails */
 #define PAD_TEXT 4000
 
@@ -97,12 +99,20 @@ int fixture_run(const char *name, TCase *tcase)
 	return failed ? 1 : 0;
 }
 
+static bool looking(void)
+{
+	for (const struct looker *looker = fixture.looks->lookers; looker; looker = looker->next)
+		if (looker->look)
+			return true;
+	return fixture.looks->turns != NULL;
+}
+
 void fixture_settle(void)
 {
 	int r;
 
 	do
-		r = sd_event_run(fixture.loop, 0);
+		r = sd_event_run(fixture.loop, looking() ? 10000000 : 0);
 	while (r > 0);
 	ck_assert_int_eq(r, 0);
 }

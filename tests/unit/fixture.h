@@ -69,7 +69,7 @@ size_t fixture_fds(void);
 			ck_assert_int_gt(sd_event_run(fixture.loop, 10000000), 0);                 \
 	} while (0)
 
-/* Runs the loop as long as something is ready. */
+/* Runs the loop as long as something is ready, or a process is being looked at. */
 void fixture_settle(void);
 
 /* Waits until everything that was appended so far is recorded, or failed. */

@@ -8,8 +8,8 @@ from harness import check, expect, journal, out, read, run
 CAP_SYS_PTRACE = 1 << 19
 
 
-def _status():
-    lines = read(f"/proc/{main_pid()}/status").splitlines()
+def _status(pid=None):
+    lines = read(f"/proc/{pid or main_pid()}/status").splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
@@ -30,9 +30,30 @@ def sandbox_privileges():
     expect(status["Uid"].split() == [uid] * 4, status["Uid"])
     expect(status["NoNewPrivs"] == "1", "new privileges")
     expect(status["Seccomp"] == "2", "no system call filter")
-    for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb"):
-        expect(int(status[key], 16) == CAP_SYS_PTRACE, f"{key} is {status[key]}")
+    for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        expect(int(status[key], 16) == 0, f"{key} is {status[key]}")
+    expect(int(status["CapBnd"], 16) & ~CAP_SYS_PTRACE == 0, f"CapBnd is {status['CapBnd']}")
     expect(read(f"/proc/{main_pid()}/oom_score_adj").strip() == "-900", "first to go for memory")
+
+
+@check
+def sandbox_processes():
+    """Who has the capability, and what else."""
+    pids = out("systemctl", "show", "-p", "ControlGroup", "--value", "ccbufd.service")
+    found = {}
+    for pid in read(f"/sys/fs/cgroup{pids}/cgroup.procs").split():
+        status = _status(pid)
+        found.setdefault(status["Name"], []).append(status)
+    expect(set(found) >= {"ccbufd", "ccbufd-helper", "ccbufd-look"}, f"processes: {set(found)}")
+    expect(len(found["ccbufd-look"]) >= 2, "no lookers")
+    for name, all_of_it in found.items():
+        may = CAP_SYS_PTRACE if name in ("ccbufd-helper", "ccbufd-look") else 0
+        for status in all_of_it:
+            for key in ("CapEff", "CapPrm"):
+                expect(int(status[key], 16) == may, f"{key} of {name} is {status[key]}")
+            expect(status["NoNewPrivs"] == "1", f"{name}: new privileges")
+    filters = {name: int(all_of_it[0]["Seccomp_filters"]) for name, all_of_it in found.items()}
+    expect(filters["ccbufd-look"] > filters["ccbufd-helper"], f"filters: {filters}")
 
 
 @check
