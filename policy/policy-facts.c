@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "policy-internal.h"
 #include "policy-load.h"
@@ -83,10 +82,6 @@ void policy_facts_judge(const struct policy_view *view, struct policy_facts *ret
 	if (!(view->capabilities & (UINT64_C(1) << CAP_SYS_PTRACE_BIT)))
 		facts.unknown[POLICY_FACT_EXE] = facts.unknown[POLICY_FACT_CONTAINER] =
 			"ccbufd may not look at processes of other users (it lacks CAP_SYS_PTRACE)";
-	else if (!view->init_seen)
-		facts.unknown[POLICY_FACT_EXE] = facts.unknown[POLICY_FACT_CONTAINER] =
-			"ccbufd may not look at other processes, although it has CAP_SYS_PTRACE: a "
-			"security module or a namespace forbids it";
 	if (!view->labels)
 		facts.unknown[POLICY_FACT_LABEL] =
 			"no security module gives sockets a label (SELinux, AppArmor, Smack)";
@@ -152,12 +147,10 @@ void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts)
 {
 	char own[4096], init[4096];
 	struct policy_view view = { .own_cgroups = own, .init_cgroups = init };
-	struct stat st;
 
 	read_text("/proc/self/cgroup", own, sizeof(own));
 	read_text("/proc/1/cgroup", init, sizeof(init));
 	view.capabilities = looks < 0 ? ~UINT64_C(0) : permitted_in_all(looks ? looks : getpid());
-	view.init_seen = looks || stat("/proc/1/exe", &st) == 0;
 	view.labels = has_labels();
 	policy_facts_judge(&view, ret_facts);
 }

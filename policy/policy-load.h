@@ -36,9 +36,9 @@ int policy_leftovers(const char *const *paths, size_t n_paths, struct policy_err
 /* The users, groups and memory of this machine. */
 struct policy_env policy_system_env(void);
 
-/* What can be known here, when a process looks: 0 for this one, whose right to look is tried; a
- * pid, of which it is taken from its capabilities and its children's; -1 for one that has the
- * right. Opens files; the strings are static. */
+/* What can be known here, when a process looks that has the capabilities of one, or of a child of
+ * it: 0 for this one, or a pid; -1 for one that has them all. Opens files; the strings are static.
+ */
 void policy_facts_detect(pid_t looks, struct policy_facts *ret_facts);
 
 /* What a load tells on its way, and the names that it asks for. */

@@ -182,7 +182,6 @@ void policy_each_passed_over(const struct policy *policy, const struct identity 
 struct policy_view {
 	const char *own_cgroups, *init_cgroups; /* /proc/self/cgroup and that of PID 1; or empty */
 	uint64_t capabilities;			/* of who looks at processes */
-	bool init_seen;				/* it can see what PID 1 runs */
 	bool labels;				/* a socket's peer has a label */
 };
 void policy_facts_judge(const struct policy_view *view, struct policy_facts *ret_facts);

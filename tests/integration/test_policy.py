@@ -379,6 +379,15 @@ def test_a_rule_by_what_cannot_be_known_is_told():
         same('each time', daemon.stderr().count('denies nobody'), 2)
 
 
+def test_a_rule_by_what_can_be_known_is_not():
+    need_root('a daemon that may look at others')
+    with Daemon(policy(*NO_TRUE)) as daemon:
+        assert '"exe" is not known' not in daemon.stderr(), daemon.stderr()
+        # The daemon itself has given the right to a child.
+        said = run_client('doctor', '--policy', daemon.policy_dir, daemon=daemon).stdout
+        assert '"exe" is not known:' not in said and 'no-true' not in said, said
+
+
 def test_why_tells_of_rules_that_were_passed_over():
     need_root('only administrators may ask about others')
     with Daemon(policy(*NO_TRUE)) as daemon, Closing(Broker(daemon.address)) as bus:
