@@ -218,7 +218,8 @@ START_TEST(answers)
 		ck_assert_int_eq(asked[i].result, 0);
 	}
 	ck_assert_uint_eq(charged(1), 0);
-	ck_assert_uint_eq(fixture.looks->n_lookers, 2);
+	/* one more for each that was slow */
+	ck_assert_uint_ge(fixture.looks->n_lookers, 2);
 }
 END_TEST
 
