@@ -74,8 +74,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	if (!*at)
 		return 0;
 	if ((*at)->grant)
-		ledger_undelivered(deliveries->bus->broker->ledger, (*at)->grant, true,
-			"the bus refused the reply");
+		ledger_undelivered(
+			deliveries->bus->broker->ledger, (*at)->grant, "the bus refused the reply");
 	else if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NOT_SUPPORTED) ||
 		 sd_bus_message_is_method_error(message, SD_BUS_ERROR_FAILED))
 		(*at)->bus_peer->takes_no_fds = true;
@@ -196,10 +196,7 @@ void bus_deliveries_gone(struct bus_deliveries *deliveries, const struct bus_pee
 			at = &(*at)->next;
 			continue;
 		}
-		if ((*at)->grant)
-			ledger_undelivered(deliveries->bus->broker->ledger, (*at)->grant, false,
-				"the connection to the bus ended before the reply was known to "
-				"have arrived");
+		/* What was on its way may have arrived: who has it is charged for it. */
 		end(deliveries, at);
 	}
 	if (!bus_peer)

@@ -57,22 +57,15 @@ int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id)
 	return grant_check(ledger, grant, false, "released by the peer") ? 0 : 1;
 }
 
-void ledger_undelivered(struct ledger *ledger, uint64_t id, bool certain, const char *reason)
+void ledger_undelivered(struct ledger *ledger, uint64_t id, const char *reason)
 {
 	struct grant *grant = grant_by_id(ledger, id);
-	bool returned;
 
 	if (!grant || grant->state != GRANT_LIVE)
 		return;
-	if (!certain && heap_end(grant->node) == HEAP_END_PEER && !grant->node->leases)
-		return;
-	returned = grant->returned;
 	grant->returned = true;
 	grant->undelivered = reason;
-	if (grant_check(ledger, grant, false, reason) || certain)
-		return;
-	grant->returned = returned;
-	grant->undelivered = NULL;
+	(void)grant_check(ledger, grant, false, reason);
 }
 
 void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch)

@@ -157,10 +157,9 @@ void ledger_record_rest(struct ledger *ledger);
 
 /*
  * A committed grant did not arrive, as the transport learned afterwards: it ends as soon as nobody
- * holds it, with an `undelivered` record. Where that is not certain, it stays what it was if
- * somebody holds it, or that cannot be known. reason is static.
+ * holds it, with an `undelivered` record. reason is static.
  */
-void ledger_undelivered(struct ledger *ledger, uint64_t id, bool certain, const char *reason);
+void ledger_undelivered(struct ledger *ledger, uint64_t id, const char *reason);
 
 /* A heap tells that nothing holds its buffer of that number any more. */
 void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch);
