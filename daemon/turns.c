@@ -135,12 +135,12 @@ static void remove_user(struct turns *turns, struct user *user)
 void turns_remove(struct turns *turns, struct turn *turn)
 {
 	struct user *user = turn->user;
-	struct turn **at = &user->turns_first, *last = NULL;
+	struct turn **at, *last = NULL;
 
 	if (!turn->waits)
 		return;
 	turn->waits = false;
-	for (; *at != turn; at = &(*at)->next)
+	for (at = &user->turns_first; *at != turn; at = &(*at)->next)
 		last = *at;
 	*at = turn->next;
 	if (user->turns_last == turn)
