@@ -217,9 +217,8 @@ START_TEST(answers)
 		fixture_run_until(asked[i].done);
 		ck_assert_int_eq(asked[i].result, 0);
 	}
-	ck_assert_uint_eq(charged(1), 0);
-	/* one more for each that was slow */
-	ck_assert_uint_ge(fixture.looks->n_lookers, 2);
+	/* some may have been slow, on a busy machine */
+	fixture_run_until(charged(1) == 0 && fixture.looks->n_lookers == 2);
 }
 END_TEST
 
@@ -246,7 +245,8 @@ START_TEST(lookers_that_fail)
 		ck_assert_int_eq(look_at(acts[_i]), -EIO);
 		ck_assert_int_eq(look_at(ANSWER), 0);
 	}
-	ck_assert_uint_eq(charged(1), 0);
+	/* of one that was slow, once it is gone */
+	fixture_run_until(charged(1) == 0);
 }
 END_TEST
 
