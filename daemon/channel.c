@@ -85,16 +85,6 @@ void channel_init(struct channel *channel, struct closer *closer, struct user *u
 	channel_charge(user);
 }
 
-void channel_set_user(struct channel *channel, struct user *user)
-{
-	assert(channel->n_sent == 0);
-	channel_charge(user);
-	channel_uncharge(channel->user);
-	user_ref(user);
-	user_unref(channel->user);
-	channel->user = user;
-}
-
 /* --- sending --- */
 
 static void forget_sent(struct channel *channel, unsigned int n)

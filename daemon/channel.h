@@ -52,9 +52,6 @@ bool channel_deny_fds(int fd);
  * to user, which the caller has asked channel_possible() for. closer is borrowed. */
 void channel_init(struct channel *channel, struct closer *closer, struct user *user, int *fd);
 
-/* The user turns out to be another one. */
-void channel_set_user(struct channel *channel, struct user *user);
-
 /* 0; -EAGAIN: the client has to read first; -ENOBUFS: its user has to, or somebody has to read who
  * has fds of ours in flight, so this one's socket may say that it can be written to; or another
  * negative errno: it is of no use any more. fds are borrowed. */
