@@ -62,7 +62,7 @@ class Fuse:
             raise Skip(f'cannot mount: {error}')
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
-        self.opened = None
+        self.opened, self.ended = None, False
 
     @property
     def fd(self):
@@ -108,6 +108,9 @@ class Fuse:
 
     def end(self):
         """Whoever waits for the server gets an error instead."""
+        if self.ended:
+            return
+        self.ended = True
         self.libc.umount2(self.folder.encode(), 1)  # MNT_FORCE
         self.libc.umount2(self.folder.encode(), 2)  # MNT_DETACH
         os.close(self.server)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What clients send along, and what they do not read: it costs them, and nobody else waits. With a
 kernel that lets no fds in (Linux 6.16), and with one that does."""
+import contextlib
 import resource
 import signal
 import socket
@@ -49,6 +50,16 @@ def send_fd(client, packet, thing):
     return True
 
 
+@contextlib.contextmanager
+def stopped(daemon):
+    """What is sent meanwhile waits in its queues."""
+    daemon.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        daemon.signal(signal.SIGCONT)
+
+
 def check_served(daemon, witness):
     """Old and new clients, on both doors, several turns of the loop long."""
     for _ in range(3):
@@ -70,7 +81,6 @@ def test_fd_in_a_packet():
                 check_served(daemon, witness)
             check_served(daemon, witness)
             thing.end()
-            thing.end = lambda: None
 
     each_foreign(check)
 
@@ -82,15 +92,11 @@ def test_fd_behind_packets():
             witness = daemon.connect()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
                 client.connect(str(daemon.socket))
-                daemon.signal(signal.SIGSTOP)
-                try:
+                with stopped(daemon):
                     client.send(b'a mistake')
                     send_fd(client, b'x', thing)
-                finally:
-                    daemon.signal(signal.SIGCONT)
                 check_served(daemon, witness)
             thing.end()
-            thing.end = lambda: None
 
     each_foreign(check)
 
@@ -102,16 +108,12 @@ def test_fd_behind_empty_packets():
             witness = daemon.connect()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
                 client.connect(str(daemon.socket))
-                daemon.signal(signal.SIGSTOP)
-                try:
+                with stopped(daemon):
                     for _ in range(4):
                         client.send(b'')
                     send_fd(client, b'x', thing)
-                finally:
-                    daemon.signal(signal.SIGCONT)
                 check_served(daemon, witness)
             thing.end()
-            thing.end = lambda: None
 
     each_foreign(check)
 
@@ -122,17 +124,13 @@ def test_fd_of_one_who_is_turned_away():
             witness = daemon.connect()
             same('first', witness.request('scratch', PAGE).close().verdict, 'granted')
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-                daemon.signal(signal.SIGSTOP)
-                try:
+                with stopped(daemon):
                     client.connect(str(daemon.socket))
                     send_fd(client, b'x', thing)
-                finally:
-                    daemon.signal(signal.SIGCONT)
                 daemon.wait_records('deny', verdict='busy')
                 for _ in range(3):
                     same('first', witness.request('scratch', PAGE).close().verdict, 'granted')
             thing.end()
-            thing.end = lambda: None
 
     each_foreign(check)
 
@@ -143,15 +141,11 @@ def test_fd_of_one_who_leaves():
             witness = daemon.connect()
             client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             client.connect(str(daemon.socket))
-            daemon.signal(signal.SIGSTOP)
-            try:
+            with stopped(daemon):
                 send_fd(client, pack_request('scratch', PAGE), thing)
                 client.close()
-            finally:
-                daemon.signal(signal.SIGCONT)
             check_served(daemon, witness)
             thing.end()
-            thing.end = lambda: None
 
     each_foreign(check)
 
@@ -162,19 +156,15 @@ def test_stop_with_fds_of_one_who_waits():
         daemon = Daemon()
         try:
             client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            daemon.signal(signal.SIGSTOP)
-            try:
+            with stopped(daemon):
                 daemon.signal(signal.SIGTERM)
                 client.connect(str(daemon.socket))
                 send_fd(client, b'x', thing)
-            finally:
-                daemon.signal(signal.SIGCONT)
             same('exit code', daemon.wait_exit(15), 0)
             same('last', daemon.records()[-1]['event'], 'stop')
             client.close()
         finally:
             thing.end()
-            thing.end = lambda: None
             daemon.clean_up()
 
     each_foreign(check)
@@ -195,7 +185,6 @@ def test_stop_with_a_close_that_sleeps():
             client.close()
         finally:
             thing.end()
-            thing.end = lambda: None
             daemon.clean_up()
 
     each_foreign(check)
