@@ -219,7 +219,7 @@ def test_exe_in_another_mount_namespace():
             if told not in ('granted', 'no-rule'):
                 raise Skip(f'no mount namespace here: {told}')
             same('verdict', told, 'no-rule')
-            assert 'exe' not in daemon.records('deny')[-1]['peer']
+            assert 'exe' not in daemon.wait_records('deny')[0]['peer']
         same('outside', daemon.connect().request('scratch', PAGE).close().verdict, 'granted')
 
 

@@ -134,7 +134,7 @@ def test_per_user():
                     same('same user', too.ask((transport, PAGE)), 'bytes-limit')
                     same('other', other.ask((transport, 32768)), 'granted')
                 same('other', other.ask(('dbus', PAGE)), 'bytes-limit')
-                assert word in daemon.records('deny')[-1]['reason']
+                assert word in daemon.wait_records('deny', 3)[-1]['reason']
             daemon.wait_totals(0, 0)
 
 

@@ -178,11 +178,11 @@ def test_program_with_rights_after_connect():
     is started in between gives its group to nobody else's words."""
     with Service(policy(rule('g', match={'group': GROUP}))) as daemon:
         program = program_with_group(daemon.folder)
-        for transport in 'socket', 'dbus':
+        for i, transport in enumerate(('socket', 'dbus')):
             answer = changed_before(daemon, transport, 'exec', OTHER, program)
             same(transport, answer.verdict, 'identity-changed')
             assert 'group' in answer.reason, answer
-            record = daemon.records('deny')[-1]
+            record = daemon.wait_records('deny', i + 1)[i]
             same('recorded', record['verdict'], 'identity-changed')
             assert 'exe' not in record['peer'], record
         same('grants', daemon.records('grant'), [])
