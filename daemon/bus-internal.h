@@ -24,7 +24,7 @@
 struct bus {
 	struct broker *broker;
 	sd_bus *connection; /* NULL while there is no bus */
-	sd_bus_slot *object, *name, *acquired, *disconnected, *properties;
+	sd_bus_slot *object, *name, *acquired, *disconnected, *properties, *gone;
 	bool tells_of_signals; /* that it does not deliver */
 	bool owned;	       /* the name is ours: the bus knows who may hear our signals */
 	sd_event_source *retry;
@@ -54,7 +54,6 @@ struct bus_peer {
 	sd_bus_slot *credentials;
 	struct peer_op *look; /* after the credentials */
 	struct user *user;    /* charged for the connection; NULL for nobody yet */
-	sd_bus_track *track;
 	bool gone;
 };
 
@@ -100,6 +99,8 @@ int bus_probe(struct bus_peer *bus_peer);
 int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler);
 void bus_peer_put(struct bus_peer *bus_peer);
 void bus_peers_free(struct bus *bus);
+/* Callback of a match: a name has no owner any more. */
+int bus_peers_on_gone(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* Replies with error org.ccbuf.Broker1.Error.VERDICT; rule may be NULL. */
 int bus_reply_refusal(

@@ -42,7 +42,6 @@ static void forget(struct bus_peer *bus_peer)
 	bus_peer->gone = true;
 	tdelete(bus_peer, &bus_peer->bus->peers, compare);
 	bus_peer->credentials = sd_bus_slot_unref(bus_peer->credentials);
-	bus_peer->track = sd_bus_track_unref(bus_peer->track);
 	bus_peer->probe = sd_bus_slot_unref(bus_peer->probe);
 	bus_calls_drop(bus_peer);
 	bus_peer->listing = bus_listing_free(bus_peer->listing);
@@ -61,10 +60,19 @@ void bus_peers_free(struct bus *bus)
 		forget(*(struct bus_peer **)bus->peers);
 }
 
-static int on_gone(sd_bus_track *track, void *userdata)
+int bus_peers_on_gone(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-	(void)track;
-	forget(userdata);
+	struct bus *bus = userdata;
+	struct bus_peer wanted = { 0 }, **found;
+	const char *name, *old, *new;
+
+	(void)error;
+	if (sd_bus_message_read(message, "sss", &name, &old, &new) < 0 || new[0])
+		return 0;
+	wanted.name = (char *)name;
+	found = tfind(&wanted, &bus->peers, compare);
+	if (found)
+		forget(*found);
 	return 0;
 }
 
@@ -267,13 +275,11 @@ static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret
 		free(bus_peer);
 		return -ENOMEM;
 	}
-	r = sd_bus_track_new(bus->connection, &bus_peer->track, on_gone, bus_peer);
-	if (r >= 0)
-		r = sd_bus_track_add_name(bus_peer->track, name);
-	if (r >= 0)
-		r = sd_bus_call_method_async(bus->connection, &bus_peer->credentials,
-			"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-			"GetConnectionCredentials", on_credentials, bus_peer, "s", name);
+	/* The answer tells, too, if it is gone already. Not sd_bus_track_add_name(), which asks the
+	 * bus and waits for the answer. */
+	r = sd_bus_call_method_async(bus->connection, &bus_peer->credentials,
+		"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+		"GetConnectionCredentials", on_credentials, bus_peer, "s", name);
 	if (r < 0) {
 		forget(bus_peer);
 		return r;

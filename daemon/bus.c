@@ -90,6 +90,7 @@ static void disconnect(struct bus *bus)
 	bus->name = sd_bus_slot_unref(bus->name);
 	bus->acquired = sd_bus_slot_unref(bus->acquired);
 	bus->properties = sd_bus_slot_unref(bus->properties);
+	bus->gone = sd_bus_slot_unref(bus->gone);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
 	if (bus->connection)
 		flush(bus->connection);
@@ -135,6 +136,12 @@ static int connect_bus(struct bus *bus)
 		r = sd_bus_match_signal_async(bus->connection, &bus->acquired,
 			"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
 			"NameAcquired", on_name_acquired, NULL, bus);
+	if (r >= 0)
+		r = sd_bus_add_match_async(bus->connection, &bus->gone,
+			"type='signal',sender='org.freedesktop.DBus',"
+			"path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
+			"member='NameOwnerChanged',arg2=''",
+			bus_peers_on_gone, NULL, bus);
 	if (r >= 0)
 		r = bus_deliveries_attach(bus->deliveries);
 	if (r >= 0)
