@@ -51,6 +51,10 @@ class DBusDaemon:
             raise RuntimeError('dbus-daemon: ' + self.log.read_text())
         os.close(reading)
 
+    def pids(self):
+        """Of the processes that pass messages on."""
+        return [self.process.pid]
+
     def stop(self):
         self.process.terminate()
         wait_process(self.process)
@@ -101,6 +105,10 @@ class DBusBroker(DBusDaemon):
             traceback.print_exc()
         finally:
             os._exit(127)
+
+    def pids(self):
+        with open(f'/proc/{self.pid}/task/{self.pid}/children', encoding='ascii') as children:
+            return [int(pid) for pid in children.read().split()]
 
     def stop(self):
         os.kill(self.pid, signal.SIGTERM)

@@ -13,11 +13,12 @@ import traceback
 
 # For the test files, which need one import.
 from daemon import BASIC, Closing, Daemon, client_environment, options, policy, rule, run_client
-from waiting import DEADLINE, Program, Skip, need_program, need_root, wait_process, wait_readable, wait_until
+from waiting import DEADLINE, Program, Skip, need_program, need_root, stopped, wait_process, \
+    wait_readable, wait_until
 
 __all__ = ['BASIC', 'Closing', 'DEADLINE', 'Daemon', 'HERE', 'OTHER', 'Program', 'Skip', 'USER',
            'client_environment', 'main', 'need_program', 'need_root', 'options', 'policy', 'rule',
-           'run_client', 'same', 'wait_process', 'wait_readable', 'wait_until']
+           'run_client', 'same', 'stopped', 'wait_process', 'wait_readable', 'wait_until']
 
 USER, OTHER = 65534, 1  # ordinary users that every system has (a bus refuses those it cannot find)
 HERE = pathlib.Path(__file__).resolve().parent

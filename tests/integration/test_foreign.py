@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What clients send along, and what they do not read: it costs them, and nobody else waits. With a
 kernel that lets no fds in (Linux 6.16), and with one that does."""
-import contextlib
 import resource
 import signal
 import socket
 
 from foreign import Fuse, Lingering
 from harness import OTHER, Daemon, Skip, main, need_root, options, policy, rule, same, \
-    wait_readable, wait_until
+    stopped, wait_readable, wait_until
 from peers import Peer, wait_end
 from wire import Socket, pack_request
 
@@ -50,16 +49,6 @@ def send_fd(client, packet, thing):
     return True
 
 
-@contextlib.contextmanager
-def stopped(daemon):
-    """What is sent meanwhile waits in its queues."""
-    daemon.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        daemon.signal(signal.SIGCONT)
-
-
 def check_served(daemon, witness):
     """Old and new clients, on both doors, several turns of the loop long."""
     for _ in range(3):
@@ -92,7 +81,7 @@ def test_fd_behind_packets():
             witness = daemon.connect()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
                 client.connect(str(daemon.socket))
-                with stopped(daemon):
+                with stopped(daemon.pid):
                     client.send(b'a mistake')
                     send_fd(client, b'x', thing)
                 check_served(daemon, witness)
@@ -108,7 +97,7 @@ def test_fd_behind_empty_packets():
             witness = daemon.connect()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
                 client.connect(str(daemon.socket))
-                with stopped(daemon):
+                with stopped(daemon.pid):
                     for _ in range(4):
                         client.send(b'')
                     send_fd(client, b'x', thing)
@@ -124,7 +113,7 @@ def test_fd_of_one_who_is_turned_away():
             witness = daemon.connect()
             same('first', witness.request('scratch', PAGE).close().verdict, 'granted')
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-                with stopped(daemon):
+                with stopped(daemon.pid):
                     client.connect(str(daemon.socket))
                     send_fd(client, b'x', thing)
                 daemon.wait_records('deny', verdict='busy')
@@ -141,7 +130,7 @@ def test_fd_of_one_who_leaves():
             witness = daemon.connect()
             client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             client.connect(str(daemon.socket))
-            with stopped(daemon):
+            with stopped(daemon.pid):
                 send_fd(client, pack_request('scratch', PAGE), thing)
                 client.close()
             check_served(daemon, witness)
@@ -156,7 +145,7 @@ def test_stop_with_fds_of_one_who_waits():
         daemon = Daemon()
         try:
             client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with stopped(daemon):
+            with stopped(daemon.pid):
                 daemon.signal(signal.SIGTERM)
                 client.connect(str(daemon.socket))
                 send_fd(client, b'x', thing)

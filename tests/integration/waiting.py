@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Waiting for what happens, with a deadline, and saying what a test needs."""
+import contextlib
 import ctypes
 import os
 import select
@@ -42,6 +43,18 @@ def wait_until(condition, what, timeout=DEADLINE):
         if time.monotonic() > end:
             raise TimeoutError(f'in vain for {timeout} s: {what}')
         select.select([], [], [], 0.005)
+
+
+@contextlib.contextmanager
+def stopped(*pids):
+    """What is sent to them meanwhile waits in their queues."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def wait_readable(fd, timeout=DEADLINE):
