@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "lease.h"
 #include "output.h"
 
 #define DIGITS 20
@@ -41,10 +42,10 @@ static int add(struct trail *trail, char **path, uint64_t first, int *fd)
 static int open_file(const char *path, int *ret_fd)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = lease_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0, LEASE_MSEC);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -EINVAL;
@@ -168,6 +169,10 @@ void trail_complain(const char *path, int r)
 		break;
 	case -EACCES:
 		complain("no permission to read %s; the trail is for root and group ccbuf-admin",
+			path);
+		break;
+	case -EAGAIN:
+		complain("%s cannot be opened: another process has a lease on it (see /proc/locks)",
 			path);
 		break;
 	case -EINVAL:

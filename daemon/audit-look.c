@@ -14,6 +14,7 @@
 #include "audit-rotate.h"
 #include "audit-trouble.h"
 #include "audit-watch.h"
+#include "lease.h"
 
 /* Files that come and go at the name of the trail while it is put right. */
 #define TRIES 16
@@ -94,8 +95,8 @@ static void keep_own(struct audit_file *file, struct changes *changes)
 /* The name for what is not our file: that of an older file, where it is a part of a trail. */
 static char *name_for(const struct audit_file *file)
 {
-	cleanup(cleanup_fd) int fd = openat(file->folder, file->name,
-		O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	cleanup(cleanup_fd) int fd = lease_openat(file->folder, file->name,
+		O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0, LEASE_MSEC);
 	struct audit_tail tail;
 
 	if (fd < 0 || audit_recover_tail(fd, &file->chain, &tail) < 0 || tail.damaged || tail.cut ||

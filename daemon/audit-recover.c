@@ -11,6 +11,7 @@
 #include "audit-format.h"
 #include "audit-record.h"
 #include "audit-rotate.h"
+#include "lease.h"
 #include "util.h"
 
 #define LINE_MAX_BYTES (AUDIT_PREFIX_MAX + AUDIT_FORMAT_BODY_MAX)
@@ -195,8 +196,9 @@ static int tail_of(int folder, const char *name, uint64_t number, struct audit_t
 
 	if (!file)
 		return -ENOMEM;
-	fd = openat(folder, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : audit_recover_tail(fd, NULL, ret_tail);
+	fd = lease_openat(
+		folder, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0, LEASE_MSEC);
+	return fd < 0 ? fd : audit_recover_tail(fd, NULL, ret_tail);
 }
 
 int audit_recover_newest(int folder, const char *name, struct audit_tail *ret_tail)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "lease.h"
 #include "util.h"
 
 #define FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
@@ -50,8 +51,8 @@ int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_
 		struct stat st;
 		int r;
 
-		fd = openat(folder, name, FLAGS);
-		if (fd < 0 && errno == ENOENT) {
+		fd = lease_openat(folder, name, FLAGS, 0, LEASE_MSEC);
+		if (fd == -ENOENT) {
 			r = create(folder, name, &fd);
 			if (r == -EEXIST)
 				continue;
@@ -60,7 +61,7 @@ int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_
 			created = true;
 		}
 		if (fd < 0)
-			return errno == EISDIR || errno == ENXIO ? -EINVAL : -errno;
+			return fd == -EISDIR || fd == -ENXIO ? -EINVAL : fd;
 		if (fstat(fd, &st) < 0)
 			return -errno;
 		if (!S_ISREG(st.st_mode))

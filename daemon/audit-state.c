@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "audit-rotate.h"
+#include "lease.h"
 #include "util.h"
 
 #define TRIES 16
@@ -98,12 +99,12 @@ int audit_state_open(int folder, const char *name, struct audit_state *ret_state
 	if (!own)
 		return -ENOMEM;
 	for (int i = 0; i < TRIES; i++) {
-		cleanup(cleanup_fd) int fd = openat(folder, own,
-			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+		cleanup(cleanup_fd) int fd = lease_openat(folder, own,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600, LEASE_MSEC);
 		struct stat st;
 
 		if (fd < 0)
-			return errno == EISDIR || errno == ENXIO ? -EINVAL : -errno;
+			return fd == -EISDIR || fd == -ENXIO ? -EINVAL : fd;
 		if (fstat(fd, &st) < 0)
 			return -errno;
 		if (!S_ISREG(st.st_mode))

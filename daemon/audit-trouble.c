@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "audit-state.h"
+#include "lease.h"
 #include "util.h"
 
 /* What the folder lacks; false when it is there and may be written. */
@@ -58,6 +59,17 @@ static bool file_words(const char *path, int error, char *text, size_t size)
 	return true;
 }
 
+/* What keeps it from being opened, as it does the state. */
+static bool leased(const char *path, char *text, size_t size)
+{
+	char words[LEASE_WORDS_MAX];
+
+	if (!lease_words(AT_FDCWD, path, words))
+		return false;
+	snprintf(text, size, "%s cannot be opened: %s", path, words);
+	return true;
+}
+
 /* The state beside it. */
 static bool state_words(const char *folder, const char *path, int error, char *text, size_t size)
 {
@@ -72,6 +84,8 @@ static bool state_words(const char *folder, const char *path, int error, char *t
 	}
 	if (lstat(state, &st) < 0)
 		return false;
+	if (error == -EAGAIN)
+		return leased(state, text, size);
 	if (S_ISREG(st.st_mode) && (st.st_uid == geteuid() || geteuid() == 0 || error != -EACCES))
 		return false;
 	snprintf(text, size,
@@ -105,6 +119,8 @@ void audit_trouble_words(const char *path, int error, char *text, size_t size)
 			path);
 		return;
 	}
+	if (error == -EAGAIN && leased(path, text, size))
+		return;
 	if (folder && (folder_words(folder, text, size) || file_words(path, error, text, size) ||
 			      state_words(folder, path, error, text, size)))
 		return;

@@ -14,6 +14,7 @@
 #include "broker.h"
 #include "bus.h"
 #include "config.h"
+#include "lease.h"
 #include "log.h"
 #include "notify.h"
 #include "options.h"
@@ -128,11 +129,17 @@ static int open_audit(struct daemon *daemon)
 		.fold_usec = FOLD_USEC,
 	};
 	struct audit_event start = { .kind = AUDIT_START, .reason = "version " CCBUF_VERSION };
-	int r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
+	char lease[LEASE_WORDS_MAX], words[AUDIT_TROUBLE_TEXT];
+	int r;
 
+	if (lease_words(AT_FDCWD, options->audit, lease))
+		log_warning("audit: %s is waited for: %s", options->audit, lease);
+	r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
+	if (r == -EINTR) {
+		daemon->stopping = true; /* asked to, meanwhile */
+		return 0;
+	}
 	if (r < 0) {
-		char words[AUDIT_TROUBLE_TEXT];
-
 		audit_trouble_words(options->audit, r, words, sizeof(words));
 		log_error("audit: %s", words);
 	}
@@ -277,7 +284,7 @@ static int start(struct daemon *daemon)
 	if (!broker->heaps)
 		return -ENOMEM;
 	r = open_audit(daemon);
-	if (r < 0)
+	if (r < 0 || daemon->stopping)
 		return r;
 	r = turns_new(broker->loop, &broker->turns);
 	if (r >= 0)

@@ -121,6 +121,7 @@ static const int calls[] = {
 	SCMP_SYS(brk),
 	SCMP_SYS(futex),
 	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(sigaltstack),

@@ -12,8 +12,12 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "lease.h"
 #include "policy-internal.h"
 #include "way.h"
+
+/* Less than whoever waits for a load has patience with one file. */
+#define LEASE_PATIENCE 8000
 
 const char *const policy_default_dirs[] = {
 	CCBUF_SYSCONFDIR "/ccbufd/policy.d",
@@ -207,17 +211,21 @@ static void load_file(struct load *load, int dir, const char *name, const char *
 {
 	cleanup(cleanup_fd) int fd = -1;
 	cleanup(cleanup_free) char *text = NULL;
+	char words[LEASE_WORDS_MAX];
 	struct stat st;
 	size_t size;
 
 	opening(load, path);
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
-	if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW)) {
+	fd = lease_openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags, 0, LEASE_PATIENCE);
+	if (fd == -ELOOP && (flags & O_NOFOLLOW)) {
 		load_link(load, dir, name, path);
 		return;
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		mistake(load, path, "cannot be opened: %s", strerror(errno));
+		mistake(load, path, "cannot be opened: %s",
+			fd == -EAGAIN && lease_words(dir, name, words)
+				? words
+				: strerror(fd < 0 ? -fd : errno));
 		return;
 	}
 	if (!S_ISREG(st.st_mode)) {

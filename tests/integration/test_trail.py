@@ -460,6 +460,106 @@ def test_lock_of_a_reader():
             assert 'in use by another process' in second.stderr(), second.stderr()
 
 
+# --- leases, as file servers take them ---
+
+def holds_a_lease(channel, path, kind, gives_up):
+    """Until it is told to end; SIGIO asks it to give the lease up."""
+    with open(path, 'rb') as file:
+        told = []
+        signal.signal(signal.SIGIO, lambda *_: told.append(1))
+        fcntl.fcntl(file, fcntl.F_SETLEASE, kind)
+        channel.send('held')
+        wait_until(lambda: told, 'somebody who wants the file')
+        channel.send('told')
+        if gives_up:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        channel.receive()
+
+
+def leased(path, kind, gives_up):
+    return Peer(holds_a_lease, str(path), kind, gives_up, uid=0)
+
+
+def test_lease_on_what_a_start_opens():
+    """It waits until the holder, or the kernel for it, has given the lease up."""
+    need_root('leases on files of others')
+    state = '.audit.jsonl.state'
+    with Daemon(start=False, bus=False, user=USER) as daemon:
+        daemon.start()
+        ask(daemon, 'before')
+        rename(daemon.audit)
+        ask(daemon, 'after')
+        settled(daemon)
+        end(daemon)
+        older = next(p for p in daemon.audit_dir.glob('audit.jsonl.0*'))
+        # Read leases are in the way of who writes only.
+        for path, kind in ((daemon.audit, fcntl.F_RDLCK), (daemon.audit, fcntl.F_WRLCK),
+                           (daemon.audit_dir / state, fcntl.F_RDLCK),
+                           (daemon.audit_dir / state, fcntl.F_WRLCK), (older, fcntl.F_WRLCK),
+                           (daemon.policy_dir / '10-test.json', fcntl.F_WRLCK)):
+            with leased(path, kind, gives_up=True) as holder:
+                same('holder', holder.receive(), 'held')
+                daemon.start()
+                same('holder', holder.receive(), 'told')
+                ask(daemon, 'leased')
+                end(daemon)
+                holder.send('end')
+        same('nothing is said to be missing', missing(daemon.records()), [])
+        check_verdict(daemon, 'leases', False)
+
+
+def test_lease_that_is_not_given_up():
+    """It is said who has it; a stop is not held up by it; and the kernel ends it."""
+    need_root('leases on files of others')
+    with Daemon(start=False, bus=False, user=USER) as daemon:
+        daemon.start()
+        ask(daemon, 'before')
+        settled(daemon)
+        end(daemon)
+        with leased(daemon.audit, fcntl.F_RDLCK, gives_up=False) as holder:
+            same('holder', holder.receive(), 'held')
+            daemon.spawn()
+            same('holder', holder.receive(), 'told')
+            wait_until(lambda: f'process {holder.pid} has a lease' in daemon.stderr(), 'words')
+            daemon.signal(signal.SIGTERM)
+            same('exit', daemon.wait_exit(), 0)
+            holder.send('end')
+        daemon.start()
+        ask(daemon, 'after')
+        end(daemon)
+
+
+def test_lease_on_a_policy_file():
+    """A reload says who has it, and the policy in force is kept."""
+    need_root('leases on files of others')
+    with Daemon(bus=False) as daemon:
+        path = daemon.policy_dir / '10-test.json'
+        with leased(path, fcntl.F_WRLCK, gives_up=False) as holder:
+            same('holder', holder.receive(), 'held')
+            daemon.signal(signal.SIGHUP)
+            same('holder', holder.receive(), 'told')
+            ask(daemon, 'meanwhile')
+            wait_until(lambda: f'process {holder.pid} has a lease' in daemon.stderr(), 'words')
+            ask(daemon, 'kept')
+            holder.send('end')
+        end(daemon)
+
+
+def test_lease_and_readers():
+    """The client waits for it, too."""
+    need_root('leases on files of others')
+    with Daemon(bus=False) as daemon:
+        ask(daemon, 'before')
+        settled(daemon)
+        end(daemon)
+        for verb in (('verify',), ('show',)):
+            with leased(daemon.audit, fcntl.F_WRLCK, gives_up=True) as holder:
+                same('holder', holder.receive(), 'held')
+                result = run_client('audit', *verb, daemon.audit)
+                same(f'{verb}: {result.stderr}', result.returncode, 0)
+                holder.send('end')
+
+
 # --- words ---
 
 def refused_start(daemon, *words):
