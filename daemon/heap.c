@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "platform.h"
+#include "served.h"
 #include "size.h"
 #include "text.h"
 #include "util.h"
@@ -84,6 +85,52 @@ static int introduce(struct heaps *heaps, struct heap *heap)
 	return heap->module && heaps->opened ? heaps->opened(heaps->userdata, heap) : 0;
 }
 
+/* The folder, and what is in it, are opened by the event loop. */
+static int open_folder(const char *path, int *ret_fd)
+{
+	cleanup(cleanup_fd) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (served(fd))
+		return -EREMOTE;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+bool heaps_may_hang(const char *folder)
+{
+	cleanup(cleanup_fd) int fd = -1;
+
+	return open_folder(folder, &fd) == -EREMOTE;
+}
+
+/* Opens a node, but nothing else: whatever has its name, only its kind is looked at first. */
+static int open_device(int folder, const char *name, int *ret_fd)
+{
+	cleanup(cleanup_fd) int found = openat(folder, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	struct statx st;
+	char path[32];
+	int fd;
+
+	if (found < 0)
+		return -errno;
+	if (statx(found, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.stx_mode))
+		return -ELOOP;
+	if (!S_ISCHR(st.stx_mode))
+		return -ENODEV;
+	if (served(found))
+		return -EREMOTE;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", found);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 static int open_node(struct heaps *heaps, const char *name, const struct heap **ret_heap)
 {
 	cleanup(cleanup_fd) int folder = -1;
@@ -92,16 +139,13 @@ static int open_node(struct heaps *heaps, const char *name, const struct heap **
 	struct stat st;
 	int r;
 
-	folder = open(heaps->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0)
-		return -errno;
-	fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
+	r = open_folder(heaps->folder, &folder);
+	if (r >= 0)
+		r = open_device(folder, name, &fd);
+	if (r < 0)
+		return r;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISCHR(st.st_mode))
-		return -ENODEV;
 	heap = calloc(1, sizeof(*heap));
 	if (!heap)
 		return -ENOMEM;
@@ -139,7 +183,6 @@ int heaps_get(struct heaps *heaps, const char *name, const struct heap **ret_hea
 void heaps_explain(const struct heaps *heaps, const char *name, enum exposure exposure, int error,
 	char *text, size_t size)
 {
-	bool folder = access(heaps->folder, F_OK) == 0;
 	char shown[128];
 
 	text_fit(name, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
@@ -148,6 +191,10 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 		text_format(text, size,
 			"%s/%s is not among the devices of the service; restart ccbufd if the heap "
 			"is newer than it",
+			heaps->folder, shown);
+	else if (error == -EREMOTE)
+		text_format(text, size,
+			"%s/%s lies on a file system that may not answer (FUSE, a network)",
 			heaps->folder, shown);
 	else if (error != -ENOENT)
 		text_format(text, size, "%s/%s cannot be opened: %s", heaps->folder, shown,
@@ -164,7 +211,7 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 			"(CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED) and module ccbuf_heap is not "
 			"loaded",
 			shown);
-	else if (!folder)
+	else if (access(heaps->folder, F_OK) < 0)
 		text_format(text, size,
 			"there is no heap %s: %s is missing, the kernel is built without "
 			"CONFIG_DMABUF_HEAPS",
@@ -175,13 +222,22 @@ void heaps_explain(const struct heaps *heaps, const char *name, enum exposure ex
 
 int heaps_each(struct heaps *heaps, void (*visit)(void *userdata, const char *name), void *userdata)
 {
-	DIR *folder;
+	cleanup(cleanup_fd) int path = -1;
 	struct dirent *entry;
+	DIR *folder;
+	int fd, r;
 
 	visit(userdata, HEAP_EMULATED);
-	folder = opendir(heaps->folder);
-	if (!folder)
-		return errno == ENOENT ? 0 : -errno;
+	r = open_folder(heaps->folder, &path);
+	if (r < 0)
+		return r == -ENOENT || r == -EREMOTE ? 0 : r;
+	fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	folder = fd < 0 ? NULL : fdopendir(fd);
+	if (!folder) {
+		r = -errno;
+		close_fd(&fd);
+		return r;
+	}
 	while ((entry = readdir(folder)))
 		if (entry->d_name[0] != '.')
 			visit(userdata, entry->d_name);

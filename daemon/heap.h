@@ -35,6 +35,10 @@ enum heap_end {
 
 struct heaps;
 
+/* Whether a folder lies on a file system that somebody else serves, who may not answer. The event
+ * loop opens nodes, so they must not lie there. */
+bool heaps_may_hang(const char *folder);
+
 /* folder is borrowed and must outlive it. NULL when out of memory. */
 struct heaps *heaps_new(const char *folder);
 struct heaps *heaps_free(struct heaps *heaps);
@@ -45,7 +49,8 @@ void heaps_set_observer(struct heaps *heaps, int (*opened)(void *userdata, const
 	void *userdata);
 
 /* The heap of a name, opened at its first use and kept open. Borrowed. 0 or the negative errno of
- * opening the node (-ENOENT: there is none; -EACCES; -EINVAL: no name of a node). */
+ * opening the node (-ENOENT: there is none; -EACCES; -EINVAL: no name of a node; -ELOOP, -ENODEV:
+ * no node; -EREMOTE: on a file system that may not answer). */
 int heaps_get(struct heaps *heaps, const char *name, const struct heap **ret_heap);
 
 /* Why heaps_get() failed, for people: not a confidential guest, kernel option, module, permission.

@@ -253,6 +253,13 @@ static int start(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r;
 
+	/* Before anything looks at it. */
+	if (heaps_may_hang(daemon->options->heaps)) {
+		log_error("heaps: %s lies on a file system that may not answer (FUSE, a network); "
+			  "heap nodes lie on devtmpfs or tmpfs",
+			daemon->options->heaps);
+		return -EINVAL;
+	}
 	policy_facts_detect(0, &broker->facts);
 	ways_warn(daemon->options);
 	/* Buffers and connections are fds; the soft limit is for programs that use select(). */

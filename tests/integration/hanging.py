@@ -17,7 +17,7 @@ ROOT = 1
 
 
 def mount(source, target, kind, flags=0, data=None):
-    if LIBC.mount(source.encode(), str(target).encode(), kind.encode(), flags,
+    if LIBC.mount(source.encode(), str(target).encode(), kind and kind.encode(), flags,
                   data.encode() if data else None):
         raise OSError(ctypes.get_errno(), f'mount {kind}: {os.strerror(ctypes.get_errno())}')
 

@@ -506,6 +506,50 @@ def run_in_root(channel, path, folder):
     wait_end(channel)
 
 
+def test_heaps_on_files_that_may_hang():
+    """The daemon opens nodes itself, so it does not begin with such a folder."""
+    with Daemon(start=False, bus=False) as daemon:
+        folder = daemon.folder / 'heaps'
+        folder.mkdir()
+        with HangingFiles(folder, {'system': b''}) as files:
+            files.hang()
+            daemon.spawn()
+            same('exit', daemon.wait_exit(), 1)
+            assert 'may not answer' in daemon.stderr(), daemon.stderr()
+            same('asked', files.asked(), 0)
+
+
+def test_nodes_that_may_hang():
+    """What is no node is not opened, wherever its name leads."""
+    heaps = {name: {'exposure': 'private'} for name in ('linked', 'bound', 'later')}
+    uses = {name: {'heap': name} for name in heaps} | {'scratch': {'heap': 'emulated'}}
+    with Daemon(policy(rule('all', use=[*uses]), uses=uses, heaps=heaps)) as daemon:
+        folder, away = daemon.folder / 'heaps', daemon.folder / 'away'
+        folder.mkdir()
+        away.mkdir()
+        with HangingFiles(away, {'file': b''}, keep=60) as files:
+            (folder / 'linked').symlink_to(away / 'file')
+            (folder / 'bound').touch()
+            mount(str(away / 'file'), folder / 'bound', None, 4096)
+            files.hang()
+            try:
+                for use in ('linked', 'bound'):
+                    for client in daemon.doors():
+                        same(use, client.request(use, PAGE).close().verdict, 'heap-unavailable')
+                        same('other', client.request('scratch', PAGE).close().verdict, 'granted')
+                same('asked', files.asked(), 0)
+            finally:
+                LIBC.umount2(str(folder / 'bound').encode(), 2)
+        with HangingFiles(folder, {'later': b''}) as files:
+            files.hang()
+            for client in daemon.doors():
+                answer = client.request('later', PAGE).close()
+                same('a folder that came later', answer.verdict, 'heap-unavailable')
+                assert 'may not answer' in answer.reason, answer
+            daemon.connect_bus().properties()
+            same('asked', files.asked(), 0)
+
+
 def test_many_programs_that_hang():
     """One user, many processes: a few hang, the others hear so soon, nobody else waits."""
     program = open('/bin/cat', 'rb').read()
