@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the D-Bus front end share: bus.c (connection), bus-peer.c (who calls),
- * bus-calls.c (what waits for its turn), bus-delivery.c (what the bus refuses), bus-signals.c
- * (signals), bus-methods.c and bus-properties.c (the interface), bus-list.c (ListGrants), bus-why.c
- * (Why), bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody else.
+ * What the files of the D-Bus front end share: bus.c (connection), bus-io.c (reading it),
+ * bus-peer.c (who calls), bus-calls.c (what waits for its turn), bus-delivery.c (what the bus
+ * refuses), bus-signals.c (signals), bus-methods.c and bus-properties.c (the interface), bus-list.c
+ * (ListGrants), bus-why.c (Why), bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody
+ * else.
  */
 #pragma once
 
@@ -31,6 +32,8 @@ struct bus {
 	uint64_t since_usec; /* of the last connect, CLOCK_MONOTONIC */
 	struct bus_signals *signals;
 	struct bus_deliveries *deliveries;
+	struct bus_io *io;
+	bool lost;			  /* of no use any more, whatever sd-bus thinks */
 	void *peers;			  /* of tsearch(3), by unique name */
 	void (*on_ready)(void *userdata); /* NULL once called */
 	void *userdata;
@@ -79,6 +82,13 @@ void bus_calls_go(struct bus_peer *bus_peer);
 /* A reply to each that waits. */
 void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason);
 void bus_calls_drop(struct bus_peer *bus_peer);
+
+/* Has the loop read and write the bus's connection. 0 or a negative errno. */
+int bus_io_new(struct bus *bus, struct bus_io **ret_io);
+/* After sd-bus has closed it. Takes NULL. */
+struct bus_io *bus_io_free(struct bus_io *io);
+/* The connection cannot go on: another one soon. */
+void bus_lost(struct bus *bus);
 
 /* 0 or a negative errno. */
 int bus_deliveries_new(struct bus *bus, struct bus_deliveries **ret_deliveries);

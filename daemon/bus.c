@@ -62,18 +62,15 @@ static void on_policy_changed(void *userdata)
 
 /* --- connecting, again and again --- */
 
-/* What sd_bus_flush() does, but not for ever: a bus that does not read must not keep us. */
-static void flush(sd_bus *connection)
+/* What sd_bus_flush() does, but not for ever, and as bus-io.c reads: a bus that does not read must
+ * not keep us. */
+static void flush(struct bus *bus)
 {
 	uint64_t now = ledger_now(CLOCK_MONOTONIC), end = now + FLUSH_USEC, queued;
 
-	while (sd_bus_is_ready(connection) > 0 && now < end &&
-		sd_bus_get_n_queued_write(connection, &queued) >= 0 && queued > 0) {
-		int r = sd_bus_process(connection, NULL);
-
-		if (r == 0)
-			r = sd_bus_wait(connection, end - now);
-		if (r <= 0)
+	while (bus->connection && !bus->lost && sd_bus_is_ready(bus->connection) > 0 && now < end &&
+		sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > 0) {
+		if (sd_event_run(bus->broker->loop, end - now) < 0)
 			break;
 		now = ledger_now(CLOCK_MONOTONIC);
 	}
@@ -92,29 +89,37 @@ static void disconnect(struct bus *bus)
 	bus->properties = sd_bus_slot_unref(bus->properties);
 	bus->gone = sd_bus_slot_unref(bus->gone);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
-	if (bus->connection)
-		flush(bus->connection);
 	bus->connection = sd_bus_close_unref(bus->connection);
+	bus->io = bus_io_free(bus->io);
 	bus_deliveries_gone(bus->deliveries, NULL);
 }
 
 static int arm_retry(struct bus *bus, uint64_t usec)
 {
+	if (!bus->retry)
+		return 0; /* the daemon stops */
 	sd_event_source_set_time_relative(bus->retry, usec);
 	return sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
 }
 
-static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+void bus_lost(struct bus *bus)
 {
-	struct bus *bus = userdata;
 	uint64_t held_usec;
 
-	(void)message, (void)error;
+	if (bus->lost)
+		return;
+	bus->lost = true;
 	log_warning("bus: the connection is lost, serving the socket only until it is back");
 	/* Not from inside a callback of the connection itself; and not at once where the last one
 	 * did not hold, or a bus that throws us out would keep us busy. */
 	held_usec = ledger_now(CLOCK_MONOTONIC) - bus->since_usec;
 	arm_retry(bus, held_usec < RETRY_USEC ? RETRY_USEC : 0);
+}
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	(void)message, (void)error;
+	bus_lost(userdata);
 	return 1;
 }
 
@@ -123,11 +128,11 @@ static int connect_bus(struct bus *bus)
 	int r;
 
 	disconnect(bus);
+	bus->lost = false;
 	bus->since_usec = ledger_now(CLOCK_MONOTONIC);
 	r = sd_bus_open_system_with_description(&bus->connection, "ccbufd");
 	if (r >= 0)
-		r = sd_bus_attach_event(
-			bus->connection, bus->broker->loop, SD_EVENT_PRIORITY_NORMAL);
+		r = bus_io_new(bus, &bus->io);
 	if (r >= 0)
 		r = sd_bus_match_signal_async(bus->connection, &bus->disconnected, NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
@@ -161,7 +166,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	struct bus *bus = userdata;
 
 	(void)source, (void)usec;
-	if (bus->connection && sd_bus_is_ready(bus->connection) > 0)
+	if (bus->connection && !bus->lost && sd_bus_is_ready(bus->connection) > 0)
 		return 0;
 	if (bus->on_ready)
 		log_warning("bus: it does not answer, serving the socket only until it does");
@@ -209,7 +214,7 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 
 void bus_stop(struct bus *bus)
 {
-	sd_event_source_set_enabled(bus->retry, SD_EVENT_OFF);
+	bus->retry = sd_event_source_disable_unref(bus->retry);
 	bus_signals_send(bus->signals);
 	/* Who may hear what we broadcast, the bus decides by the name. */
 	bus->owned = false;
@@ -224,6 +229,7 @@ struct bus *bus_free(struct bus *bus)
 		return NULL;
 	bus->signals = bus_signals_free(bus->signals);
 	bus->broker->on_policy_changed = NULL;
+	flush(bus);
 	if (bus->deliveries)
 		disconnect(bus);
 	bus_deliveries_free(bus->deliveries);

@@ -4,7 +4,9 @@
  */
 #include "closer.h"
 
+#include <endian.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -23,8 +26,12 @@
 #define STACK	    (64u << 10)
 #define FULL_MSEC   100 /* between two looks whether there is room for an fd again */
 
+/* A connection of the bus of which a message is taken: nobody in particular's. */
+#define OWNER_BUS 0
+
 struct question {
 	uint64_t id, owner;
+	uint64_t take; /* not close it, but read a message from it */
 };
 
 /* --- the process --- */
@@ -41,6 +48,7 @@ static struct {
 	struct item *first, **last;
 	uint64_t at_work[THREADS_MAX]; /* owners */
 	unsigned int n_at_work, n_waiting, n_threads;
+	unsigned int bus_max; /* files, all of them, above which none of the bus's is taken */
 	int socket;
 } child = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
@@ -80,6 +88,13 @@ static void leave(uint64_t owner)
 	child.at_work[i] = child.at_work[--child.n_at_work];
 }
 
+static void answer(const struct item *item)
+{
+	if (item->question.id)
+		(void)send(
+			child.socket, &item->question.id, sizeof(item->question.id), MSG_NOSIGNAL);
+}
+
 static void *work(void *userdata)
 {
 	(void)userdata;
@@ -93,8 +108,7 @@ static void *work(void *userdata)
 		}
 		pthread_mutex_unlock(&child.lock);
 		close(item->fd);
-		(void)send(
-			child.socket, &item->question.id, sizeof(item->question.id), MSG_NOSIGNAL);
+		answer(item);
 		pthread_mutex_lock(&child.lock);
 		leave(item->question.owner);
 		/* for another one of the same owner */
@@ -160,10 +174,122 @@ static int receive_item(struct item *item)
 	return recv(child.socket, &go, sizeof(go), 0) == (ssize_t)sizeof(go) ? 0 : -EPIPE;
 }
 
+/* --- messages of the bus --- */
+
+#define FDS_MAX	     253 /* in one message of a socket: the kernel's SCM_MAX_FD */
+#define READ_MSEC    5000
+#define BUS_HEADER   16
+#define BUS_SIZE_MAX (128u << 20)
+
+/* Closed by a thread, whatever that takes. */
+static void close_later(int fd)
+{
+	struct item *item = calloc(1, sizeof(*item));
+
+	if (!item)
+		return; /* better kept than waited for */
+	item->question.owner = OWNER_BUS;
+	item->fd = fd;
+	add(item);
+}
+
+static void take_fds(struct msghdr *message)
+{
+	int fd;
+
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+		size_t n = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(at) + i * sizeof(int), sizeof(int));
+			close_later(fd);
+		}
+	}
+}
+
+/* Exactly that many bytes. */
+static int read_all(int fd, void *buffer, size_t size)
+{
+	static union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+	} control;
+	size_t done = 0;
+
+	while (done < size) {
+		struct iovec iov = { (char *)buffer + done, size - done };
+		struct msghdr message = { .msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control) };
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
+		ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EAGAIN && poll(&ready, 1, READ_MSEC) > 0)
+			continue;
+		if (n <= 0)
+			return -EPIPE;
+		take_fds(&message);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static uint32_t number_at(const uint8_t *header, size_t at)
+{
+	uint32_t value;
+
+	memcpy(&value, header + at, sizeof(value));
+	return header[0] == 'l' ? le32toh(value) : be32toh(value);
+}
+
+static int take_message(int fd)
+{
+	static uint8_t buffer[65536];
+	uint64_t left;
+	int r;
+
+	r = read_all(fd, buffer, BUS_HEADER);
+	if (r < 0)
+		return r;
+	left = (((uint64_t)number_at(buffer, 12) + 7) & ~(uint64_t)7) + number_at(buffer, 4);
+	if (left > BUS_SIZE_MAX)
+		return -EBADMSG;
+	for (size_t part; r >= 0 && left > 0; left -= part) {
+		part = left < sizeof(buffer) ? left : sizeof(buffer);
+		r = read_all(fd, buffer, part);
+	}
+	return r;
+}
+
+/* Else the kernel would close some here and now, and nothing else would be taken or closed. */
+static bool has_room_for_bus(void)
+{
+	bool room;
+
+	pthread_mutex_lock(&child.lock);
+	room = child.n_at_work + child.n_waiting < child.bus_max;
+	pthread_mutex_unlock(&child.lock);
+	return room;
+}
+
+/* The daemon waits for this one, so nothing here may sleep. */
+static void take_item(struct item *item)
+{
+	if (!has_room_for_bus() || take_message(item->fd) < 0)
+		(void)shutdown(item->fd, SHUT_RDWR);
+	answer(item);
+	item->question = (struct question){ .owner = OWNER_BUS + 1 };
+	add(item);
+}
+
 static _Noreturn void run(int socket, pid_t parent)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct rlimit fds;
 	sigset_t all;
 
 	sigfillset(&all);
@@ -178,12 +304,18 @@ static _Noreturn void run(int socket, pid_t parent)
 	child.socket = dup2(socket, STDERR_FILENO + 1);
 	(void)syscall(SYS_close_range, STDERR_FILENO + 2, ~0u, 0);
 	child.last = &child.first;
+	if (getrlimit(RLIMIT_NOFILE, &fds) == 0)
+		child.bus_max =
+			fds.rlim_cur / 2 < UINT_MAX ? (unsigned int)(fds.rlim_cur / 2) : UINT_MAX;
 	for (;;) {
 		struct item *item = calloc(1, sizeof(*item));
 
 		if (!item || receive_item(item) < 0)
 			_exit(0);
-		add(item);
+		if (item->question.take)
+			take_item(item);
+		else
+			add(item);
 	}
 }
 
@@ -330,6 +462,37 @@ int closer_attach(struct closer *closer, sd_event *loop)
 	return sd_event_add_io(loop, &closer->source, closer->socket, EPOLLIN, on_answer, closer);
 }
 
+static void want(struct closer *closer, struct wanted *wanted)
+{
+	*closer->waiting_last = wanted;
+	closer->waiting_last = &wanted->next;
+	pass_on(closer);
+}
+
+int closer_take(struct closer *closer, int fd, void (*done)(void *userdata), void *userdata)
+{
+	struct wanted *wanted;
+
+	if (!closer || closer->socket < 0)
+		return -EPIPE;
+	wanted = calloc(1, sizeof(*wanted));
+	if (!wanted)
+		return -ENOMEM;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0) {
+		free(wanted);
+		return -EMFILE;
+	}
+	*wanted = (struct wanted){
+		.question = { .id = ++closer->last_id, .owner = OWNER_BUS, .take = true },
+		.fd = fd,
+		.done = done,
+		.userdata = userdata,
+	};
+	want(closer, wanted);
+	return 0;
+}
+
 void closer_close(struct closer *closer, uint64_t owner, int *fd, void (*done)(void *userdata),
 	void *userdata)
 {
@@ -342,14 +505,12 @@ void closer_close(struct closer *closer, uint64_t owner, int *fd, void (*done)(v
 		return;
 	}
 	*wanted = (struct wanted){
-		.question = { ++closer->last_id, owner },
+		.question = { .id = ++closer->last_id, .owner = owner },
 		.fd = steal_fd(fd),
 		.done = done,
 		.userdata = userdata,
 	};
-	*closer->waiting_last = wanted;
-	closer->waiting_last = &wanted->next;
-	pass_on(closer);
+	want(closer, wanted);
 }
 
 static void forget(struct wanted *wanted, const void *userdata)

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -117,3 +118,11 @@ class DBusBroker(DBusDaemon):
 
 def make_bus(folder, dbus_broker=False, more=''):
     return (DBusBroker if dbus_broker else DBusDaemon)(folder, more)
+
+
+def shipped_policy(uid):
+    """units/org.ccbuf.Broker1.conf for a daemon of that user, without what no system here has."""
+    units = pathlib.Path(__file__).resolve().parents[2] / 'units'
+    text = (units / 'org.ccbuf.Broker1.conf').read_text(encoding='utf-8')
+    inside = text[text.index('<busconfig>') + len('<busconfig>'):text.index('</busconfig>')]
+    return inside.replace('user="ccbufd"', f'user="{uid}"')

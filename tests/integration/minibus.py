@@ -137,12 +137,13 @@ class Message:
 
 
 class Bus:
-    """A connection. Replies and signals are kept until somebody asks for them."""
+    """A connection. Replies, signals and calls are kept until somebody asks for them."""
 
     def __init__(self, address=None, timeout=30, fd=None, takes_fds=True):
         """Connects, or takes over the connection fd that another process made."""
         self.timeout, self.serial, self.takes_fds = timeout, 0, takes_fds
         self.replies, self.signals, self.fds, self.data = {}, [], [], bytearray()
+        self.calls = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
         self.socket.settimeout(timeout)
         if fd is None:
@@ -183,14 +184,14 @@ class Bus:
                 os.close(value)
 
     def send(self, destination, path, interface, member, signature='', *body, kind=CALL,
-             flags=0):
+             flags=0, reply_serial=None):
         self.serial += 1
         content = Writer()
         for part, value in zip(split(signature), body):
             content.put(part, value)
         fields = {'path': path, 'interface': interface, 'member': member,
                   'destination': destination, 'signature': signature or None,
-                  'n_fds': len(content.fds) or None}
+                  'reply_serial': reply_serial, 'n_fds': len(content.fds) or None}
         head = Writer()
         fixed = (ord('l'), kind, flags, 1, len(content.data), self.serial)
         for part, value in zip('yyyyuu', fixed):
@@ -267,6 +268,8 @@ class Bus:
         del self.data[:start + length]
         if message.kind == SIGNAL:
             self.signals.append(message)
+        elif message.kind == CALL:
+            self.calls.append(message)
         elif message.reply_serial is not None:
             self.replies[message.reply_serial] = message
         return True

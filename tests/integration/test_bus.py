@@ -7,7 +7,7 @@ import sys
 import xml.etree.ElementTree as xml
 
 from broker import ERROR, INTERFACE, NAME, PATH, Broker, Variant
-from buses import make_bus
+from buses import make_bus, shipped_policy
 from harness import DEADLINE, HERE, OTHER, USER, Daemon, Skip, main, need_program, need_root, \
     options, policy, rule, same
 from minibus import BusError
@@ -290,13 +290,6 @@ def test_revoke_is_refused():
         same('no record', daemon.records('revoke'), [])
         client.release(grant)
         daemon.wait_totals(0, 0)
-
-
-def shipped_policy(uid):
-    """units/org.ccbuf.Broker1.conf for a daemon of that user, without what no system here has."""
-    text = (HERE.parent.parent / 'units' / 'org.ccbuf.Broker1.conf').read_text(encoding='utf-8')
-    inside = text[text.index('<busconfig>') + len('<busconfig>'):text.index('</busconfig>')]
-    return inside.replace('user="ccbufd"', f'user="{uid}"')
 
 
 def listen(daemon, bus):

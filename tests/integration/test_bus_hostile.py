@@ -3,8 +3,9 @@
 goes, and nobody else notices."""
 import signal
 
-from broker import Broker
-from harness import Closing, Daemon, main, policy, same, stopped, wait_until
+from broker import NAME, PATH, Broker
+from harness import OTHER, Closing, Daemon, main, need_root, policy, same, stopped, wait_until
+from peers import Peer, wait_end
 
 PAGE = 4096
 BUS = 'org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'
@@ -36,6 +37,41 @@ def test_bus_that_hangs():
                 check_socket(daemon)
         for bus, serial in zip(buses, serials):
             same('in the end', bus.answer(serial).close().verdict, 'granted')
+
+
+# --- clients that flood ---
+
+def floods_with_fds(channel, address):
+    """On a bus that lets them in."""
+    bus = Broker(address)
+    owner, = bus.call(*BUS, 'GetNameOwner', 's', NAME)
+    channel.send('ready')
+    with open('/dev/null', encoding='ascii') as null:
+        fds = [null.fileno()] * 16
+        for i in range(300):
+            bus.send_method('Request', 'sta{sv}ah', 'scratch', PAGE, {}, fds)
+            bus.send(owner, '/nowhere', 'no.such', 'Signal', 'ah', fds, kind=4)
+            if i % 10 == 9:
+                bus.send(NAME, PATH, NAME, 'Request', 'sta{sv}', 'nosuch', PAGE, {}, flags=1)
+                bus.call(*BUS, 'GetId')
+    channel.send('sent')
+    wait_end(channel)
+
+
+def test_flood_of_fds():
+    need_root('other users')
+    with Daemon() as daemon:
+        bus, client = daemon.doors()
+        with Peer(floods_with_fds, daemon.address, uid=OTHER) as peer:
+            same('flood', peer.receive(), 'ready')
+            for _ in range(50):
+                for each in bus, client:
+                    same('another', each.request('scratch', PAGE).close().verdict, 'granted')
+            same('flood', peer.receive(), 'sent')
+            same('and then', bus.request('scratch', PAGE).close().verdict, 'granted')
+            records = daemon.wait_records('deny', verdict='malformed')
+            same('whose', {r['peer']['uid'] for r in records}, {OTHER})
+            peer.kill()
 
 
 # --- clients that leave ---

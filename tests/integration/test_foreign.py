@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What clients send along, and what they do not read: it costs them, and nobody else waits. With a
 kernel that lets no fds in (Linux 6.16), and with one that does."""
+import os
 import resource
 import signal
 import socket
 
+from broker import NAME, PATH
+from buses import make_bus, shipped_policy
 from foreign import Fuse, Lingering
-from harness import OTHER, Daemon, Skip, main, need_root, options, policy, rule, same, \
+from harness import OTHER, USER, Daemon, Skip, main, need_root, options, policy, rule, same, \
     stopped, wait_readable, wait_until
+from minibus import Variant
 from peers import Peer, wait_end
 from wire import Socket, pack_request
 
 PAGE = 4096
+BUS = 'org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'
 KINDS = [Lingering, Fuse]
 
 
@@ -172,6 +177,147 @@ def test_stop_with_a_close_that_sleeps():
             same('exit code', daemon.wait_exit(), 0)
             same('last', daemon.records()[-1]['event'], 'stop')
             client.close()
+        finally:
+            thing.end()
+            daemon.clean_up()
+
+    each_foreign(check)
+
+
+# --- over the bus, where it is not kept out ---
+
+def each_over_the_bus(send, check):
+    """What send() sends is the daemon's alone before it reads it. A bus daemon that is the last to
+    close it, or closes a file whose every close sleeps, sleeps itself: then only the socket can be
+    served. dbus-broker keeps what it sent until it was read."""
+    def one(thing):
+        with Daemon() as daemon:
+            witness = daemon.connect()
+            bus = daemon.connect_bus()
+            for client in witness, bus:
+                same('before', client.request('scratch', PAGE).close().verdict, 'granted')
+            bus_goes_on = isinstance(thing, Lingering) and not options.dbus_broker
+            with stopped(daemon.pid):
+                sent = send(daemon, bus, thing.fd)
+                if bus_goes_on:
+                    bus.call(*BUS, 'GetId')
+                thing.give_up()
+            if bus_goes_on:
+                check(daemon, bus, sent)
+                check_served(daemon, witness)
+                same('itself', bus.request('scratch', PAGE).close().verdict, 'granted')
+            for _ in range(3):
+                same('witness', witness.request('scratch', PAGE).close().verdict, 'granted')
+            thing.end()
+
+    each_foreign(one)
+
+
+def test_fd_over_the_bus():
+    def send(_, bus, fd):
+        return [bus.send_method('Request', 'sta{sv}', 'scratch', PAGE,
+                                {'label': Variant('h', fd)}) for _ in range(3)]
+
+    def check(daemon, bus, serials):
+        for serial in serials:
+            answer = bus.answer(serial)
+            same('refused', answer.verdict, 'malformed')
+            assert 'file descriptors' in answer.reason, answer
+        record, *_ = daemon.wait_records('deny', verdict='malformed')
+        same('whose', record['peer']['pid'], os.getpid())
+
+    each_over_the_bus(send, check)
+
+
+def test_fd_over_the_bus_to_nobody():
+    """In a call that is none of ours, and in a signal, with a long message behind."""
+    def send(daemon, bus, fd):
+        owner, = bus.call(*BUS, 'GetNameOwner', 's', NAME)
+        bus.send(NAME, '/nowhere', 'no.such', 'Call', 'ah', [fd] * 5, flags=1)
+        bus.send(owner, '/nowhere', 'no.such', 'Signal', 'hay', fd, bytes(20000), kind=4)
+
+    each_over_the_bus(send, lambda daemon, *_: daemon.wait_records('deny', 2,
+                                                                    verdict='malformed'))
+
+
+def test_long_message_with_fds_over_the_bus():
+    """Of which the bus has written a part only when it is looked at; in between those of others."""
+    with Daemon() as daemon:
+        bus, other = daemon.connect_bus(), daemon.connect_bus()
+        with open('/dev/null', encoding='ascii') as null:
+            for length in (0, 7, 8100, 300000, 1 << 20):
+                serial = bus.send_method('Why', 'ayah', bytes(length), [null.fileno()] * 3)
+                same('another', other.request('scratch', PAGE).close().verdict, 'granted')
+                same('refused', bus.answer(serial).verdict, 'malformed')
+        same('itself', bus.request('scratch', PAGE).close().verdict, 'granted')
+
+
+def on_shipped_bus(more=''):
+    """On a bus with the policy that is installed."""
+    daemon = Daemon(user=USER, start=False, bus=False)
+    daemon.bus = make_bus(daemon.folder, options.dbus_broker, shipped_policy(USER) + more)
+    daemon.own_bus, daemon.address = True, daemon.bus.address
+    return daemon.start()
+
+
+def test_fd_in_an_answer():
+    """The daemon asks a client of dbus-broker by a call whether it takes fds: no policy of that bus
+    holds back what comes in the answer."""
+    need_root('a daemon of another user than the bus')
+    if not options.dbus_broker:
+        raise Skip('dbus-daemon is not asked by a call')
+
+    def check(thing):
+        with on_shipped_bus() as daemon:
+            witness, bus = daemon.connect(), daemon.connect_bus()
+            same('before', bus.request('scratch', PAGE).close().verdict, 'granted')
+            call, = bus.calls
+            with stopped(daemon.pid):
+                bus.send(call.sender, None, None, None, 'h', thing.fd, kind=2,
+                         reply_serial=call.serial)
+                if isinstance(thing, Lingering):
+                    bus.call(*BUS, 'GetId')
+                thing.give_up()
+            for _ in range(3):
+                same('witness', witness.request('scratch', PAGE).close().verdict, 'granted')
+            if isinstance(thing, Lingering):
+                daemon.wait_records('deny', verdict='malformed')
+            thing.end()
+
+    each_foreign(check)
+
+
+def test_bus_policy_lets_no_fds_in_without_the_name():
+    """Which it may not have here, and has given back at a stop: signals may be sent to anybody."""
+    need_root('a daemon of another user than the bus')
+    no_name = f'<policy context="mandatory"><deny own="{NAME}"/></policy>'
+    with on_shipped_bus(no_name) as daemon, open('/dev/null', encoding='ascii') as null:
+        bus = daemon.connect_bus()
+        there, = (name for name in bus.call(*BUS, 'ListNames')[0] if name[0] == ':' and
+                  bus.call(*BUS, 'GetConnectionUnixProcessID', 's', name) == [daemon.pid])
+        bus.send(there, '/nowhere', 'no.such', 'Signal', 'h', null.fileno(), kind=4)
+        serial = bus.send(there, PATH, NAME, 'Request', 'sta{sv}', 'nosuch', PAGE, {})
+        same('last', bus.answer(serial).verdict, 'unknown-use')
+        daemon.wait_records('deny', verdict='unknown-use')
+        same('let in', daemon.records('deny', verdict='malformed'), [])
+
+
+def test_stop_with_an_fd_over_the_bus():
+    """Unread when the stop comes."""
+    def check(thing):
+        daemon = Daemon()
+        try:
+            bus = daemon.connect_bus()
+            same('before', bus.request('scratch', PAGE).close().verdict, 'granted')
+            with stopped(daemon.pid):
+                for _ in range(3):
+                    bus.send_method('ListGrants', 'h', thing.fd)
+                if isinstance(thing, Lingering):
+                    bus.call(*BUS, 'GetId')
+                thing.give_up()
+                daemon.signal(signal.SIGTERM)
+            same('exit code', daemon.wait_exit(), 0)
+            same('last', daemon.records()[-1]['event'], 'stop')
         finally:
             thing.end()
             daemon.clean_up()
