@@ -330,6 +330,13 @@ void audit_file_note_gaps(struct audit_file *file, const struct audit_gaps *gaps
 	note->n_missing = gaps->n;
 }
 
+void audit_file_end(struct audit_file *file)
+{
+	(void)audit_file_sync(file);
+	audit_file_save(file);
+	(void)fdatasync(file->lock);
+}
+
 struct audit_file *audit_file_close(struct audit_file *file)
 {
 	if (!file)

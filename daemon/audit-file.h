@@ -48,6 +48,7 @@ struct audit_file {
 	bool unclean;	   /* what is beyond size could not be cut off yet */
 	uint64_t unsynced; /* records since the last fdatasync */
 	bool astray;	   /* the file is not where its name says, and cannot be; noted */
+	bool served;	   /* by somebody who may not answer: for the writer thread only */
 	bool unsaved;	   /* the state could not be written; noted */
 	uint64_t deleted;  /* the daemon itself deleted the records up to this one */
 	uint64_t missing;  /* records in gaps between files that the trail was told of */
@@ -61,6 +62,8 @@ struct audit_file {
 	char trouble[AUDIT_TROUBLE_TEXT]; /* why nothing can be written; "" when it can */
 };
 
+/* Syncs the file and its state. */
+void audit_file_end(struct audit_file *file);
 /* Takes NULL. */
 struct audit_file *audit_file_close(struct audit_file *file);
 

@@ -15,6 +15,7 @@
 #include "audit-trouble.h"
 #include "audit-watch.h"
 #include "lease.h"
+#include "served.h"
 
 /* Files that come and go at the name of the trail while it is put right. */
 #define TRIES 16
@@ -59,6 +60,7 @@ static int find_folder(struct audit_file *file, bool *ret_moved)
 		return r;
 	close_fd(&file->folder);
 	file->folder = steal_fd(&folder);
+	file->served = served(file->folder);
 	*ret_moved = true;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "audit-recover.h"
 #include "audit-rotate.h"
 #include "audit-watch.h"
+#include "served.h"
 
 static void cleanup_file(struct audit_file **file)
 {
@@ -201,6 +202,7 @@ int audit_open(
 	file->folder = open(file->folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (file->folder < 0)
 		return -errno;
+	file->served = served(file->folder);
 	r = audit_state_open(file->folder, file->name, &state, &file->lock);
 	if (r < 0)
 		return r;

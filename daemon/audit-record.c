@@ -38,6 +38,8 @@ struct audit_record *audit_record_new(
 	record->length = length;
 	record->events = event && event->repeated > 1 ? event->repeated : 1;
 	record->not_lost = event && event->not_lost;
+	record->awaited =
+		done && (!event || event->kind == AUDIT_GRANT || event->kind == AUDIT_DENY);
 	record->has_user = event && event->peer;
 	record->uid = record->has_user ? event->peer->uid : 0;
 	record->user = NULL;
@@ -61,11 +63,16 @@ int audit_record_charge(struct audit_record *record, const struct audit_event *e
 	return 0;
 }
 
-void audit_record_free(struct audit_record *record)
+void audit_record_uncharge(struct audit_record *record)
 {
 	if (record->user)
 		user_uncharge(record->user, USER_RECORDS, cost(record));
-	user_unref(record->user);
+	record->user = user_unref(record->user);
+}
+
+void audit_record_free(struct audit_record *record)
+{
+	audit_record_uncharge(record);
 	free(record->copy);
 	free(record);
 }

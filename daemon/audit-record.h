@@ -29,6 +29,7 @@ struct audit_record {
 	struct audit_copy *copy; /* for the journal; NULL when it gets none */
 	uint64_t events;	 /* that are lost with it; 0 when somebody tries again */
 	bool not_lost;		 /* likewise, unless the trail is being closed */
+	bool awaited;		 /* a client waits for it: a grant or a refusal */
 	struct user *user;	 /* charged for it, with a reference; NULL for none */
 	bool has_user;
 	uid_t uid;	   /* whose they are */
@@ -52,6 +53,7 @@ struct audit_record *audit_record_new(struct audit_maker *maker, const struct au
 	audit_done done, void *userdata);
 /* Charges it to the event's user, if there is one, until it is freed. 0 or -EUSERS. */
 int audit_record_charge(struct audit_record *record, const struct audit_event *event);
+void audit_record_uncharge(struct audit_record *record);
 void audit_record_free(struct audit_record *record);
 
 /* Records in order. The list owns them. */

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "audit-look.h"
 #include "thread.h"
@@ -31,11 +32,17 @@ struct audit_writer {
 	enum audit_writer_look look;
 };
 
-bool audit_writer_do(
+/* Returns what audit_writer_take() has in *ret_written. */
+static bool write_list(
 	struct audit_file *file, struct audit_list *list, bool sync, enum audit_writer_look look)
 {
 	int r = 0;
 
+	if (look == AUDIT_WRITER_END) {
+		audit_file_end(file);
+		audit_file_close(file);
+		return true;
+	}
 	if (look == AUDIT_WRITER_LOOK || !audit_file_fits(file))
 		r = audit_look(file);
 	/* Only once, or who touches the file all the time would keep everybody waiting. */
@@ -60,7 +67,7 @@ static void *run(void *userdata)
 			break;
 		pthread_mutex_unlock(&writer->mutex);
 		writer->written =
-			audit_writer_do(writer->file, &writer->list, writer->sync, writer->look);
+			write_list(writer->file, &writer->list, writer->sync, writer->look);
 		pthread_mutex_lock(&writer->mutex);
 		writer->state = DONE;
 		pthread_cond_signal(&writer->done);
@@ -131,14 +138,18 @@ void audit_writer_hand(struct audit_writer *writer, struct audit_file *file,
 	*list = (struct audit_list){ 0 };
 }
 
-bool audit_writer_take(
-	struct audit_writer *writer, bool wait, struct audit_list *ret_list, bool *ret_written)
+bool audit_writer_take(struct audit_writer *writer, unsigned int msec, struct audit_list *ret_list,
+	bool *ret_written)
 {
+	struct timespec end;
 	eventfd_t count;
+	int r = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += msec / 1000;
 	pthread_mutex_lock(&writer->mutex);
-	while (wait && writer->state == HANDED)
-		pthread_cond_wait(&writer->done, &writer->mutex);
+	while (msec && writer->state == HANDED && r == 0)
+		r = pthread_cond_clockwait(&writer->done, &writer->mutex, CLOCK_MONOTONIC, &end);
 	if (writer->state != DONE) {
 		pthread_mutex_unlock(&writer->mutex);
 		return false;

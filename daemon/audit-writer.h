@@ -24,6 +24,7 @@ enum audit_writer_look {
 	AUDIT_WRITER_LOOK_IF_ODD, /* when the file shows that something happened to it */
 	AUDIT_WRITER_LOOK,
 	AUDIT_WRITER_LOOKED, /* as the first, and write whatever is found */
+	AUDIT_WRITER_END,    /* of the file: it is synced and closed, and not to be used any more */
 };
 
 /* Hands over the file and the records, which may be none. Only one list at a time. */
@@ -31,13 +32,9 @@ void audit_writer_hand(struct audit_writer *writer, struct audit_file *file,
 	struct audit_list *list, bool sync, enum audit_writer_look look);
 
 /*
- * Takes back the records, and with them the file. wait: blocks until they are ready; otherwise
- * false when they are not. *ret_written is false when none of the records was tried: a look found
+ * Takes back the records, and with them the file. Waits for so long until they are ready; false
+ * when they are not. *ret_written is false when none of the records was tried: a look found
  * something that the trail has to say first.
  */
-bool audit_writer_take(
-	struct audit_writer *writer, bool wait, struct audit_list *ret_list, bool *ret_written);
-
-/* What the thread does, without it. Returns what audit_writer_take() has in *ret_written. */
-bool audit_writer_do(
-	struct audit_file *file, struct audit_list *list, bool sync, enum audit_writer_look look);
+bool audit_writer_take(struct audit_writer *writer, unsigned int msec, struct audit_list *ret_list,
+	bool *ret_written);

@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 
 #include "audit-copy.h"
@@ -24,6 +25,7 @@
 #include "audit-journal.h"
 #include "audit-open.h"
 #include "audit-say.h"
+#include "audit-stall.h"
 #include "audit-watch.h"
 #include "audit-writer.h"
 #include "util.h"
@@ -42,6 +44,10 @@
 #define LOOK_ACCURACY  UINT64_C(20000)
 #define HEARD_BURST    1000
 
+/* How long a disk may take. */
+#define STALL_MSEC	10000
+#define STALL_STOP_MSEC 2000 /* one that took longer already */
+
 struct audit {
 	struct audit_file *file;
 	struct audit_writer *writer;
@@ -51,12 +57,15 @@ struct audit {
 	sd_event_source *finished; /* the thread has something to take back */
 	sd_event_source *look;	   /* time to look what others did to the file */
 	sd_event_source *heard;	   /* they did something; NULL where nobody tells */
+	sd_event_source *stall;	   /* the thread takes too long */
 	struct audit_maker maker;
 	enum policy_durability durability;
 	struct audit_list waiting;
 	bool waiting_sync; /* one of them was appended in synced mode */
 	bool busy;
 	size_t busy_count, busy_bytes;
+	struct audit_record *busy_first;
+	bool stalled; /* nobody waits for the thread any more */
 	bool closing;
 	bool failing; /* the last record that was tried failed */
 	bool busy_sync, busy_look;
@@ -244,22 +253,23 @@ static void write_out(struct audit *audit, struct audit_list *list)
 	look_later(audit, false);
 }
 
-/* Right here, at a stop, whatever it takes. */
-static void write_last(
-	struct audit *audit, struct audit_list *list, bool sync, enum audit_writer_look look)
-{
-	bool tried = audit_writer_do(audit->file, list, sync, look);
-
-	take_news(audit);
-	if (tried)
-		finish(audit, list);
-	else
-		put_back(audit, list, sync);
-}
-
 static bool nothing_to_do(const struct audit *audit)
 {
 	return !audit->waiting.first && !audit->look_due && !audit->say.prune && !audit->closing;
+}
+
+static void hand(
+	struct audit *audit, struct audit_list *list, bool sync, enum audit_writer_look look)
+{
+	audit->busy = true;
+	audit->busy_count = list->count;
+	audit->busy_bytes = list->bytes;
+	audit->busy_first = list->first;
+	audit->busy_sync = sync;
+	audit->busy_look = look == AUDIT_WRITER_LOOK;
+	sd_event_source_set_time(audit->stall, now_of(audit) + STALL_MSEC * UINT64_C(1000));
+	sd_event_source_set_enabled(audit->stall, SD_EVENT_ONESHOT);
+	audit_writer_hand(audit->writer, audit->file, list, sync, look);
 }
 
 /* One turn: the list that waits goes out, now or by the thread. */
@@ -285,22 +295,13 @@ static void turn(struct audit *audit)
 	audit->looked_now = audit->look_due = false;
 	if (look == AUDIT_WRITER_LOOK)
 		audit->looked = now_of(audit);
-	if (audit->closing) {
-		write_last(audit, &list, sync, look);
-		return;
-	}
-	if (!sync && look != AUDIT_WRITER_LOOK &&
+	if (!sync && !audit->closing && !audit->file->served && look != AUDIT_WRITER_LOOK &&
 		!audit_file_rotates(audit->file, list.bytes + list.count * AUDIT_PREFIX_MAX) &&
 		audit_file_fits(audit->file)) {
 		write_out(audit, &list);
 		return;
 	}
-	audit->busy = true;
-	audit->busy_count = list.count;
-	audit->busy_bytes = list.bytes;
-	audit->busy_sync = sync;
-	audit->busy_look = look == AUDIT_WRITER_LOOK;
-	audit_writer_hand(audit->writer, audit->file, &list, sync, look);
+	hand(audit, &list, sync, look);
 }
 
 static int on_turn(sd_event_source *source, void *userdata)
@@ -310,6 +311,22 @@ static int on_turn(sd_event_source *source, void *userdata)
 	(void)source;
 	if (!audit->busy)
 		turn(audit);
+	return 0;
+}
+
+/* Who waits for a record hears that there is none, until the disk answers. */
+static int on_stall(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct audit *audit = userdata;
+
+	(void)source;
+	(void)usec;
+	audit->stalled = true;
+	snprintf(audit->trouble, sizeof(audit->trouble),
+		"the file system of the audit trail does not answer (for %u s now); see to it",
+		STALL_MSEC / 1000);
+	audit_stall_busy(audit->busy_first);
+	audit_stall_waiting(&audit->waiting);
 	return 0;
 }
 
@@ -339,16 +356,17 @@ static int on_heard(sd_event_source *source, int fd, uint32_t events, void *user
 	return 0;
 }
 
-/* Takes back what the thread did, with wait until it did. The disk gets the next list before the
+/* Takes back what the thread did, if it does within a time. The disk gets the next list before the
  * callers hear of this one; a list that is written right here has to come after them. */
-static void take_back(struct audit *audit, bool wait)
+static void take_back(struct audit *audit, unsigned int msec)
 {
 	struct audit_list list;
 	bool written;
 
-	if (!audit_writer_take(audit->writer, wait, &list, &written))
+	if (!audit_writer_take(audit->writer, msec, &list, &written))
 		return;
-	audit->busy = false;
+	sd_event_source_set_enabled(audit->stall, SD_EVENT_OFF);
+	audit->busy = audit->stalled = false;
 	audit->busy_count = audit->busy_bytes = 0;
 	take_news(audit);
 	if (!written)
@@ -366,7 +384,7 @@ static int on_finished(sd_event_source *source, int fd, uint32_t events, void *u
 	(void)source;
 	(void)fd;
 	(void)events;
-	take_back(userdata, false);
+	take_back(userdata, 0);
 	return 0;
 }
 
@@ -394,6 +412,10 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 		loop, &audit->look, CLOCK_MONOTONIC, UINT64_MAX, LOOK_ACCURACY, on_look, audit);
 	if (r < 0)
 		goto fail;
+	r = sd_event_add_time(loop, &audit->stall, CLOCK_MONOTONIC, UINT64_MAX, 0, on_stall, audit);
+	if (r < 0)
+		goto fail;
+	sd_event_source_set_enabled(audit->stall, SD_EVENT_OFF);
 	r = audit_writer_new(&audit->writer);
 	if (r < 0)
 		goto fail;
@@ -440,23 +462,51 @@ fail:
 	return r;
 }
 
-/* All that can still be written, and notes for the next start on what cannot. */
-static void close_trail(struct audit *audit)
+/* Waits for the thread, but not for ever. */
+static bool thread_ended(struct audit *audit)
 {
+	if (audit->busy)
+		take_back(audit, audit->stalled ? STALL_STOP_MSEC : STALL_MSEC);
+	return !audit->busy;
+}
+
+/* The thread keeps what it has: the file, its list. */
+static int give_up(struct audit *audit)
+{
+	audit_stall_left(audit->busy_first);
+	audit_file_fail(&audit->waiting, -ETIMEDOUT);
+	finish(audit, &audit->waiting);
+	audit_say_done(&audit->say);
+	audit->file = NULL;
+	audit->writer = NULL;
+	return -ETIMEDOUT;
+}
+
+int audit_close(struct audit *audit)
+{
+	struct audit_list none = { 0 };
+	bool written;
+
 	audit->closing = true;
 	audit_fold_flush(audit->fold);
-	if (audit->busy)
-		take_back(audit, true);
+	if (!thread_ended(audit))
+		return give_up(audit);
 	/* A turn may leave a record of what failed in it, but not for ever. */
-	for (int i = 0; i < LAST_TURNS; i++)
+	for (int i = 0; i < LAST_TURNS; i++) {
 		turn(audit);
+		if (!thread_ended(audit))
+			return give_up(audit);
+	}
 	audit_file_fail(&audit->waiting, -EIO);
 	finish(audit, &audit->waiting);
-	(void)audit_file_sync(audit->file);
 	audit_say_done(&audit->say);
 	audit->file->lost = audit_say_lost(&audit->say);
-	audit_file_save(audit->file);
-	(void)fdatasync(audit->file->lock);
+	audit_writer_hand(audit->writer, audit->file, &none, true, AUDIT_WRITER_END);
+	audit->file = NULL;
+	if (audit_writer_take(audit->writer, STALL_MSEC, &none, &written))
+		return 0;
+	audit->writer = NULL;
+	return -ETIMEDOUT;
 }
 
 struct audit *audit_free(struct audit *audit)
@@ -464,15 +514,15 @@ struct audit *audit_free(struct audit *audit)
 	if (!audit)
 		return NULL;
 	if (audit->file)
-		close_trail(audit);
+		(void)audit_close(audit);
 	sd_event_source_disable_unref(audit->turn);
 	sd_event_source_disable_unref(audit->finished);
 	sd_event_source_disable_unref(audit->look);
 	sd_event_source_disable_unref(audit->heard);
+	sd_event_source_disable_unref(audit->stall);
 	audit_fold_free(audit->fold);
 	audit_writer_free(audit->writer);
 	audit_journal_free(audit->journal);
-	audit_file_close(audit->file);
 	free(audit);
 	return NULL;
 }
@@ -486,15 +536,22 @@ int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
 {
 	int r = audit->closing || full(audit, 0) ? -ENOBUFS : 0;
+	bool late;
 
 	if (r >= 0) {
 		/* A stop is the last word: what is only counted yet comes before it. */
 		if (event->kind == AUDIT_STOP)
 			audit_fold_flush(audit->fold);
+		if (audit->stalled && event->kind == AUDIT_GRANT)
+			return -ETIMEDOUT;
+		late = audit->stalled && done && event->kind == AUDIT_DENY;
 		/* Only who waits for it needs a place in the queue: a flood must not fill it. */
 		if (audit_fold_take(audit->fold, event))
-			return done ? queue(audit, NULL, done, userdata) : 0;
-		r = queue(audit, event, done, userdata);
+			r = done && !late ? queue(audit, NULL, done, userdata) : 0;
+		else
+			r = queue(audit, event, late ? NULL : done, userdata);
+		if (r >= 0)
+			return late ? -ETIMEDOUT : 0;
 	}
 	if (r < 0 && (!event->not_lost || audit->closing))
 		audit_lose(audit, event->peer, event->repeated > 1 ? event->repeated : 1, r);

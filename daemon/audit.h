@@ -109,13 +109,20 @@ struct audit;
  */
 int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit);
 
-/* Writes and syncs what is queued and counted, calls the done functions that wait, joins the
- * threads, closes. Not from inside a done function. Takes NULL. */
+/* Writes and syncs what is queued and counted, calls the done functions that wait, closes the file.
+ * 0, or -ETIMEDOUT when the disk does not answer: what it did not take is lost, and the thread that
+ * waits for it is left behind. No record can be appended after that. Not from inside a done
+ * function. */
+int audit_close(struct audit *audit);
+
+/* As audit_close(), then joins the threads. Takes NULL. */
 struct audit *audit_free(struct audit *audit);
 
 void audit_set_durability(struct audit *audit, enum policy_durability durability);
 
-/* result: 0 when the record is as durable as asked, else the negative errno of the write. */
+/* result: 0 when the record is as durable as asked, else the negative errno of the write. Of a
+ * grant or a refusal, when the disk does not answer for 10 s: -ETIMEDOUT, a grant is not recorded
+ * and a refusal will be; -EINPROGRESS, it may be recorded yet. */
 typedef void (*audit_done)(void *userdata, int result);
 
 /*
@@ -124,8 +131,8 @@ typedef void (*audit_done)(void *userdata, int result);
  * done (may be NULL) is called from the event loop, later, never from inside this call, in the
  * order of the calls. A refusal that is folded away calls done too, with 0, once it is counted.
  * Returns 0, or -ENOMEM / -ENOBUFS (too many records wait, or the trail is being closed)
- * or -EUSERS (too many of the user's wait), and then
- * done is not called. At most REQUEST_COUNT_MAX buffers.
+ * or -EUSERS (too many of the user's wait) or -ETIMEDOUT (a grant or a refusal while the disk does
+ * not answer, as above), and then done is not called. At most REQUEST_COUNT_MAX buffers.
  */
 int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata);

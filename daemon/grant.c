@@ -185,7 +185,15 @@ static void on_grant_recorded(void *userdata, int result)
 	char who[USER_TEXT_MAX];
 
 	broker_note_audit(op->broker, result);
-	ledger_numbered(op->broker->ledger, op->grants, op->n_grants, result >= 0);
+	/* It may stand there yet: then it has to say at once that nothing was handed out. */
+	if (result == -EINPROGRESS) {
+		op->decision.verdict = VERDICT_AUDIT_FAILED;
+		snprintf(op->decision.reason, sizeof(op->decision.reason),
+			"the record of the grant was not written in time");
+		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	}
+	ledger_numbered(op->broker->ledger, op->grants, op->n_grants,
+		result >= 0 || result == -EINPROGRESS);
 	if (result == -EUSERS) {
 		refuse_saying(op, VERDICT_BUSY, "too many records of %s wait to be written",
 			user_text(op->peer->user, who));
@@ -193,7 +201,9 @@ static void on_grant_recorded(void *userdata, int result)
 	}
 	if (result < 0) {
 		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
-			strerror(-result));
+			result == -EINPROGRESS || result == -ETIMEDOUT
+				? "its file system does not answer"
+				: strerror(-result));
 		return;
 	}
 	op->recorded = true;

@@ -10,6 +10,12 @@
  * heap says (heap.h), and then the daemon keeps no fd; or fdinfo of an fd that it keeps; a buffer
  * of the emulated heap is charged until its peer releases it or is gone, and nobody has it open.
  *
+ * What holds an emulated buffer is an fd that can read or write, or a mapping. An O_PATH fd, a file
+ * of /proc/PID/map_files, pages spliced into a pipe or pinned for a device do not: at the release
+ * its memory is freed from under them, and pages that are in use that way stay until they are let
+ * go, uncharged, within the limits of whoever has them (pipes, RLIMIT_MEMLOCK). One that root has
+ * taken the mode from (fchmod) cannot be looked at any more, and is charged as held.
+ *
  * No end is missed, though the heap may tell of it at any time: whoever made the buffer holds an fd
  * until after ledger_commit(), so the end comes after it, and a number that no grant has is that of
  * a request that came to nothing. What waits to be told is taken before the ledger calls a buffer

@@ -368,6 +368,10 @@ static void stop(struct daemon *daemon)
 		ledger_record_rest(broker->ledger);
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
+	if (broker->audit && audit_close(broker->audit) < 0)
+		log_error("audit: the file system of %s does not answer; what it was not given is "
+			  "lost, the record of this stop, too",
+			daemon->options->audit);
 	audit_free(broker->audit);
 	revoke_stop(broker);
 	review_free(broker->review);
