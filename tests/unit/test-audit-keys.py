@@ -15,15 +15,14 @@ keys |= {'seq', 'prev'}
 events = set(re.findall(r'\[AUDIT_[A-Z]+\] = "([a-z]+)"', audit))
 assert len(keys) > 35 and len(events) == 11, (sorted(keys), sorted(events))
 
-section = page.split('.SH AUDIT TRAIL')[1].split('\n.SH ')[0]
-shown = section.replace('\\-', '-')
-# In bold, as what is a word of the trail is.
+section = page.split('\n.Sh AUDIT TRAIL\n')[1].split('\n.Sh ')[0]
+# In bold, as what is a word of the trail is: what follows an Ic, up to the next macro.
 bold = set()
-for line in shown.splitlines():
-    if re.match(r'\.B[RI]* ', line):
-        bold |= set(re.findall(r'[a-z][a-z-]*', line))
-    bold |= {word for part in re.findall(r'\\fB(.*?)\\f', line)
-             for word in re.findall(r'[a-z][a-z-]*', part)}
+for line in section.splitlines():
+    if line.startswith('.') and not line.startswith('.\\"'):
+        for part in re.split(r'(?:^\.|\s)(?=[A-Z][a-z]\b)', line):
+            if part.startswith('Ic '):
+                bold |= set(re.findall(r'[a-z][a-z-]*', part))
 
 lacking = sorted((keys | events) - bold)
 if lacking:
