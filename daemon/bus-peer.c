@@ -29,8 +29,7 @@ static void uncharge(struct bus_peer *bus_peer)
 {
 	if (!bus_peer->user)
 		return;
-	user_uncharge(bus_peer->user, USER_CONNECTIONS, 1);
-	user_uncharge(bus_peer->user, USER_FDS, PEER_FDS);
+	user_disconnect(bus_peer->user, PEER_FDS);
 	bus_peer->user = user_unref(bus_peer->user);
 }
 
@@ -175,21 +174,14 @@ static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, size_t size)
 {
 	const struct policy *policy = bus_peer->bus->broker->policy;
-	char who[USER_TEXT_MAX];
 
 	uncharge(bus_peer);
-	if (user->used[USER_CONNECTIONS] < policy_settings(policy)->connections_per_user &&
-		user_charge(user, USER_FDS, PEER_FDS) >= 0) {
-		(void)user_charge(
-			user, USER_CONNECTIONS, 1); /* the limit of these is the policy's */
-		bus_peer->user = user_ref(user);
-		return true;
-	}
-	snprintf(reason, size,
-		"%s has %ju connections, the limit (connections-per-user), or its share of the "
-		"daemon's files",
-		user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
-	return false;
+	if (!user_may_connect(
+		    user, policy_settings(policy)->connections_per_user, PEER_FDS, reason, size))
+		return false;
+	user_connect(user, PEER_FDS);
+	bus_peer->user = user_ref(user);
+	return true;
 }
 
 /* A connection that is not served: all of its calls hear why. */

@@ -28,36 +28,6 @@
  */
 #define DRAIN_MAX (2 * WIRE_IN_FLIGHT_MAX)
 
-bool channel_possible(const struct user *user, uint64_t connections_max, char *reason, size_t size)
-{
-	char who[USER_TEXT_MAX];
-
-	if (user->used[USER_CONNECTIONS] >= connections_max)
-		snprintf(reason, size, "%s has %ju connections, the limit (connections-per-user)",
-			user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
-	else if (user_left(user, USER_FDS) < CHANNEL_FDS)
-		snprintf(reason, size,
-			"%ju files are open for %s, its share of the daemon's; try again later",
-			(uintmax_t)user->used[USER_FDS], user_text(user, who));
-	else
-		return true;
-	return false;
-}
-
-void channel_charge(struct user *user)
-{
-	/* There was room when it was asked for; a user who turns out to be another one may be above
-	 * its share for a while. */
-	user_force(user, USER_CONNECTIONS, 1);
-	user_force(user, USER_FDS, CHANNEL_FDS);
-}
-
-void channel_uncharge(struct user *user)
-{
-	user_uncharge(user, USER_CONNECTIONS, 1);
-	user_uncharge(user, USER_FDS, CHANNEL_FDS);
-}
-
 bool channel_deny_fds(int fd)
 {
 	int allowed = 1, no = 0;
@@ -82,7 +52,7 @@ void channel_init(struct channel *channel, struct closer *closer, struct user *u
 	};
 	(void)setsockopt(channel->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	channel->fds_possible = !channel_deny_fds(channel->fd);
-	channel_charge(user);
+	user_connect(user, CHANNEL_FDS);
 }
 
 /* --- sending --- */
@@ -261,7 +231,7 @@ static void finish(void *userdata)
 {
 	struct channel *channel = userdata;
 
-	channel_uncharge(channel->user);
+	user_disconnect(channel->user, CHANNEL_FDS);
 	channel->user = user_unref(channel->user);
 	if (channel->gone)
 		channel->gone(channel->userdata);
@@ -329,7 +299,7 @@ static void on_refused_gone(void *userdata)
 {
 	struct user *user = userdata;
 
-	channel_uncharge(user);
+	user_disconnect(user, CHANNEL_FDS);
 	user_unref(user);
 }
 
@@ -345,6 +315,6 @@ void channel_refuse(
 	}
 	/* What it brought may stay for long, and costs as much as a connection then. */
 	if (user)
-		channel_charge(user_ref(user));
+		user_connect(user_ref(user), CHANNEL_FDS);
 	closer_close(closer, (uintptr_t)user, fd, user ? on_refused_gone : NULL, user);
 }

@@ -37,19 +37,12 @@ struct channel {
 	void *userdata;
 };
 
-/* Whether a user may have one more; if not, why. */
-bool channel_possible(const struct user *user, uint64_t connections_max, char *reason, size_t size);
-
-/* Charges a user for one, and takes that back: for a connection that is no channel yet. */
-void channel_charge(struct user *user);
-void channel_uncharge(struct user *user);
-
 /* Where the kernel can, no fds can be sent to a socket, nor to those that it accepts, from now on.
  * Whether there can be none, from before either. */
 bool channel_deny_fds(int fd);
 
 /* Takes over *fd, a connected SOCK_SEQPACKET socket that does not block, and charges a connection
- * to user, which the caller has asked channel_possible() for. closer is borrowed. */
+ * to user, which the caller has asked user_may_connect() for. closer is borrowed. */
 void channel_init(struct channel *channel, struct closer *closer, struct user *user, int *fd);
 
 /* 0; -EAGAIN: the client has to read first; -ENOBUFS: its user has to, or somebody has to read who

@@ -63,7 +63,7 @@ static void admission_free(struct admission *admission)
 		at = &(*at)->next;
 	*at = admission->next;
 	peer_cancel(admission->look);
-	channel_uncharge(admission->user);
+	user_disconnect(admission->user, CHANNEL_FDS);
 	user_unref(admission->user);
 	free(admission);
 }
@@ -82,7 +82,8 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 	if (result < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s", why);
 		turn_away(server, user, &fd, &ucred, peer_verdict(result), reason);
-	} else if (!channel_possible(peer->user, limit(server), reason, sizeof(reason))) {
+	} else if (!user_may_connect(
+			   peer->user, limit(server), CHANNEL_FDS, reason, sizeof(reason))) {
 		/* The account is another than that of the uid, perhaps. */
 		turn_away(server, peer->user, &fd, &ucred, VERDICT_BUSY, reason);
 	} else if (connection_new(&server->connections, &fd, peer) < 0) {
@@ -117,7 +118,7 @@ static void admit(struct socket_server *server, int *fd)
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
 	r = users_get(broker->users, ucred.uid, 0, &user);
-	if (r >= 0 && !channel_possible(user, limit(server), reason, sizeof(reason))) {
+	if (r >= 0 && !user_may_connect(user, limit(server), CHANNEL_FDS, reason, sizeof(reason))) {
 		turn_away(server, user, fd, &ucred, VERDICT_BUSY, reason);
 		user_unref(user);
 		return;
@@ -136,7 +137,7 @@ static void admit(struct socket_server *server, int *fd)
 		.user = user,
 	};
 	server->admissions = admission;
-	channel_charge(user);
+	user_connect(user, CHANNEL_FDS);
 	r = identify(admission);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",

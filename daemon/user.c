@@ -242,3 +242,34 @@ const char *user_text(const struct user *user, char text[static USER_TEXT_MAX])
 		snprintf(text, USER_TEXT_MAX, "user %u", user->uid);
 	return text;
 }
+
+/* --- connections --- */
+
+bool user_may_connect(const struct user *user, uint64_t connections_max, uint64_t n_fds,
+	char *reason, size_t size)
+{
+	char who[USER_TEXT_MAX];
+
+	if (user->used[USER_CONNECTIONS] >= connections_max)
+		snprintf(reason, size, "%s has %ju connections, the limit (connections-per-user)",
+			user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
+	else if (user_left(user, USER_FDS) < n_fds)
+		snprintf(reason, size,
+			"%ju files are open for %s, its share of the daemon's; try again later",
+			(uintmax_t)user->used[USER_FDS], user_text(user, who));
+	else
+		return true;
+	return false;
+}
+
+void user_connect(struct user *user, uint64_t n_fds)
+{
+	user_force(user, USER_CONNECTIONS, 1);
+	user_force(user, USER_FDS, n_fds);
+}
+
+void user_disconnect(struct user *user, uint64_t n_fds)
+{
+	user_uncharge(user, USER_CONNECTIONS, 1);
+	user_uncharge(user, USER_FDS, n_fds);
+}

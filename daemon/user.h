@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -73,6 +74,14 @@ void user_force(struct user *user, enum user_resource resource, uint64_t n);
 void user_uncharge(struct user *user, enum user_resource resource, uint64_t n);
 /* How much more the user may have now. */
 uint64_t user_left(const struct user *user, enum user_resource resource);
+
+/* Whether a user may have one more connection, with so many fds; if not, why. */
+bool user_may_connect(const struct user *user, uint64_t connections_max, uint64_t n_fds,
+	char *reason, size_t size);
+/* Charges a user for one, and takes that back. One who turns out to be another user may be above
+ * its share for a while. */
+void user_connect(struct user *user, uint64_t n_fds);
+void user_disconnect(struct user *user, uint64_t n_fds);
 
 /* "user 1000", or "user namespace 4026532211 (of root)". Returns text. */
 #define USER_TEXT_MAX 64
