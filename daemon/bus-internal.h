@@ -12,6 +12,7 @@
 
 #include "bus.h"
 #include "turns.h"
+#include "unmapped.h"
 
 #define BUS_NAME      "org.ccbuf.Broker1"
 #define BUS_PATH      "/org/ccbuf/Broker1"
@@ -33,6 +34,7 @@ struct bus {
 	struct bus_signals *signals;
 	struct bus_deliveries *deliveries;
 	struct bus_io *io;
+	struct unmapped unmapped;
 	bool lost;			  /* of no use any more, whatever sd-bus thinks */
 	void *peers;			  /* of tsearch(3), by unique name */
 	void (*on_ready)(void *userdata); /* NULL once called */

@@ -14,9 +14,9 @@
 
 struct bus_listing {
 	sd_bus_message *reply;
-	struct user *user; /* who makes no other one meanwhile */
-	bool all;
-	uid_t uid;
+	struct user *user;	    /* who makes no other one meanwhile */
+	const struct identity *own; /* whose are listed; NULL for all */
+	bool own_process;	    /* not its user's, as that has no number here */
 	size_t max, count, done;
 	uint64_t grants[]; /* their numbers: some may be gone when it is their turn */
 };
@@ -32,12 +32,21 @@ struct bus_listing *bus_listing_free(struct bus_listing *listing)
 	return NULL;
 }
 
+static bool is_listed(const struct bus_listing *listing, const struct identity *identity)
+{
+	const struct identity *own = listing->own;
+
+	return !own ||
+	       (identity->uid == own->uid &&
+		       (!listing->own_process || (identity->pid == own->pid &&
+							 identity->start_time == own->start_time)));
+}
+
 static void note(void *userdata, const struct grant *grant)
 {
 	struct bus_listing *listing = userdata;
 
-	if (listing->count < listing->max &&
-		(listing->all || grant_identity(grant)->uid == listing->uid))
+	if (listing->count < listing->max && is_listed(listing, grant_identity(grant)))
 		listing->grants[listing->count++] = grant->id;
 }
 
@@ -56,8 +65,10 @@ static int begin(struct bus_peer *bus_peer, sd_bus_message *message)
 		return -ENOMEM;
 	listing->user = user_ref(bus_peer->peer->user);
 	listing->user->listing = true;
-	listing->all = all;
-	listing->uid = bus_peer->peer->identity.uid;
+	if (!all) {
+		listing->own = &bus_peer->peer->identity;
+		listing->own_process = unmapped_uid(&bus_peer->bus->unmapped, listing->own->uid);
+	}
 	listing->max = max;
 	ledger_each(broker->ledger, note, listing);
 	r = sd_bus_message_new_method_return(message, &listing->reply);

@@ -186,6 +186,7 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 	if (!bus)
 		return -ENOMEM;
 	bus->broker = broker;
+	unmapped_detect(&bus->unmapped);
 	r = sd_event_add_time_relative(broker->loop, &bus->retry, CLOCK_MONOTONIC, RETRY_USEC,
 		RETRY_USEC / 4, on_retry, bus);
 	if (r >= 0)

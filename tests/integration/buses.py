@@ -30,7 +30,10 @@ CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configurat
 class DBusDaemon:
     """A bus on which anybody may own and call anything, but for what `more` says."""
 
-    def __init__(self, folder, more=''):
+    prepare = staticmethod(die_with_parent)  # in the child, before exec
+
+    def __init__(self, folder, more='', prepare=None):
+        self.prepare = prepare or self.prepare
         self.path = folder / 'bus'
         self.address = f'unix:path={self.path}'
         self.config = folder / 'bus.conf'
@@ -46,7 +49,7 @@ class DBusDaemon:
             self.process = subprocess.Popen(
                 [program, f'--config-file={self.config}', '--nofork', '--nopidfile',
                  f'--print-address={writing}'], pass_fds=[writing], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=die_with_parent)
+                stdout=log, stderr=log, preexec_fn=self.prepare)
         os.close(writing)
         if not wait_readable(reading) or not os.read(reading, 1024):
             raise RuntimeError('dbus-daemon: ' + self.log.read_text())

@@ -139,23 +139,23 @@ class Message:
 class Bus:
     """A connection. Replies, signals and calls are kept until somebody asks for them."""
 
-    def __init__(self, address=None, timeout=30, fd=None, takes_fds=True):
-        """Connects, or takes over the connection fd that another process made."""
+    def __init__(self, address=None, timeout=30, fd=None, takes_fds=True, uid=None):
+        """Connects, or takes over the connection fd that another process made. uid: as which the
+        bus sees us."""
         self.timeout, self.serial, self.takes_fds = timeout, 0, takes_fds
         self.replies, self.signals, self.fds, self.data = {}, [], [], bytearray()
         self.calls = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
         self.socket.settimeout(timeout)
         if fd is None:
-            self._connect(address)
+            self._connect(address, os.geteuid() if uid is None else uid)
         else:
             self.serial = 1 << 20
 
-    def _connect(self, address):
+    def _connect(self, address, uid):
         path = dict(item.split('=', 1) for item in address.split(':', 1)[1].split(','))['path']
         self.socket.connect(path)
-        uid = str(os.geteuid()).encode().hex()
-        self.socket.sendall(b'\0AUTH EXTERNAL ' + uid.encode() + b'\r\n' +
+        self.socket.sendall(b'\0AUTH EXTERNAL ' + str(uid).encode().hex().encode() + b'\r\n' +
                             b'NEGOTIATE_UNIX_FD\r\n' * self.takes_fds)
         answer = b''
         while answer.count(b'\r\n') < 1 + self.takes_fds:

@@ -5,7 +5,11 @@ one number, which may be that of a user here, too, and is nobody's."""
 import ctypes
 import os
 
+from broker import Broker
+from buses import DBusDaemon
 from harness import Daemon, OTHER, Skip, USER, main, need_root, policy, rule, run_client, same
+from peers import Peer, wait_end
+from waiting import die_with_parent
 
 CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000
 OVERFLOW = 65534
@@ -92,6 +96,34 @@ def test_files_of_users_without_a_number_are_no_policy():
     # The daemon's own number is nobody's here, and so are all the folders.
     refused_start(inside(mapped=False), 'the way to it leads through /',
                   f'belongs to user {OVERFLOW}, which in this user')
+
+
+def lists(channel, address):
+    bus = Broker(address, uid=OVERFLOW)
+    mine = bus.request('scratch', 4096).close().grants[0]
+    channel.send(mine)
+    channel.receive()
+    channel.send([grant['grant'] for grant in bus.grants()])
+    wait_end(channel)
+
+
+def test_users_without_a_number_do_not_see_each_other():
+    """With a bus in the same user namespace: they all are one number to it."""
+    def prepare():
+        die_with_parent()
+        enter_namespace(True)
+
+    daemon = inside()
+    with daemon:
+        daemon.bus = DBusDaemon(daemon.folder, prepare=prepare)
+        daemon.own_bus, daemon.address = True, daemon.bus.address
+        daemon.start()
+        with Peer(lists, daemon.address, uid=USER) as one, \
+                Peer(lists, daemon.address, uid=OTHER) as other:
+            grants = [peer.receive() for peer in (one, other)]
+            same('own alone', [peer.ask() for peer in (one, other)], [[n] for n in grants])
+            one.kill()
+            other.kill()
 
 
 main(globals())
