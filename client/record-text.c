@@ -82,6 +82,34 @@ static void put_grants(FILE *out, struct json_object *buffers)
 		fprintf(out, " %s", member_text(json_object_array_get_idx(buffers, i), "grant"));
 }
 
+/* What is told above in its place, and what --json is for. */
+static bool is_told(const char *key)
+{
+	static const char *const told[] = { "seq", "prev", "time", "boottime", "boot", "event",
+		"peer", "by", "use", "label", "accept-shared", "read-only", "transport", "heap",
+		"exposure", "size", "count", "buffers", "rule", "verdict", "reason", "policy",
+		"repeated", "missing", "deleted" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+		if (streq(key, told[i]))
+			return true;
+	return false;
+}
+
+/* "key value" of what this program does not know: a later ccbufd may have written it. */
+static void put_rest(FILE *out, struct json_object *record)
+{
+	json_object_object_foreach(record, key, value)
+	{
+		if (!is_told(key))
+			fprintf(out, "  %s %s", key,
+				json_object_is_type(value, json_type_string)
+					? json_object_get_string(value)
+					: json_object_to_json_string_ext(
+						  value, JSON_C_TO_STRING_PLAIN));
+	}
+}
+
 char *record_text(struct json_object *record)
 {
 	struct json_object *member;
@@ -114,6 +142,7 @@ char *record_text(struct json_object *record)
 		fprintf(out, "  %s", reason);
 	if (member_number(record, "repeated") > 1)
 		fprintf(out, "  (%s times)", member_text(record, "repeated"));
+	put_rest(out, record);
 	if (fclose(out))
 		abort();
 	while (size > 0 && text[size - 1] == ' ')

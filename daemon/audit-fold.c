@@ -10,6 +10,7 @@
 
 #include "audit-copy.h"
 #include "chain.h"
+#include "user.h"
 #include "util.h"
 
 /* The slots of a table, in parts: kinds, then users, then one for everybody. */
@@ -48,28 +49,24 @@ static uint64_t now_of(struct audit_fold *fold)
 	return now;
 }
 
-static uint64_t user_of(const struct audit_event *event)
+static uint64_t user_of(const struct audit_fields *fields)
 {
-	const struct user *user = event->user;
+	const struct user *user = fields->user;
 
 	if (!user)
-		return event->peer ? event->peer->uid : NO_USER;
+		return fields->has_uid ? fields->uid : NO_USER;
 	/* That of a namespace has its owner in the lower half. */
 	return user->ns ? (uint64_t)user->ns << 32 | user->uid : user->uid;
 }
 
-static const char *use_of(const struct audit_event *event)
-{
-	return event->request ? event->request->use : event->use;
-}
-
 /* Each text with its terminator, so that no two different events give the same bytes. */
-static void key_of(const struct audit_event *event, uint8_t key[static CHAIN_HASH_SIZE])
+static void key_of(const struct audit_fields *fields, uint8_t key[static CHAIN_HASH_SIZE])
 {
-	const struct identity *peer = event->peer;
-	const char *texts[] = { peer ? peer->exe : NULL, peer ? peer->unit : NULL, use_of(event),
-		event->rule };
-	uint64_t numbers[] = { user_of(event), event->verdict };
+	const char *texts[] = { audit_fields_text(fields, AUDIT_PEER, "exe"),
+		audit_fields_text(fields, AUDIT_PEER, "unit"),
+		audit_fields_text(fields, AUDIT_RECORD, "use"),
+		audit_fields_text(fields, AUDIT_RECORD, "rule") };
+	uint64_t numbers[] = { user_of(fields), fields->verdict };
 	char material[sizeof(numbers) + ARRAY_SIZE(texts) * 1026], *at = material;
 	struct chain hash = { 0 };
 
@@ -101,30 +98,42 @@ static void arm(struct audit_fold *fold)
 	sd_event_source_set_enabled(fold->timer, fold->armed ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/* For those of one user, or of several, that are not kept apart. */
+static bool emit_together(struct audit_fold *fold, const struct slot *slot)
+{
+	bool one = slot < fold->slots + EVERYBODY;
+	struct identity peer = { .uid = (uid_t)slot->uid };
+	struct audit_fields fields;
+	char reason[160];
+	struct audit_event event = {
+		.kind = AUDIT_DENY,
+		.peer = one && slot->uid != NO_USER ? &peer : NULL,
+		.verdict = VERDICT_MAX_, /* not one only: left out */
+		.reason = reason,
+		.policy = audit_fields_text(&slot->sample->fields, AUDIT_RECORD, "policy"),
+		.repeated = slot->folded,
+	};
+
+	snprintf(reason, sizeof(reason),
+		"%" PRIu64 " refusals counted together, because %s was refused in more ways than "
+		"are kept apart",
+		slot->folded, one ? "the user" : "a multitude of users");
+	audit_fields_of(&event, &fields);
+	return fold->emit(fold->userdata, &fields);
+}
+
 static bool emit(struct audit_fold *fold, struct slot *slot)
 {
-	struct audit_event event = slot->sample->event;
-	struct identity peer = { .uid = (uid_t)slot->uid };
-	char reason[160];
+	struct audit_fields fields = slot->sample->fields;
+	bool taken;
 
-	event.repeated = slot->folded;
 	if (slot >= fold->slots + FIRST_USER && slot->folded > 1) {
-		snprintf(reason, sizeof(reason),
-			"%" PRIu64 " refusals counted together, because %s was refused in more "
-			"ways than are kept apart",
-			slot->folded,
-			slot < fold->slots + EVERYBODY ? "the user" : "a multitude of users");
-		event = (struct audit_event){
-			.kind = AUDIT_DENY,
-			.peer = slot < fold->slots + EVERYBODY && slot->uid != NO_USER ? &peer
-										       : NULL,
-			.verdict = VERDICT_MAX_, /* not one only: left out */
-			.reason = reason,
-			.policy = event.policy,
-			.repeated = slot->folded,
-		};
+		taken = emit_together(fold, slot);
+	} else {
+		audit_fields_repeat(&fields, slot->folded);
+		taken = fold->emit(fold->userdata, &fields);
 	}
-	if (!fold->emit(fold->userdata, &event))
+	if (!taken)
 		return false;
 	slot->folded = 0;
 	free(slot->sample);
@@ -169,14 +178,14 @@ static void begin(struct audit_fold *fold, struct slot *slot, uint64_t uid)
 }
 
 /* The slot that an event is counted in. */
-static struct slot *find(struct audit_fold *fold, const struct audit_event *event)
+static struct slot *find(struct audit_fold *fold, const struct audit_fields *fields)
 {
 	struct slot *unused = NULL;
-	uint64_t uid = user_of(event);
+	uint64_t uid = user_of(fields);
 	uint8_t key[CHAIN_HASH_SIZE];
 	size_t of_user = 0, i;
 
-	key_of(event, key);
+	key_of(fields, key);
 	for (i = 0; i < AUDIT_FOLD_KINDS; i++) {
 		struct slot *slot = fold->slots + i;
 
@@ -208,20 +217,20 @@ static struct slot *find(struct audit_fold *fold, const struct audit_event *even
 	return unused;
 }
 
-bool audit_fold_take(struct audit_fold *fold, const struct audit_event *event)
+bool audit_fold_take(struct audit_fold *fold, const struct audit_fields *fields)
 {
 	struct slot *slot;
 
-	if (event->kind != AUDIT_DENY || event->repeated > 1 || !fold->after)
+	if (fields->kind != AUDIT_DENY || fields->repeated > 1 || !fold->after)
 		return false;
-	slot = find(fold, event);
+	slot = find(fold, fields);
 	slot->active = true;
 	if (slot < fold->slots + FIRST_USER && slot->seen < fold->after) {
 		slot->seen++;
 		return false;
 	}
 	if (!slot->sample) {
-		slot->sample = audit_copy_new(event);
+		slot->sample = audit_copy_new(fields);
 		if (!slot->sample)
 			return false;
 	}

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "audit.h"
+#include "audit-fields.h"
 
 #define AUDIT_FOLD_KINDS    128
 #define AUDIT_FOLD_PER_USER 16
@@ -24,9 +24,9 @@
 
 struct audit_fold;
 
-/* Records a counted refusal; event and all it points to are borrowed for the call. False when it
+/* Records a counted refusal; fields and all they point to are borrowed for the call. False when it
  * cannot now and shall be asked again later. */
-typedef bool (*audit_fold_emit)(void *userdata, const struct audit_event *event);
+typedef bool (*audit_fold_emit)(void *userdata, const struct audit_fields *fields);
 
 /* after and usec as fold_after and fold_usec of struct audit_settings. 0 or a negative errno. */
 int audit_fold_new(sd_event *loop, uint64_t after, uint64_t usec, audit_fold_emit emit,
@@ -35,7 +35,7 @@ int audit_fold_new(sd_event *loop, uint64_t after, uint64_t usec, audit_fold_emi
 struct audit_fold *audit_fold_free(struct audit_fold *fold);
 
 /* True when the event is counted and not to be recorded now. Only refusals ever are. */
-bool audit_fold_take(struct audit_fold *fold, const struct audit_event *event);
+bool audit_fold_take(struct audit_fold *fold, const struct audit_fields *fields);
 
 /* Records everything counted so far. */
 void audit_fold_flush(struct audit_fold *fold);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events to JSON, by hand because it is on the path of every grant. It must never let a byte from
+ * Fields to JSON, by hand because it is on the path of every grant. It must never let a byte from
  * outside end a string, a record or a line, nor change how a terminal shows the trail.
  */
 #include "audit-format.h"
@@ -83,33 +83,12 @@ static void string(struct out *out, const char *untrusted_text, unsigned int for
 	*out->at++ = '"';
 }
 
-/* The key in the form ,"key": */
-#define FORM(out, key, text, form)                                                                 \
-	do {                                                                                       \
-		if (text) {                                                                        \
-			LITERAL(out, ",\"" key "\":");                                             \
-			string(out, text, form);                                                   \
-		}                                                                                  \
-	} while (0)
-
-/* Words of our own, in which names are escaped already. */
-#define TEXT(out, key, text) FORM(out, key, text, 0)
-/* As it came. */
-#define NAME(out, key, text) FORM(out, key, text, TEXT_NAME)
-
-#define NUMBER(out, key, value)                                                                    \
-	do {                                                                                       \
-		LITERAL(out, ",\"" key "\":");                                                     \
-		decimal(out, value);                                                               \
-	} while (0)
-
-#define BOOLEAN(out, key, value)                                                                   \
-	do {                                                                                       \
-		if (value)                                                                         \
-			LITERAL(out, ",\"" key "\":true");                                         \
-		else                                                                               \
-			LITERAL(out, ",\"" key "\":false");                                        \
-	} while (0)
+static void key(struct out *out, const char *name)
+{
+	*out->at++ = '"';
+	bytes(out, name, strlen(name));
+	LITERAL(out, "\":");
+}
 
 static void clocks(
 	struct audit_format *format, struct out *out, uint64_t realtime, uint64_t boottime)
@@ -132,117 +111,115 @@ static void clocks(
 	*out->at++ = '.';
 	for (uint32_t digit = 100000; digit; digit /= 10)
 		*out->at++ = (char)('0' + fraction / digit % 10);
-	LITERAL(out, "Z\"");
-	NUMBER(out, "boottime", boottime);
+	LITERAL(out, "Z\",\"boottime\":");
+	decimal(out, boottime);
 	LITERAL(out, ",\"boot\":\"");
 	bytes(out, format->boot, sizeof(format->boot) - 1);
 	*out->at++ = '"';
 }
 
-/* The value of "peer" or "by". */
-static void process(struct out *out, const struct identity *identity)
+static void groups(struct out *out, const struct audit_field *field)
 {
-	size_t n = identity->n_groups < AUDIT_FORMAT_GROUPS_MAX ? identity->n_groups
-								: AUDIT_FORMAT_GROUPS_MAX;
+	size_t n =
+		field->number < AUDIT_FORMAT_GROUPS_MAX ? field->number : AUDIT_FORMAT_GROUPS_MAX;
+	const gid_t *others = field->at;
 
-	LITERAL(out, "{\"uid\":");
-	decimal(out, identity->uid);
-	/* Without a process there is a user only: refusals counted together. */
-	if (identity->pid > 0) {
-		LITERAL(out, ",\"gids\":[");
-		decimal(out, identity->gid);
-		for (size_t i = 0; i < n; i++) {
-			if (identity->groups[i] == identity->gid)
-				continue;
-			*out->at++ = ',';
-			decimal(out, identity->groups[i]);
-		}
-		*out->at++ = ']';
-		if (n < identity->n_groups)
-			LITERAL(out, ",\"gids-cut\":true");
-		NUMBER(out, "pid", (uint64_t)identity->pid);
+	*out->at++ = '[';
+	decimal(out, field->gid);
+	for (size_t i = 0; i < n; i++) {
+		if (others[i] == field->gid)
+			continue;
+		*out->at++ = ',';
+		decimal(out, others[i]);
 	}
-	/* Of one that was turned away nobody knows more. */
-	if (identity->pid > 0 && !identity->unseen) {
-		NUMBER(out, "start", identity->start_time);
-		NAME(out, "exe", identity->exe);
-		NAME(out, "unit", identity->unit);
-		NAME(out, "slice", identity->slice);
-		NAME(out, "cgroup", identity->cgroup);
-		NAME(out, "label", identity->label);
-		BOOLEAN(out, "container", identity->container);
-		if (identity->strong)
-			LITERAL(out, ",\"identity\":\"strong\"");
-		else
-			LITERAL(out, ",\"identity\":\"weak\"");
-	}
+	*out->at++ = ']';
+	if (n < field->number)
+		LITERAL(out, ",\"gids-cut\":true");
+}
+
+/* {"first":1,"second":2} */
+static void pair(struct out *out, const char *first, uint64_t one, const char *second, uint64_t two)
+{
+	*out->at++ = '{';
+	key(out, first);
+	decimal(out, one);
+	*out->at++ = ',';
+	key(out, second);
+	decimal(out, two);
 	*out->at++ = '}';
 }
 
-static void buffers(struct out *out, const struct audit_event *event)
+static void buffers(struct out *out, const struct audit_field *field)
 {
-	if (!event->n_buffers)
-		return;
-	assert(event->n_buffers <= REQUEST_COUNT_MAX);
-	LITERAL(out, ",\"buffers\":[");
-	for (size_t i = 0; i < event->n_buffers; i++) {
-		if (i)
-			*out->at++ = ',';
-		LITERAL(out, "{\"grant\":");
-		decimal(out, event->buffers[i].grant);
-		NUMBER(out, "inode", event->buffers[i].inode);
-		*out->at++ = '}';
+	const struct audit_buffer *buffer = field->at;
+
+	assert(field->number <= REQUEST_COUNT_MAX);
+	for (size_t i = 0; i < field->number; i++) {
+		*out->at++ = i ? ',' : '[';
+		pair(out, "grant", buffer[i].grant, "inode", buffer[i].inode);
 	}
 	*out->at++ = ']';
 }
 
-static void range(struct out *out, const struct audit_range *records)
+static void ranges(struct out *out, const struct audit_field *field)
 {
-	LITERAL(out, "{\"first\":");
-	decimal(out, records->first);
-	NUMBER(out, "last", records->last);
-	*out->at++ = '}';
+	const struct audit_range *range = field->at;
+
+	assert(field->number <= AUDIT_RANGES_MAX);
+	for (size_t i = 0; i < field->number; i++) {
+		*out->at++ = i ? ',' : '[';
+		pair(out, "first", range[i].first, "last", range[i].last);
+	}
+	*out->at++ = ']';
 }
 
-static void ranges(struct out *out, const struct audit_event *event)
+static void value(struct out *out, const struct audit_field *field)
 {
-	if (event->n_missing) {
-		assert(event->n_missing <= AUDIT_RANGES_MAX);
-		LITERAL(out, ",\"missing\":[");
-		for (size_t i = 0; i < event->n_missing; i++) {
-			if (i)
-				*out->at++ = ',';
-			range(out, &event->missing[i]);
-		}
-		*out->at++ = ']';
-	}
-	if (event->deleted) {
-		LITERAL(out, ",\"deleted\":");
-		range(out, event->deleted);
-	}
-}
+	const struct audit_range *range = field->at;
 
-/* The verdict of an event, NULL when it has none. */
-static const char *verdict_of(const struct audit_event *event)
-{
-	switch (event->kind) {
-	case AUDIT_GRANT:
-	case AUDIT_DENY:
-	case AUDIT_UNDELIVERED:
-	case AUDIT_POLICY:
-		return verdict_name(event->verdict);
-	case AUDIT_ERROR:
-	case AUDIT_REVOKE:
-		return event->verdict == VERDICT_GRANTED ? NULL : verdict_name(event->verdict);
-	case AUDIT_START:
-	case AUDIT_STOP:
-	case AUDIT_RELEASE:
-	case AUDIT_ORPHAN:
-	case AUDIT_LEAK:
-	case AUDIT_KIND_MAX_:
+	switch (field->type) {
+	case AUDIT_NUMBER:
+		decimal(out, field->number);
+		break;
+	case AUDIT_BOOLEAN:
+		if (field->number)
+			LITERAL(out, "true");
+		else
+			LITERAL(out, "false");
+		break;
+	case AUDIT_WORDS:
+		string(out, field->at, 0);
+		break;
+	case AUDIT_NAME:
+		string(out, field->at, TEXT_NAME);
+		break;
+	case AUDIT_GROUPS:
+		groups(out, field);
+		break;
+	case AUDIT_BUFFERS:
+		buffers(out, field);
+		break;
+	case AUDIT_RANGES:
+		ranges(out, field);
+		break;
+	case AUDIT_RANGE:
+		pair(out, "first", range->first, "last", range->last);
 		break;
 	}
-	return NULL;
+}
+
+/* What stands between two fields, of which each may be part of an object. */
+static void between(struct out *out, enum audit_object before, enum audit_object now)
+{
+	static const char *const objects[] = { [AUDIT_PEER] = "peer", [AUDIT_BY] = "by" };
+
+	if (before != now && before != AUDIT_RECORD)
+		*out->at++ = '}';
+	*out->at++ = ',';
+	if (before != now && now != AUDIT_RECORD) {
+		key(out, objects[now]);
+		*out->at++ = '{';
+	}
 }
 
 int audit_format_init(struct audit_format *format)
@@ -259,46 +236,23 @@ int audit_format_init(struct audit_format *format)
 	return 0;
 }
 
-size_t audit_format_body(struct audit_format *format, const struct audit_event *event,
+size_t audit_format_body(struct audit_format *format, const struct audit_fields *fields,
 	uint64_t realtime, uint64_t boottime, char body[static AUDIT_FORMAT_BODY_MAX])
 {
-	const struct request *request = event->request;
-	const char *use = request && request->use[0] ? request->use : event->use;
-	const char *verdict = verdict_of(event);
+	enum audit_object in = AUDIT_RECORD;
 	struct out out = { .at = body };
 
 	clocks(format, &out, realtime, boottime);
-	TEXT(&out, "event", audit_kind_name(event->kind));
-	if (event->peer) {
-		LITERAL(&out, ",\"peer\":");
-		process(&out, event->peer);
+	for (size_t i = 0; i < fields->n; i++) {
+		const struct audit_field *field = &fields->all[i];
+
+		between(&out, in, field->in);
+		in = field->in;
+		key(&out, field->key);
+		value(&out, field);
 	}
-	if (event->by) {
-		LITERAL(&out, ",\"by\":");
-		process(&out, event->by);
-	}
-	TEXT(&out, "use", use);
-	if (request) {
-		NAME(&out, "label", request->label[0] ? request->label : NULL);
-		BOOLEAN(&out, "accept-shared", request->accept_shared);
-		BOOLEAN(&out, "read-only", request->read_only);
-		TEXT(&out, "transport", transport_name(request->transport));
-	}
-	TEXT(&out, "heap", event->heap);
-	if (event->exposure != EXPOSURE_UNKNOWN)
-		TEXT(&out, "exposure", exposure_name(event->exposure));
-	if (event->size || request)
-		NUMBER(&out, "size", event->size ? event->size : request->size);
-	if (request || event->n_buffers)
-		NUMBER(&out, "count", request ? request->count : event->n_buffers);
-	buffers(&out, event);
-	TEXT(&out, "rule", event->rule);
-	TEXT(&out, "verdict", verdict);
-	TEXT(&out, "reason", event->reason);
-	TEXT(&out, "policy", event->policy);
-	if (event->repeated > 1)
-		NUMBER(&out, "repeated", event->repeated);
-	ranges(&out, event);
+	if (in != AUDIT_RECORD)
+		*out.at++ = '}';
 	LITERAL(&out, "}\n");
 	return (size_t)(out.at - body);
 }

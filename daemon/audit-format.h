@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "audit.h"
+#include "audit-fields.h"
 
 /* Texts from outside are cut when they would take more than this many bytes of a record; the cut
  * shows as U+2026, with the SHA-256 of all of it where it is a name. Groups beyond the maximum are
@@ -28,9 +28,9 @@ struct audit_format {
 int audit_format_init(struct audit_format *format);
 
 /*
- * Writes the body of the event's record, from "time" to the closing brace and a newline, not
+ * Writes the body of a record, from "time" to the closing brace and a newline, not
  * terminated: one line, valid JSON whatever the bytes from outside. Both clocks are in
  * microseconds. At most REQUEST_COUNT_MAX buffers. Returns the bytes written.
  */
-size_t audit_format_body(struct audit_format *format, const struct audit_event *event,
+size_t audit_format_body(struct audit_format *format, const struct audit_fields *fields,
 	uint64_t realtime, uint64_t boottime, char body[static AUDIT_FORMAT_BODY_MAX]);

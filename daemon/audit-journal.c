@@ -197,24 +197,3 @@ void audit_journal_push(struct audit_journal *journal, const uid_t *uid, struct 
 		pthread_cond_signal(&journal->wake);
 	free(copy);
 }
-
-const char *audit_journal_id(const struct audit_event *event)
-{
-	static const char *const ids[AUDIT_KIND_MAX_] = {
-		[AUDIT_START] = AUDIT_JOURNAL_START,
-		[AUDIT_STOP] = AUDIT_JOURNAL_STOP,
-		[AUDIT_POLICY] = AUDIT_JOURNAL_POLICY,
-		[AUDIT_GRANT] = AUDIT_JOURNAL_GRANT,
-		[AUDIT_DENY] = AUDIT_JOURNAL_DENY,
-		[AUDIT_UNDELIVERED] = AUDIT_JOURNAL_UNDELIVERED,
-		[AUDIT_RELEASE] = AUDIT_JOURNAL_RELEASE,
-		[AUDIT_ORPHAN] = AUDIT_JOURNAL_ORPHAN,
-		[AUDIT_REVOKE] = AUDIT_JOURNAL_REVOKE,
-		[AUDIT_LEAK] = AUDIT_JOURNAL_LEAK,
-		[AUDIT_ERROR] = AUDIT_JOURNAL_ERROR,
-	};
-
-	if (event->kind == AUDIT_ERROR && event->verdict == VERDICT_AUDIT_FAILED)
-		return AUDIT_JOURNAL_UNWRITTEN;
-	return ids[event->kind];
-}

@@ -6,6 +6,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "audit-message.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,12 +14,12 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
-#include "audit-journal.h"
 #include "size.h"
 #include "text.h"
 #include "util.h"
 
-#define FIELDS_MAX (36 + 2 * REQUEST_COUNT_MAX)
+#define FIELDS_MAX     (AUDIT_FIELDS_MAX + 5 + 2 * REQUEST_COUNT_MAX)
+#define FIELD_NAME_MAX 32
 /* All fields but the long texts, and each of those at its longest. */
 #define ROOM	    (12u << 10)
 #define MESSAGE_MAX 1024
@@ -83,62 +84,67 @@ static void add_name(struct message *message, const char *field, const char *unt
 	add_form(message, field, untrusted_name, TEXT_NAME | TEXT_VISIBLE);
 }
 
+/* "?" for NULL. */
 static const char *shown(const char *untrusted_name, char *buffer, size_t size)
 {
-	return text_fit(untrusted_name, TEXT_NAME | TEXT_VISIBLE, buffer, size);
+	return text_fit(
+		untrusted_name ? untrusted_name : "?", TEXT_NAME | TEXT_VISIBLE, buffer, size);
 }
 
-static const char *use_of(const struct audit_event *event)
+static const char *text_of(const struct audit_fields *fields, const char *key)
 {
-	return event->request && event->request->use[0] ? event->request->use : event->use;
+	return audit_fields_text(fields, AUDIT_RECORD, key);
 }
 
 /* "user 1000, process 17 (mpi@3.service)" */
-static void whom(const struct identity *peer, char *text, size_t size)
+static void whom(const struct audit_fields *fields, enum audit_object in, char *text, size_t size)
 {
+	const char *program = audit_fields_text(fields, in, "unit");
+	uint64_t pid = audit_fields_number(fields, in, "pid");
+	uint64_t uid = audit_fields_number(fields, in, "uid");
 	char name[128];
 
-	if (!peer)
+	if (!program)
+		program = audit_fields_text(fields, in, "exe");
+	if (in == AUDIT_PEER && !fields->has_uid)
 		snprintf(text, size, "an unknown peer");
-	else if (peer->pid <= 0)
-		snprintf(text, size, "user %u", peer->uid);
-	else if (peer->unit || peer->exe)
-		text_format(text, size, "user %u, process %d (%s)", peer->uid, (int)peer->pid,
-			shown(peer->unit ? peer->unit : peer->exe, name, sizeof(name)));
+	else if (!pid)
+		snprintf(text, size, "user %" PRIu64, uid);
+	else if (program)
+		text_format(text, size, "user %" PRIu64 ", process %" PRIu64 " (%s)", uid, pid,
+			shown(program, name, sizeof(name)));
 	else
-		snprintf(text, size, "user %u, process %d", peer->uid, (int)peer->pid);
+		snprintf(text, size, "user %" PRIu64 ", process %" PRIu64, uid, pid);
 }
 
 /* "2 buffers of 64K of heap system_cc_shared (shared)" */
-static void what(const struct audit_event *event, char *text, size_t size)
+static void what(const struct audit_fields *fields, char *text, size_t size)
 {
-	uint64_t each = event->size ? event->size : event->request ? event->request->size : 0;
-	uint64_t n = event->n_buffers ? event->n_buffers
-		     : event->request ? event->request->count
-				      : 1;
+	const char *heap = text_of(fields, "heap"), *exposure = text_of(fields, "exposure");
+	uint64_t n = audit_fields_number(fields, AUDIT_RECORD, "count");
 	char bytes[SIZE_TEXT_MAX], name[128];
 
+	n = n ? n : 1;
 	text_format(text, size, "%" PRIu64 " %s of %s%s%s%s%s%s", n, n == 1 ? "buffer" : "buffers",
-		size_format(each, bytes), event->heap ? " of heap " : "",
-		event->heap ? shown(event->heap, name, sizeof(name)) : "",
-		event->exposure ? " (" : "", event->exposure ? exposure_name(event->exposure) : "",
-		event->exposure ? ")" : "");
+		size_format(audit_fields_number(fields, AUDIT_RECORD, "size"), bytes),
+		heap ? " of heap " : "", heap ? shown(heap, name, sizeof(name)) : "",
+		exposure ? " (" : "", exposure ? exposure : "", exposure ? ")" : "");
 }
 
-static void words(const struct audit_event *event, char *text, size_t size)
+static void words(const struct audit_fields *fields, char *text, size_t size)
 {
-	char who[256], by[256], goods[256], reason[512], use[80], rule[80], bytes[SIZE_TEXT_MAX];
-	const char *why = event->reason && event->reason[0]
-				  ? text_fit(event->reason, TEXT_VISIBLE | TEXT_JOINED, reason,
-					    sizeof(reason))
-				  : NULL;
+	char who[256], by[256] = "the policy", goods[256], reason[512], use[80], rule[80], heap[80],
+		       bytes[SIZE_TEXT_MAX];
+	const char *why = text_of(fields, "reason");
 
-	whom(event->peer, who, sizeof(who));
-	whom(event->by, by, sizeof(by));
-	what(event, goods, sizeof(goods));
-	shown(use_of(event) ? use_of(event) : "?", use, sizeof(use));
-	shown(event->rule ? event->rule : "?", rule, sizeof(rule));
-	switch (event->kind) {
+	whom(fields, AUDIT_PEER, who, sizeof(who));
+	if (audit_fields_number(fields, AUDIT_BY, "pid"))
+		whom(fields, AUDIT_BY, by, sizeof(by));
+	what(fields, goods, sizeof(goods));
+	shown(text_of(fields, "use"), use, sizeof(use));
+	shown(text_of(fields, "rule"), rule, sizeof(rule));
+	shown(text_of(fields, "heap"), heap, sizeof(heap));
+	switch (fields->kind) {
 	case AUDIT_START:
 		text_format(text, size, "ccbufd started");
 		break;
@@ -147,18 +153,19 @@ static void words(const struct audit_event *event, char *text, size_t size)
 		break;
 	case AUDIT_POLICY:
 		text_format(text, size,
-			event->verdict == VERDICT_GRANTED ? "Policy loaded"
-			: event->policy ? "Policy refused, the one before stays in force"
-					: "Policy refused, and there is none from before");
+			fields->verdict == VERDICT_GRANTED ? "Policy loaded"
+			: text_of(fields, "policy")
+				? "Policy refused, the one before stays in force"
+				: "Policy refused, and there is none from before");
 		break;
 	case AUDIT_GRANT:
 		text_format(text, size, "Granted %s to %s for use %s by rule %s", goods, who, use,
 			rule);
 		break;
 	case AUDIT_DENY:
-		if (event->repeated > 1)
+		if (fields->repeated > 1)
 			text_format(text, size, "Refused %" PRIu64 " more requests of %s",
-				event->repeated, who);
+				fields->repeated, who);
 		else
 			text_format(text, size, "Refused a request of %s for use %s", who, use);
 		break;
@@ -173,105 +180,69 @@ static void words(const struct audit_event *event, char *text, size_t size)
 			goods, who);
 		break;
 	case AUDIT_REVOKE:
-		text_format(text, size, "Takes back %s, granted to %s, for %s", goods, who,
-			event->by ? by : "the policy");
+		text_format(text, size, "Takes back %s, granted to %s, for %s", goods, who, by);
 		break;
 	case AUDIT_LEAK:
 		text_format(text, size,
 			"%s of heap %s could not be made private again and are lost",
-			size_format(event->size, bytes),
-			shown(event->heap ? event->heap : "?", use, sizeof(use)));
+			size_format(audit_fields_number(fields, AUDIT_RECORD, "size"), bytes),
+			heap);
 		break;
 	case AUDIT_ERROR:
 	case AUDIT_KIND_MAX_:
 		text_format(text, size,
-			event->verdict == VERDICT_AUDIT_FAILED
+			fields->verdict == VERDICT_AUDIT_FAILED
 				? "Audit trail cannot be written, nothing is handed out"
 				: "ccbufd failed at something");
 		break;
 	}
-	if (why) {
+	if (why && *why) {
 		size_t length = strlen(text);
 
-		text_format(text + length, size - length, ": %s", why);
+		text_fit(why, TEXT_VISIBLE | TEXT_JOINED, reason, sizeof(reason));
+		text_format(text + length, size - length, ": %s", reason);
 	}
 }
 
-static int priority(const struct audit_event *event)
+/* "CCBUF_BY_UID" */
+static void name_of(const struct audit_field *field, char name[static FIELD_NAME_MAX])
 {
-	switch (event->kind) {
-	case AUDIT_START:
-	case AUDIT_STOP:
-	case AUDIT_GRANT:
-	case AUDIT_RELEASE:
-		return LOG_INFO;
-	case AUDIT_DENY:
-		return LOG_NOTICE;
-	case AUDIT_POLICY:
-		return event->verdict == VERDICT_GRANTED ? LOG_NOTICE : LOG_ERR;
-	case AUDIT_REVOKE:
-	case AUDIT_UNDELIVERED:
-	case AUDIT_ORPHAN:
-		return LOG_WARNING;
-	case AUDIT_ERROR:
-		return event->verdict == VERDICT_AUDIT_FAILED ? LOG_CRIT : LOG_ERR;
-	case AUDIT_LEAK:
-	case AUDIT_KIND_MAX_:
+	char *at = name;
+
+	snprintf(
+		name, FIELD_NAME_MAX, "CCBUF_%s%s", field->in == AUDIT_BY ? "BY_" : "", field->key);
+	for (; *at; at++)
+		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+static void add_field(struct message *message, const struct audit_field *field)
+{
+	const struct audit_buffer *buffers = field->at;
+	char name[FIELD_NAME_MAX];
+
+	name_of(field, name);
+	switch (field->type) {
+	case AUDIT_NUMBER:
+	case AUDIT_BOOLEAN:
+		add(message, "%s=%" PRIu64, name, field->number);
+		break;
+	case AUDIT_WORDS:
+		add_text(message, name, field->at);
+		break;
+	case AUDIT_NAME:
+		add_name(message, name, field->at);
+		break;
+	case AUDIT_BUFFERS:
+		for (size_t i = 0; i < field->number; i++) {
+			add(message, "CCBUF_GRANT=%" PRIu64, buffers[i].grant);
+			add(message, "CCBUF_INODE=%" PRIu64, buffers[i].inode);
+		}
+		break;
+	case AUDIT_GROUPS:
+	case AUDIT_RANGES:
+	case AUDIT_RANGE:
 		break;
 	}
-	return LOG_CRIT;
-}
-
-static void add_peer(struct message *message, const struct identity *peer)
-{
-	add(message, "CCBUF_UID=%u", peer->uid);
-	if (peer->pid > 0)
-		add(message, "CCBUF_PID=%d", (int)peer->pid);
-	add_name(message, "CCBUF_EXE", peer->exe);
-	add_name(message, "CCBUF_UNIT", peer->unit);
-}
-
-static void add_by(struct message *message, const struct identity *by)
-{
-	add(message, "CCBUF_BY_UID=%u", by->uid);
-	add(message, "CCBUF_BY_PID=%d", (int)by->pid);
-	add_name(message, "CCBUF_BY_EXE", by->exe);
-	add_name(message, "CCBUF_BY_UNIT", by->unit);
-}
-
-static void add_event(struct message *message, const struct audit_event *event)
-{
-	const struct request *request = event->request;
-	uint64_t size = event->size ? event->size : request ? request->size : 0;
-
-	if (event->peer)
-		add_peer(message, event->peer);
-	if (event->by)
-		add_by(message, event->by);
-	add_text(message, "CCBUF_USE", use_of(event));
-	if (request) {
-		add_name(message, "CCBUF_LABEL", request->label);
-		add_text(message, "CCBUF_TRANSPORT", transport_name(request->transport));
-	}
-	add_text(message, "CCBUF_HEAP", event->heap);
-	if (event->exposure != EXPOSURE_UNKNOWN)
-		add_text(message, "CCBUF_EXPOSURE", exposure_name(event->exposure));
-	if (size || request)
-		add(message, "CCBUF_SIZE=%" PRIu64, size);
-	if (request || event->n_buffers)
-		add(message, "CCBUF_COUNT=%zu", request ? request->count : event->n_buffers);
-	for (size_t i = 0; i < event->n_buffers; i++) {
-		add(message, "CCBUF_GRANT=%" PRIu64, event->buffers[i].grant);
-		add(message, "CCBUF_INODE=%" PRIu64, event->buffers[i].inode);
-	}
-	add_text(message, "CCBUF_RULE", event->rule);
-	if (event->kind == AUDIT_GRANT || event->kind == AUDIT_UNDELIVERED ||
-		event->verdict != VERDICT_GRANTED)
-		add_text(message, "CCBUF_VERDICT", verdict_name(event->verdict));
-	add_text(message, "CCBUF_REASON", event->reason);
-	add_text(message, "CCBUF_POLICY", event->policy);
-	if (event->repeated > 1)
-		add(message, "CCBUF_REPEATED=%" PRIu64, event->repeated);
 }
 
 static void send_out(struct message *message)
@@ -283,24 +254,26 @@ static void send_out(struct message *message)
 
 void audit_message_send(const struct audit_copy *copy)
 {
+	const struct audit_fields *fields = &copy->fields;
 	struct message message;
 	struct chain chain = { 0 };
 	char text[MESSAGE_MAX], hash[CHAIN_HASH_TEXT];
 
 	message.n = message.n_owned = 0;
 	message.used = 0;
-	words(&copy->event, text, sizeof(text));
+	words(fields, text, sizeof(text));
 	add(&message, "MESSAGE=%s", text);
-	add(&message, "PRIORITY=%d", priority(&copy->event));
-	add(&message, "MESSAGE_ID=%s", audit_journal_id(&copy->event));
-	add(&message, "CCBUF_EVENT=%s", audit_kind_name(copy->event.kind));
+	add(&message, "PRIORITY=%d", audit_event_priority(fields->kind, fields->verdict));
+	add(&message, "MESSAGE_ID=%s", audit_event_id(fields->kind, fields->verdict));
 	if (copy->sequence) {
 		memcpy(chain.hash, copy->hash, sizeof(chain.hash));
 		chain_hash_text(&chain, hash);
 		add(&message, "CCBUF_SEQ=%" PRIu64, copy->sequence);
 		add(&message, "CCBUF_HASH=%s", hash);
 	}
-	add_event(&message, &copy->event);
+	for (size_t i = 0; i < fields->n; i++)
+		if (fields->all[i].journal)
+			add_field(&message, &fields->all[i]);
 	send_out(&message);
 }
 

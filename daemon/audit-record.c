@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Making records of events. It must never keep what the event borrowed.
+ * Making records. It must never keep what the event borrowed.
  */
 #include "audit-record.h"
 
 #include <time.h>
 
 #include "audit-copy.h"
+#include "user.h"
 #include "util.h"
 
 /* So that a share of the bytes is one of the records as well. */
@@ -20,28 +21,28 @@ static uint64_t microseconds(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-struct audit_record *audit_record_new(
-	struct audit_maker *maker, const struct audit_event *event, audit_done done, void *userdata)
+struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_fields *fields,
+	audit_done done, void *userdata)
 {
 	struct audit_record *record;
 	size_t length = 0;
 
-	if (event)
-		length = audit_format_body(&maker->format, event, microseconds(CLOCK_REALTIME),
+	if (fields)
+		length = audit_format_body(&maker->format, fields, microseconds(CLOCK_REALTIME),
 			microseconds(CLOCK_BOOTTIME), maker->body);
 	record = malloc(sizeof(*record) + AUDIT_PREFIX_MAX + length);
 	if (!record)
 		return NULL;
 	record->done = done;
 	record->userdata = userdata;
-	record->copy = event && maker->copies ? audit_copy_new(event) : NULL;
+	record->copy = fields && maker->copies ? audit_copy_new(fields) : NULL;
 	record->length = length;
-	record->events = event && event->repeated > 1 ? event->repeated : 1;
-	record->not_lost = event && event->not_lost;
+	record->events = fields ? fields->repeated : 1;
+	record->not_lost = fields && fields->not_lost;
 	record->awaited =
-		done && (!event || event->kind == AUDIT_GRANT || event->kind == AUDIT_DENY);
-	record->has_user = event && event->peer;
-	record->uid = record->has_user ? event->peer->uid : 0;
+		done && (!fields || fields->kind == AUDIT_GRANT || fields->kind == AUDIT_DENY);
+	record->has_uid = fields && fields->has_uid;
+	record->uid = record->has_uid ? fields->uid : 0;
 	record->user = NULL;
 	memcpy(record->line + AUDIT_PREFIX_MAX, maker->body, length);
 	return record;
@@ -53,13 +54,13 @@ static uint64_t cost(const struct audit_record *record)
 	return record->length > COST_MIN ? record->length : COST_MIN;
 }
 
-int audit_record_charge(struct audit_record *record, const struct audit_event *event)
+int audit_record_charge(struct audit_record *record, const struct audit_fields *fields)
 {
-	if (!event || !event->user)
+	if (!fields || !fields->user)
 		return 0;
-	if (user_charge(event->user, USER_RECORDS, cost(record)) < 0)
+	if (user_charge(fields->user, USER_RECORDS, cost(record)) < 0)
 		return -EUSERS;
-	record->user = user_ref(event->user);
+	record->user = user_ref(fields->user);
 	return 0;
 }
 

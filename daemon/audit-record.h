@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "audit-copy.h"
 #include "audit-format.h"
 #include "audit.h"
 #include "chain.h"
@@ -20,8 +21,6 @@
 /* Records that may wait. */
 #define AUDIT_RECORD_WAITING 8192
 
-struct audit_copy;
-
 struct audit_record {
 	struct audit_record *next;
 	audit_done done; /* may be NULL */
@@ -31,7 +30,7 @@ struct audit_record {
 	bool not_lost;		 /* likewise, unless the trail is being closed */
 	bool awaited;		 /* a client waits for it: a grant or a refusal */
 	struct user *user;	 /* charged for it, with a reference; NULL for none */
-	bool has_user;
+	bool has_uid;
 	uid_t uid;	   /* whose they are */
 	int result;	   /* once written: 0 or a negative errno */
 	uint64_t sequence; /* once written with result 0 */
@@ -48,11 +47,11 @@ struct audit_maker {
 	char body[AUDIT_FORMAT_BODY_MAX];
 };
 
-/* A record of an event, as of now; without body when event is NULL. NULL when out of memory. */
-struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_event *event,
+/* A record of what happened just now; without body when fields is NULL. NULL when out of memory. */
+struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_fields *fields,
 	audit_done done, void *userdata);
-/* Charges it to the event's user, if there is one, until it is freed. 0 or -EUSERS. */
-int audit_record_charge(struct audit_record *record, const struct audit_event *event);
+/* Charges it to the user of the fields, if there is one, until it is freed. 0 or -EUSERS. */
+int audit_record_charge(struct audit_record *record, const struct audit_fields *fields);
 void audit_record_uncharge(struct audit_record *record);
 void audit_record_free(struct audit_record *record);
 

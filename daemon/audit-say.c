@@ -77,8 +77,11 @@ static void on_lost_done(void *userdata, int result)
 static bool say_event(struct audit_maker *maker, const struct audit_event *event, audit_done done,
 	void *userdata, struct audit_list *list)
 {
-	struct audit_record *record = audit_record_new(maker, event, done, userdata);
+	struct audit_fields fields;
+	struct audit_record *record;
 
+	audit_fields_of(event, &fields);
+	record = audit_record_new(maker, &fields, done, userdata);
 	if (!record)
 		return false;
 	/* Nothing of it is lost with the record. */

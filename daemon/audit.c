@@ -20,11 +20,11 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 
-#include "audit-copy.h"
 #include "audit-fold.h"
 #include "audit-journal.h"
 #include "audit-open.h"
 #include "audit-say.h"
+#include "audit-record.h"
 #include "audit-stall.h"
 #include "audit-watch.h"
 #include "audit-writer.h"
@@ -77,26 +77,6 @@ struct audit {
 	char trouble[AUDIT_TROUBLE_TEXT];
 };
 
-const char *audit_kind_name(enum audit_kind kind)
-{
-	static const char *const names[AUDIT_KIND_MAX_] = {
-		[AUDIT_START] = "start",
-		[AUDIT_STOP] = "stop",
-		[AUDIT_POLICY] = "policy",
-		[AUDIT_GRANT] = "grant",
-		[AUDIT_DENY] = "deny",
-		[AUDIT_UNDELIVERED] = "undelivered",
-		[AUDIT_RELEASE] = "release",
-		[AUDIT_ORPHAN] = "orphan",
-		[AUDIT_REVOKE] = "revoke",
-		[AUDIT_LEAK] = "leak",
-		[AUDIT_ERROR] = "error",
-	};
-
-	assert((unsigned int)kind < AUDIT_KIND_MAX_);
-	return names[kind];
-}
-
 static bool full(const struct audit *audit, size_t own)
 {
 	return audit->waiting.count + audit->busy_count >= WAITING_RECORDS + own ||
@@ -104,20 +84,20 @@ static bool full(const struct audit *audit, size_t own)
 }
 
 static int queue(
-	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
+	struct audit *audit, const struct audit_fields *fields, audit_done done, void *userdata)
 {
-	struct audit_record *record = audit_record_new(&audit->maker, event, done, userdata);
+	struct audit_record *record = audit_record_new(&audit->maker, fields, done, userdata);
 
 	if (!record)
 		return -ENOMEM;
-	if (audit_record_charge(record, event) < 0) {
+	if (audit_record_charge(record, fields) < 0) {
 		audit_record_free(record);
 		return -EUSERS;
 	}
 	if (!audit->waiting.first && !audit->busy)
 		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
 	audit_list_push(&audit->waiting, record);
-	audit->waiting_sync = audit->waiting_sync || (event && audit->durability == POLICY_SYNCED);
+	audit->waiting_sync = audit->waiting_sync || (fields && audit->durability == POLICY_SYNCED);
 	return 0;
 }
 
@@ -126,14 +106,20 @@ void audit_lose(struct audit *audit, const struct identity *peer, uint64_t event
 	audit_lost_add(&audit->say.lost, peer ? &peer->uid : NULL, events, error);
 }
 
+static void lose(struct audit *audit, const struct audit_fields *fields, int error)
+{
+	audit_lost_add(
+		&audit->say.lost, fields->has_uid ? &fields->uid : NULL, fields->repeated, error);
+}
+
 /* At the end of the trail there is no other time. */
-static bool queue_counted(void *userdata, const struct audit_event *event)
+static bool queue_counted(void *userdata, const struct audit_fields *fields)
 {
 	struct audit *audit = userdata;
-	int r = full(audit, WAITING_OWN) ? -ENOBUFS : queue(audit, event, NULL, NULL);
+	int r = full(audit, WAITING_OWN) ? -ENOBUFS : queue(audit, fields, NULL, NULL);
 
 	if (r < 0 && audit->closing)
-		audit_lose(audit, event->peer, event->repeated, r);
+		lose(audit, fields, r);
 	return r >= 0 || audit->closing;
 }
 
@@ -156,12 +142,15 @@ static void unwritten(struct audit *audit, const struct audit_record *record)
 		.verdict = VERDICT_AUDIT_FAILED,
 		.reason = audit->trouble[0] ? audit->trouble : strerror(-record->result),
 	};
+	struct audit_fields fields;
 
-	if (!audit->failing && audit->journal)
-		audit_journal_push(audit->journal, NULL, audit_copy_new(&event));
+	if (!audit->failing && audit->journal) {
+		audit_fields_of(&event, &fields);
+		audit_journal_push(audit->journal, NULL, audit_copy_new(&fields));
+	}
 	audit->failing = true;
 	if (!record->not_lost || audit->closing)
-		audit_lost_add(&audit->say.lost, record->has_user ? &record->uid : NULL,
+		audit_lost_add(&audit->say.lost, record->has_uid ? &record->uid : NULL,
 			record->events, record->result);
 }
 
@@ -174,7 +163,7 @@ static void written(struct audit *audit, struct audit_record *record)
 		record->copy->sequence = record->sequence;
 		memcpy(record->copy->hash, record->hash, sizeof(record->hash));
 	}
-	audit_journal_push(audit->journal, record->has_user ? &record->uid : NULL,
+	audit_journal_push(audit->journal, record->has_uid ? &record->uid : NULL,
 		steal_pointer(&record->copy));
 }
 
@@ -536,8 +525,10 @@ int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata)
 {
 	int r = audit->closing || full(audit, 0) ? -ENOBUFS : 0;
+	struct audit_fields fields;
 	bool late;
 
+	audit_fields_of(event, &fields);
 	if (r >= 0) {
 		/* A stop is the last word: what is only counted yet comes before it. */
 		if (event->kind == AUDIT_STOP)
@@ -546,15 +537,15 @@ int audit_append(
 			return -ETIMEDOUT;
 		late = audit->stalled && done && event->kind == AUDIT_DENY;
 		/* Only who waits for it needs a place in the queue: a flood must not fill it. */
-		if (audit_fold_take(audit->fold, event))
+		if (audit_fold_take(audit->fold, &fields))
 			r = done && !late ? queue(audit, NULL, done, userdata) : 0;
 		else
-			r = queue(audit, event, late ? NULL : done, userdata);
+			r = queue(audit, &fields, late ? NULL : done, userdata);
 		if (r >= 0)
 			return late ? -ETIMEDOUT : 0;
 	}
 	if (r < 0 && (!event->not_lost || audit->closing))
-		audit_lose(audit, event->peer, event->repeated > 1 ? event->repeated : 1, r);
+		lose(audit, &fields, r);
 	return r;
 }
 

@@ -25,64 +25,8 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "audit-event.h"
 #include "policy.h"
-#include "request.h"
-#include "user.h"
-#include "verdict.h"
-
-enum audit_kind {
-	AUDIT_START,	   /* the daemon started */
-	AUDIT_STOP,	   /* the daemon stops */
-	AUDIT_POLICY,	   /* a policy was loaded, or refused (verdict malformed, reason why) */
-	AUDIT_GRANT,	   /* about to be sent */
-	AUDIT_DENY,	   /* any refusal, malformed requests too */
-	AUDIT_UNDELIVERED, /* a grant whose reply could not be sent; the buffers are freed */
-	AUDIT_RELEASE,	   /* nobody but the daemon held the buffer any more; it is freed */
-	AUDIT_ORPHAN,	   /* the peer is gone, something still holds the buffer */
-	AUDIT_REVOKE,	   /* about to be taken back; its release comes when nothing holds it */
-	AUDIT_LEAK,	   /* memory of a heap that could not be made private again */
-	AUDIT_ERROR,	   /* the daemon failed at something the auditor should know */
-	AUDIT_KIND_MAX_
-};
-/* "start", "stop", ... */
-const char *audit_kind_name(enum audit_kind kind);
-
-struct audit_buffer {
-	uint64_t grant;
-	uint64_t inode; /* of the dma-buf or memfd */
-};
-
-/* Records by their numbers, both included. */
-struct audit_range {
-	uint64_t first, last;
-};
-
-/* What happened. Everything is borrowed for the call. Fields that an event does not have are NULL
- * or zero and left out of the record. */
-struct audit_event {
-	enum audit_kind kind;
-	struct user *user; /* whose account its record counts to while it waits; NULL for none */
-	const struct identity *peer;
-	const struct identity *by;     /* who had it done, where that is not the peer */
-	const struct request *request; /* use, label, size, count, options, transport */
-	const char *use;	       /* for a release, where there is no request any more */
-	const char *heap;
-	enum exposure exposure;
-	uint64_t size; /* bytes of each buffer as allocated, or that were leaked */
-	const struct audit_buffer *buffers;
-	size_t n_buffers;
-	const char *rule;
-	enum verdict verdict; /* recorded for grant, deny, undelivered, policy, error, revoke */
-	const char *reason;   /* may hold bytes from outside: escaped by the formatter */
-	const char *policy;   /* digest */
-	uint64_t repeated;    /* folding: how many like it this record stands for; 0 or 1 for one */
-	const struct audit_range *missing; /* records that somebody took out of the trail */
-	size_t n_missing;		   /* at most AUDIT_RANGES_MAX */
-	const struct audit_range *deleted; /* those that the daemon deletes with old files */
-	bool not_lost; /* when it cannot be recorded it does not happen, or its caller tries again:
-			  it counts as lost only if it is with the trail when that is closed */
-};
-#define AUDIT_RANGES_MAX 16
 
 struct audit_settings {
 	const char *path;      /* "/var/log/ccbufd/audit.jsonl"; its folder must exist */

@@ -17,17 +17,20 @@ static char last_use[USE_NAME_MAX + 1], last_reason[256];
 static bool last_peer;
 static unsigned int last_verdict;
 
-static bool on_counted(void *userdata, const struct audit_event *event)
+static bool on_counted(void *userdata, const struct audit_fields *fields)
 {
+	const char *use = audit_fields_text(fields, AUDIT_RECORD, "use");
+	const char *reason = audit_fields_text(fields, AUDIT_RECORD, "reason");
+
 	(void)userdata;
 	if (refuse)
 		return false;
 	counted++;
-	stands_for += event->repeated;
-	copy_string(last_use, sizeof(last_use), event->request ? event->request->use : "");
-	copy_string(last_reason, sizeof(last_reason), event->reason ? event->reason : "");
-	last_peer = event->peer != NULL;
-	last_verdict = event->verdict;
+	stands_for += fields->repeated;
+	copy_string(last_use, sizeof(last_use), use ? use : "");
+	copy_string(last_reason, sizeof(last_reason), reason ? reason : "");
+	last_peer = fields->has_uid;
+	last_verdict = fields->verdict;
 	return true;
 }
 
@@ -46,7 +49,10 @@ static void stop(void)
 
 static void refusal(const struct audit_event *event)
 {
-	single += !audit_fold_take(fold, event);
+	struct audit_fields fields;
+
+	audit_fields_of(event, &fields);
+	single += !audit_fold_take(fold, &fields);
 }
 
 START_TEST(exact)

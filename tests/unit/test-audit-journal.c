@@ -11,7 +11,9 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
+#include "audit-format.h"
 #include "audit-journal.h"
+#include "record-text.h"
 #include "hostile-checks.h"
 
 /* The messages sent, each with its fields one a line (newlines in values as '|'). */
@@ -67,8 +69,11 @@ static void hang(bool yes)
 
 static void push(struct audit_journal *journal, const struct audit_event *event, uint64_t sequence)
 {
-	struct audit_copy *copy = audit_copy_new(event);
+	struct audit_fields fields;
+	struct audit_copy *copy;
 
+	audit_fields_of(event, &fields);
+	copy = audit_copy_new(&fields);
 	ck_assert_ptr_nonnull(copy);
 	copy->sequence = sequence;
 	memset(copy->hash, 0xab, sizeof(copy->hash));
@@ -97,6 +102,44 @@ static void check_field(const char *text, const char *line)
 		strstr(text, with_ends) || strncmp(text, with_ends + 1, strlen(with_ends) - 1) == 0,
 		"%s is not in:\n%s", line, text);
 }
+
+/* A line in audit-fields.c is all that a new field takes. */
+START_TEST(new_field)
+{
+	static char body[AUDIT_FORMAT_BODY_MAX + 2];
+	struct audit_event event = { .kind = AUDIT_ERROR, .reason = "why" };
+	struct json_object *record;
+	struct audit_journal *journal;
+	struct audit_format format;
+	struct audit_fields fields;
+	struct audit_copy *copy;
+	char *text;
+
+	audit_fields_of(&event, &fields);
+	fields.all[fields.n++] = (struct audit_field){
+		.type = AUDIT_NAME, .journal = true, .key = "seen-by", .at = "an \xff\033[m eye"
+	};
+	ck_assert_int_eq(audit_format_init(&format), 0);
+	body[0] = '{';
+	body[1 + audit_format_body(&format, &fields, 0, 0, body + 1)] = 0;
+	record = json_tokener_parse(body);
+	ck_assert_ptr_nonnull(record);
+	ck_assert_str_eq(json_object_get_string(json_object_object_get(record, "seen-by")),
+		"an \\xff\033[m eye");
+	text = record_text(record);
+	ck_assert_ptr_nonnull(strstr(text, "  why  seen-by an \\xff\033[m eye"));
+	free(text);
+	json_object_put(record);
+
+	sent.n = sent.total = 0;
+	ck_assert_int_eq(audit_journal_new(&journal), 0);
+	copy = audit_copy_new(&fields);
+	ck_assert_ptr_nonnull(copy);
+	audit_journal_push(journal, NULL, copy);
+	audit_journal_free(journal);
+	check_field(sent.text[0], "CCBUF_SEEN_BY=an \\xff\\x1b[m eye");
+}
+END_TEST
 
 START_TEST(grant)
 {
@@ -506,6 +549,7 @@ int main(void)
 {
 	TCase *tcase = tcase_create("audit-journal");
 
+	tcase_add_test(tcase, new_field);
 	tcase_add_test(tcase, grant);
 	tcase_add_test(tcase, first_policy_refused);
 	tcase_add_test(tcase, each_kind);

@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every key that a record can have, and every event, is in ccbufd(8), section AUDIT TRAIL.
-Arguments: daemon/audit-format.c, daemon/audit.c, man/ccbufd.8."""
+Arguments: daemon/audit-fields.c, daemon/audit-event.c, man/ccbufd.8."""
 import pathlib
 import re
 import sys
 
-formatter, audit, page = (pathlib.Path(name).read_text(encoding='utf-8') for name in sys.argv[1:])
+fields, events, page = (pathlib.Path(name).read_text(encoding='utf-8') for name in sys.argv[1:])
 
-keys = set(re.findall(r'\\"([a-z][a-z-]*)\\":', formatter))
-keys |= set(re.findall(r'\b[A-Z_]+\(&?out, "([a-z-]+)"', formatter))
-# Those before the body, which audit-file.c writes.
-keys |= {'seq', 'prev'}
-events = set(re.findall(r'\[AUDIT_[A-Z]+\] = "([a-z]+)"', audit))
+keys = set(re.findall(r'\b(?:number|boolean|words|name|array|add)\(&?m(?:aker)?, "([a-z-]+)"', fields))
+# Those that stand before these, in objects, or beside one of them.
+keys |= {'seq', 'prev', 'time', 'boottime', 'boot', 'peer', 'by', 'grant', 'inode', 'first', 'last',
+         'gids-cut'}
+events = set(re.findall(r'\[AUDIT_[A-Z]+\] = \{ "([a-z]+)"', events))
 assert len(keys) > 35 and len(events) == 11, (sorted(keys), sorted(events))
 
 section = page.split('\n.Sh AUDIT TRAIL\n')[1].split('\n.Sh ')[0]

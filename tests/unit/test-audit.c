@@ -4,6 +4,8 @@
  */
 #include "test-audit.h"
 
+#include "user.h"
+
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
