@@ -13,22 +13,17 @@
 #define BYTES_MAX    (UINT64_C(1) << 62) /* of one request: no sum of a few can overflow */
 #define EXAMINED_MAX 256		 /* uses tried to name those that a peer may have */
 
+static int compare_name(const void *key, const void *item)
+{
+	return strcmp(key, ((const struct policy_use *)item)->name);
+}
+
 int64_t policy_decide_use(const struct policy *policy, const char *name)
 {
-	size_t from = 0, to = policy->n_uses;
+	const struct policy_use *use =
+		bsearch(name, policy->uses, policy->n_uses, sizeof(*policy->uses), compare_name);
 
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-		int order = strcmp(policy->uses[middle].name, name);
-
-		if (!order)
-			return (int64_t)middle;
-		if (order < 0)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return -1;
+	return use ? use - policy->uses : -1;
 }
 
 static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
@@ -70,12 +65,28 @@ static bool refuse_form(const struct request *request, struct decision *decision
 	return true;
 }
 
-static bool allows(const struct policy *policy, uint32_t use, const struct identity *peer,
-	enum transport transport)
+/* Which of the first uses a peer may have: all of them in one pass over the rules. */
+static void find_allowed(const struct policy *policy, const struct identity *peer,
+	enum transport transport, bool allowed[static EXAMINED_MAX])
 {
-	const struct policy_entry *entry = policy_index_find(policy, use, peer, transport);
+	size_t n = policy->n_uses < EXAMINED_MAX ? policy->n_uses : EXAMINED_MAX;
+	bool decided[EXAMINED_MAX] = { 0 };
 
-	return entry && !entry->rule.deny;
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct policy_entry *entry = &policy->rules[i];
+		size_t count = entry->all_uses ? n : entry->n_uses;
+
+		if (!policy_match_holds(&entry->match, peer, transport))
+			continue;
+		for (size_t u = 0; u < count; u++) {
+			size_t use = entry->all_uses ? u : entry->uses[u];
+
+			if (use < n && !decided[use]) {
+				decided[use] = true;
+				allowed[use] = !entry->rule.deny;
+			}
+		}
+	}
 }
 
 static void refuse_unknown_use(const struct policy *policy, const struct identity *peer,
@@ -83,11 +94,13 @@ static void refuse_unknown_use(const struct policy *policy, const struct identit
 {
 	char names[256];
 	size_t length = 0, more = policy->n_uses > EXAMINED_MAX;
+	bool allowed[EXAMINED_MAX] = { 0 };
 
+	find_allowed(policy, peer, request->transport, allowed);
 	for (size_t i = 0; i < policy->n_uses && i < EXAMINED_MAX; i++) {
 		const char *name = policy->uses[i].name;
 
-		if (!allows(policy, (uint32_t)i, peer, request->transport))
+		if (!allowed[i])
 			continue;
 		if (length + strlen(name) + 3 > sizeof(names)) {
 			more = 1;
@@ -123,7 +136,7 @@ static void decide(const struct policy *policy, const struct identity *peer,
 	}
 	decision->heap = policy->uses[use].heap;
 	decision->exposure = policy->uses[use].exposure;
-	entry = policy_index_find(policy, (uint32_t)use, peer, request->transport);
+	entry = policy_match_first(policy, (uint32_t)use, peer, request->transport);
 	if (!entry) {
 		refuse(decision, VERDICT_NO_RULE,
 			"no rule of the policy allows this process use \"%s\"", request->use);
@@ -174,14 +187,4 @@ enum policy_reload policy_on_reload(const struct policy *policy, const struct de
 
 	return rule && rule->on_reload != POLICY_RELOAD_DEFAULT ? rule->on_reload
 								: policy->settings.on_reload;
-}
-
-void policy_each_use(const struct policy *policy, const struct identity *peer,
-	void (*visit)(void *userdata, const char *use, const char *heap, bool allowed),
-	void *userdata)
-{
-	for (size_t i = 0; i < policy->n_uses; i++)
-		visit(userdata, policy->uses[i].name, policy->uses[i].heap,
-			!peer || allows(policy, (uint32_t)i, peer, TRANSPORT_SOCKET) ||
-				allows(policy, (uint32_t)i, peer, TRANSPORT_DBUS));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the files of the engine share: the compiled form of a policy and the contracts between its
- * steps. Text goes through policy-text (JSON), policy-parse* (objects to rules), policy-link (names
- * that refer to each other) and policy-index; policy-match and policy-decide use the result.
+ * steps. Text goes through policy-text (JSON), policy-parse* (objects to rules) and policy-link
+ * (names that refer to each other); policy-match and policy-decide use the result.
  * Nothing outside policy/ and its tests may include this.
  */
 #pragma once
@@ -182,20 +182,6 @@ enum policy_setting {
 	POLICY_SETTINGS,
 };
 
-struct policy_slot {
-	uint64_t hash;
-	uint32_t start, count; /* in entries; count 0: the slot is free */
-};
-
-struct policy_index {
-	struct policy_slot *slots;
-	size_t mask;			     /* number of slots less one; slots NULL: no rules */
-	uint32_t *entries;		     /* rules of each bucket, ascending */
-	uint64_t prefixes[POLICY_TEXT_KEYS]; /* bit n: there are prefixes of n bytes */
-	bool exact[POLICY_TEXT_KEYS];	     /* there are whole strings */
-	bool users, groups, all_uses;	     /* there are rules filed so */
-};
-
 struct policy {
 	unsigned int references;
 	struct policy_pool pool;
@@ -207,7 +193,6 @@ struct policy {
 	size_t n_heaps, heaps_size;
 	struct policy_entry *rules; /* in order of precedence */
 	size_t n_rules, rules_size;
-	struct policy_index index;
 	char digest[POLICY_DIGEST_TEXT_MAX];
 };
 
@@ -310,6 +295,9 @@ void policy_link(struct policy *policy, struct policy_report *report, bool compl
 
 /* policy-match */
 
+/* The first rule that speaks of the use and holds; NULL for none. */
+const struct policy_entry *policy_match_first(const struct policy *policy, uint32_t use,
+	const struct identity *peer, enum transport transport);
 bool policy_match_holds(
 	const struct policy_match *match, const struct identity *peer, enum transport transport);
 /* Whether the rule says anything about the use at that position. */
@@ -324,14 +312,6 @@ bool policy_imply_whole(const struct policy_match *a, const struct policy_match 
 /* It matches nobody, for its "not"; its "not" leaves out nobody. */
 bool policy_imply_never(const struct policy_match *match);
 bool policy_imply_needless(const struct policy_match *match);
-
-/* policy-index */
-
-int policy_index_build(struct policy *policy);
-void policy_index_done(struct policy_index *index);
-/* The first rule that speaks of the use and holds, as a scan of all rules would find it. */
-const struct policy_entry *policy_index_find(const struct policy *policy, uint32_t use,
-	const struct identity *peer, enum transport transport);
 
 /* policy-decide */
 

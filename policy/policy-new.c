@@ -43,13 +43,9 @@ static void parse_source(struct policy *policy, const struct policy_source *sour
 static int seal(struct policy *policy)
 {
 	cleanup(cleanup_free) char *canonical = NULL;
-	int r;
 
 	for (size_t i = 0; i < policy->n_uses; i++)
 		policy->uses[i].exposure = policy_exposure(policy, policy->uses[i].heap);
-	r = policy_index_build(policy);
-	if (r < 0)
-		return r;
 	canonical = policy_show_canonical(policy);
 	if (!canonical)
 		return -ENOMEM;
@@ -117,7 +113,6 @@ struct policy *policy_unref(struct policy *policy)
 {
 	if (!policy || --policy->references)
 		return NULL;
-	policy_index_done(&policy->index);
 	free(policy->uses);
 	free(policy->heaps);
 	free(policy->rules);

@@ -141,12 +141,6 @@ enum policy_reload policy_on_reload(const struct policy *policy, const struct de
  * A policy may not redeclare a well-known heap (a mistake when parsed). policy may be NULL. */
 enum exposure policy_exposure(const struct policy *policy, const char *heap);
 
-/* The uses in name order: calls visit for each. allowed says whether some rule might give that use
- * to peer (always true when peer is NULL). */
-void policy_each_use(const struct policy *policy, const struct identity *peer,
-	void (*visit)(void *userdata, const char *use, const char *heap, bool allowed),
-	void *userdata);
-
 /* What is no mistake and hardly what was meant: rules that nothing reaches, limits that let nothing
  * through and the like, a line each as mistakes are; right or not said. ret_remarks is zeroed by
  * the caller. 0 or -ENOMEM. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The cost of a decision, with few rules and with many. Each kind of rule is one that operators
- * write; each peer has what a service really has, a dozen groups included. It must never measure a
- * refusal.
+ * The cost of a decision, with 10 rules and with 100, and with rules that ask for everything there
+ * is. Each kind of rule is one that operators write; each peer has what a service really has, a
+ * dozen groups included. It must never measure a refusal.
  */
 #include "bench-policy.h"
 
@@ -18,7 +18,7 @@
 
 struct peer {
 	struct identity identity;
-	char unit[64], exe[64], cgroup[128];
+	char unit[64], exe[64], cgroup[128], slice[32], label[32];
 	gid_t groups[12];
 };
 
@@ -64,6 +64,18 @@ static void write_rule(FILE *to, size_t i)
 		i % 2 ? "rdma" : "video");
 }
 
+/* Asks for all keys, and only the last that is looked at says whether it is the one. */
+static void write_full_rule(FILE *to, size_t i)
+{
+	fprintf(to,
+		"%s{\"name\":\"r%zu\",\"match\":{\"user\":[\"u1\",\"u2\",\"u3\"],"
+		"\"group\":[\"g7\",\"g2000000\"],\"unit\":\"app-*.service\","
+		"\"slice\":\"system.slice\",\"exe\":\"/opt/*/bin/run\",\"label\":\"unconfined\","
+		"\"cgroup\":\"/system.slice\",\"container\":false,\"identity\":\"strong\","
+		"\"transport\":\"socket\"%s},\"allow\":{\"use\":[\"rdma\",\"scratch\"]}}",
+		i ? "," : "", i, i < PEERS - 1 ? ",\"not\":{\"unit\":\"app-1.service\"}" : "");
+}
+
 /* A process that exactly rule i is for. */
 static void make_peer(struct peer *peer, size_t i)
 {
@@ -77,6 +89,8 @@ static void make_peer(struct peer *peer, size_t i)
 	snprintf(peer->exe, sizeof(peer->exe),
 		kind == 8 ? "/srv/tool-%zu/v2/worker" : "/opt/app-%zu/bin/run", i);
 	snprintf(peer->cgroup, sizeof(peer->cgroup), "/system.slice/%s", peer->unit);
+	copy_string(peer->slice, sizeof(peer->slice), "system.slice");
+	copy_string(peer->label, sizeof(peer->label), "unconfined");
 	for (size_t g = 0; g < ARRAY_SIZE(peer->groups); g++)
 		peer->groups[g] = (gid_t)(2000000 + g);
 	if (kind == 5)
@@ -89,12 +103,14 @@ static void make_peer(struct peer *peer, size_t i)
 		.n_groups = ARRAY_SIZE(peer->groups),
 		.exe = peer->exe,
 		.unit = peer->unit,
+		.slice = peer->slice,
+		.label = peer->label,
 		.cgroup = peer->cgroup,
 		.strong = true,
 	};
 }
 
-static int make_policy(size_t rules, struct policy **ret_policy)
+static int make_policy(size_t rules, void (*write)(FILE *to, size_t i), struct policy **ret_policy)
 {
 	struct policy_env env = { .user = resolve, .group = resolve, .ram = UINT64_C(16) << 30 };
 	struct policy_source source = { .path = "bench.json" };
@@ -109,7 +125,7 @@ static int make_policy(size_t rules, struct policy **ret_policy)
 	      "\"video\":{\"heap\":\"system\"},\"scratch\":{\"heap\":\"emulated\"}},\"rules\":[",
 		to);
 	for (size_t i = 0; i < rules; i++)
-		write_rule(to, i);
+		write(to, i);
 	fputs("]}", to);
 	if (fclose(to))
 		return -ENOMEM;
@@ -150,7 +166,8 @@ static void cleanup_bench(struct bench **bench)
 	free(*bench);
 }
 
-static int bench_new(size_t rules, struct bench **ret_bench)
+static int bench_new(
+	size_t rules, void (*write)(FILE *to, size_t i), bool one_peer, struct bench **ret_bench)
 {
 	static const char *const uses[] = { "video", "rdma" };
 	cleanup(cleanup_bench) struct bench *bench = calloc(1, sizeof(*bench));
@@ -158,12 +175,12 @@ static int bench_new(size_t rules, struct bench **ret_bench)
 
 	if (!bench)
 		return -ENOMEM;
-	r = make_policy(rules, &bench->policy);
+	r = make_policy(rules, write, &bench->policy);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < PEERS; i++) {
 		/* one of each kind, spread from the first rule to the last */
-		size_t rule = i * (rules / PEERS) / PEERS * PEERS + i;
+		size_t rule = one_peer ? 1 : i * (rules / PEERS) / PEERS * PEERS + i;
 
 		make_peer(&bench->peers[i], rule);
 		bench->requests[i].size = 65536;
@@ -197,27 +214,34 @@ static uint64_t bench_median(struct bench *bench)
 	return (bench->times[ROUNDS / 2] + DECISIONS / 2) / DECISIONS;
 }
 
-int bench_policy(uint64_t *ret_ns_10, uint64_t *ret_ns_10000)
+int bench_policy(struct bench_policy *ret_policy)
 {
-	cleanup(cleanup_bench) struct bench *few = NULL, *many = NULL;
+	cleanup(cleanup_bench) struct bench *few = NULL, *many = NULL, *full = NULL;
 	int r;
 
-	r = bench_new(10, &few);
+	r = bench_new(10, write_rule, false, &few);
 	if (r < 0)
 		return r;
-	r = bench_new(10000, &many);
+	r = bench_new(100, write_rule, false, &many);
 	if (r < 0)
 		return r;
-	/* in turn, so that what else the machine does falls on both */
+	r = bench_new(PEERS, write_full_rule, true, &full);
+	if (r < 0)
+		return r;
+	/* in turn, so that what else the machine does falls on all */
 	for (size_t round = 0; round < ROUNDS; round++) {
 		r = bench_round(few, round);
-		if (r < 0)
-			return r;
-		r = bench_round(many, round);
+		if (r == 0)
+			r = bench_round(many, round);
+		if (r == 0)
+			r = bench_round(full, round);
 		if (r < 0)
 			return r;
 	}
-	*ret_ns_10 = bench_median(few);
-	*ret_ns_10000 = bench_median(many);
+	*ret_policy = (struct bench_policy){
+		.ns_10 = bench_median(few),
+		.ns_100 = bench_median(many),
+		.ns_full = bench_median(full),
+	};
 	return 0;
 }

@@ -346,39 +346,6 @@ START_TEST(many_uses)
 }
 END_TEST
 
-static void visit(void *userdata, const char *use, const char *heap, bool allowed)
-{
-	char **text = userdata, *longer = NULL;
-
-	ck_assert_int_ge(
-		asprintf(&longer, "%s%s=%s:%d ", *text ? *text : "", use, heap, allowed), 0);
-	free(*text);
-	*text = longer;
-}
-
-START_TEST(each_use)
-{
-	struct policy *policy = test_policy(
-		RULES("{'name':'a','match':{'user':'hpc','transport':'dbus'},'allow':{'use':'u'}},"
-		      "{'name':'b','match':{'user':'hpc'},'deny':'x','use':'odd'},"
-		      "{'name':'c','match':{},'allow':{'use':'odd'}}"));
-	char *text = NULL;
-
-	policy_each_use(policy, NULL, visit, &text);
-	ck_assert_str_eq(text, "odd=vendor:1 rdma=system_cc_shared:1 u=emulated:1 ");
-	free(text);
-	text = NULL;
-	policy_each_use(policy, &somebody, visit, &text);
-	ck_assert_str_eq(text, "odd=vendor:0 rdma=system_cc_shared:0 u=emulated:1 ");
-	free(text);
-	text = NULL;
-	policy_each_use(policy, &shadow, visit, &text);
-	ck_assert_str_eq(text, "odd=vendor:1 rdma=system_cc_shared:0 u=emulated:0 ");
-	free(text);
-	policy_unref(policy);
-}
-END_TEST
-
 /* Random policies and peers over few values, so that much collides and matches. */
 
 static uint64_t state = 1;
@@ -506,7 +473,7 @@ static const struct policy_entry *scan(const struct policy *policy, uint32_t use
 	return NULL;
 }
 
-START_TEST(index_is_a_scan)
+START_TEST(first_rule_decides)
 {
 	unsigned int found = 0, later = 0;
 
@@ -529,12 +496,16 @@ START_TEST(index_is_a_scan)
 				.container = pick(2),
 				.strong = pick(2),
 			};
-			enum transport transport = pick(2) ? TRANSPORT_DBUS : TRANSPORT_SOCKET;
+			struct request request = { .size = 1, .count = 1, .accept_shared = true };
+			const struct policy_entry *entry;
+			struct decision decision;
 			uint32_t use = pick(3);
-			const struct policy_entry *entry =
-				policy_index_find(policy, use, &peer, transport);
 
-			ck_assert_ptr_eq(entry, scan(policy, use, &peer, transport));
+			request.transport = pick(2) ? TRANSPORT_DBUS : TRANSPORT_SOCKET;
+			copy_string(request.use, sizeof(request.use), policy->uses[use].name);
+			policy_decide(policy, &peer, &request, &decision);
+			entry = scan(policy, use, &peer, request.transport);
+			ck_assert_ptr_eq(decision.rule, entry ? &entry->rule : NULL);
 			found += entry != NULL;
 			later += entry && entry != policy->rules;
 			peer.groups = NULL;
@@ -593,8 +564,7 @@ int main(void)
 	tcase_add_test(tcase, empty_policy);
 	tcase_add_test(tcase, long_reasons);
 	tcase_add_test(tcase, many_uses);
-	tcase_add_test(tcase, each_use);
-	tcase_add_loop_test(tcase, index_is_a_scan, 0, 5);
+	tcase_add_loop_test(tcase, first_rule_decides, 0, 5);
 	tcase_add_test(tcase, wide_rules);
 	suite_add_tcase(suite, tcase);
 	return test_run(suite);
