@@ -31,6 +31,9 @@ struct places {
 void found(struct findings *findings, enum status status, const char *topic, const char *advice,
 	const char *format, ...) printf_like(5, 6);
 
+/* Prints them: a line each, or as one object. */
+void findings_say(const struct findings *findings, bool json);
+
 /* The kinds of examination, in the order in which they are made. */
 void examine_platform(struct findings *findings);
 void examine_kernel(struct findings *findings);
