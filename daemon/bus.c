@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "bus-internal.h"
-#include "ledger-internal.h"
+#include "ledger-state.h"
 #include "log.h"
 #include "util.h"
 

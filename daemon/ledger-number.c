@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <search.h>
 
-#include "ledger-internal.h"
+#include "ledger-state.h"
 
 /* The other half of ledger_number(). */
 static void take_number(struct ledger *ledger, struct grant *grant)

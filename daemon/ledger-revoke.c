@@ -3,7 +3,7 @@
  * Grants that are to be taken back: found by their number, gone through one after another, and
  * marked. It must never uncharge one: its memory may still be mapped by a device.
  */
-#include "ledger-internal.h"
+#include "ledger-state.h"
 
 const struct grant *ledger_find(const struct ledger *ledger, uint64_t id)
 {
@@ -34,25 +34,23 @@ void ledger_not_revoked(struct ledger *ledger, uint64_t id)
 void ledger_review_start(struct ledger *ledger)
 {
 	ledger->review++;
-	ledger->grants.reviewing = true;
-	ledger->grants.review_at = ledger->grants.first;
+	ledger->reviewing = true;
+	ledger->review_at = TAILQ_FIRST(&ledger->grants);
 }
 
 bool ledger_review(struct ledger *ledger, unsigned int n,
 	void (*visit)(void *userdata, const struct grant *grant), void *userdata)
 {
-	struct grant_list *list = &ledger->grants;
+	while (n > 0 && ledger->review_at) {
+		struct grant *grant = ledger->review_at;
 
-	while (n > 0 && list->review_at) {
-		struct grant *grant = list->review_at;
-
-		list->review_at = grant->next;
+		ledger->review_at = TAILQ_NEXT(grant, in_ledger);
 		if (!grant_is_out(grant) || grant->reviewed == ledger->review)
 			continue;
 		grant->reviewed = ledger->review;
 		visit(userdata, grant);
 		n--;
 	}
-	list->reviewing = list->review_at != NULL;
-	return list->reviewing;
+	ledger->reviewing = ledger->review_at != NULL;
+	return ledger->reviewing;
 }

@@ -2,7 +2,7 @@
 /*
  * Grants as they were, for those who tell of them later. It must never be charged or looked up.
  */
-#include "ledger-internal.h"
+#include "ledger-state.h"
 #include "util.h"
 
 struct snapshot {
@@ -21,8 +21,6 @@ struct grant *grant_snapshot(const struct grant *grant)
 	snapshot->grant.fd = -1;
 	snapshot->grant.heap = memcpy(snapshot->strings, grant->heap, heap);
 	snapshot->grant.rule_name = memcpy(snapshot->strings + heap, grant->rule_name, rule_name);
-	snapshot->grant.next = snapshot->grant.prev = NULL;
-	snapshot->grant.peer_next = snapshot->grant.peer_prev = NULL;
 	snapshot->grant.rule = NULL;
 	snapshot->grant.user = NULL;
 	snapshot->grant.holder = NULL;

@@ -8,59 +8,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "ledger-internal.h"
+#include "ledger-state.h"
 #include "util.h"
 
 /* How often one request may look for releases: enough for one who returned a few buffers and asks
  * for as much again, and a few milliseconds. */
 #define RELIEF_ROUNDS 32
-
-static const char *const states[] = {
-	[GRANT_RESERVED] = "reserved",
-	[GRANT_LIVE] = "live",
-	[GRANT_ORPHANED] = "orphaned",
-	[GRANT_REVOKED] = "revoked",
-	[GRANT_RELEASED] = "released",
-};
-
-const char *grant_state_name(enum grant_state state)
-{
-	return states[state];
-}
-
-const struct identity *grant_identity(const struct grant *grant)
-{
-	return &grant->peer->identity;
-}
-
-struct audit_event grant_event(const struct grant *grant, struct audit_buffer *buffer)
-{
-	*buffer = (struct audit_buffer){ .grant = grant->id, .inode = grant->inode };
-	return (struct audit_event){
-		.user = grant->user,
-		.peer = &grant->peer->identity,
-		.use = grant->use,
-		.heap = grant->heap,
-		.exposure = grant->exposure,
-		.size = grant->size,
-		.buffers = buffer,
-		.n_buffers = 1,
-		.rule = grant->rule_name,
-	};
-}
-
-bool grant_is_out(const struct grant *grant)
-{
-	return grant->state != GRANT_RESERVED && grant->state != GRANT_RELEASED;
-}
-
-uint64_t ledger_now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* --- reserve, commit, cancel --- */
 
@@ -68,7 +21,8 @@ uint64_t ledger_now(clockid_t clock)
  * not since the last, its grants share one description; and all of them the process. */
 static struct peer *described(const struct holder *holder, struct peer *peer)
 {
-	struct peer *last = holder->grants ? holder->grants->peer : holder->peer;
+	struct grant *newest = LIST_FIRST(&holder->grants);
+	struct peer *last = newest ? newest->peer : holder->peer;
 
 	if (peer_same(last, peer))
 		return peer_ref(last);
@@ -135,7 +89,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		account_charge(&ledger->total, size, emulated);
 		/* until it is handed out at least; asked for before */
 		user_force(user, USER_FDS, 1);
-		grant_list_append(&ledger->grants, grant);
+		grant_append(ledger, grant);
 		ret_grants[i] = grant;
 	}
 	return VERDICT_GRANTED;
@@ -183,7 +137,7 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 	for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
 		uint64_t before = full->buffers;
 
-		sweep_relieve(ledger, full, peer->user);
+		check_relieve(ledger, full, peer->user);
 		if (full->buffers == before)
 			break;
 		verdict = quota_check(&quota, now, &full, reason);
@@ -247,7 +201,7 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 	grant->polled = r < 0 || heap_end(grant->node) != HEAP_END_EVENT;
 	if (grant->polled) {
 		ledger->n_polled++;
-		sweep_start(ledger);
+		ledger_start_timer(ledger);
 	}
 	if (ledger->observer.added)
 		ledger->observer.added(ledger->observer.userdata, grant);
@@ -262,24 +216,12 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 void ledger_cancel(struct ledger *ledger, struct grant *grant)
 {
 	assert(grant->state == GRANT_RESERVED);
-	grant_list_remove(&ledger->grants, grant);
+	grant_remove(ledger, grant);
 	grant_uncharge(ledger, grant);
 	grant_free(ledger, grant);
 }
 
 /* --- the ledger --- */
-
-static int on_turn(sd_event_source *source, void *userdata)
-{
-	struct ledger *ledger = userdata;
-
-	(void)source;
-	grant_record_rest(ledger);
-	holder_look_on(ledger);
-	if (ledger->looks)
-		ledger_go_on(ledger);
-	return 0;
-}
 
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 {
@@ -288,6 +230,9 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 
 	if (r >= 0) {
 		ledger->loop = loop;
+		TAILQ_INIT(&ledger->grants);
+		TAILQ_INIT(&ledger->unrecorded);
+		TAILQ_INIT(&ledger->checks);
 		ledger->audit = audit;
 		/* A record stands for REQUEST_COUNT_MAX grants at most, so numbers from here on are
 		 * not in the trail yet, whichever daemon wrote it. */
@@ -295,12 +240,12 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 		ledger->recorded_id = ledger->last_id;
 	}
 	if (r >= 0)
-		r = sd_event_add_time_relative(loop, &ledger->timer, CLOCK_MONOTONIC, SWEEP_USEC,
-			SWEEP_USEC / 4, sweep_on_timer, ledger);
+		r = sd_event_add_time_relative(loop, &ledger->timer, CLOCK_MONOTONIC, TIMER_USEC,
+			TIMER_USEC / 4, check_on_timer, ledger);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(ledger->timer, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_defer(loop, &ledger->turn, on_turn, ledger);
+		r = sd_event_add_defer(loop, &ledger->turn, check_on_turn, ledger);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(ledger->turn, SD_EVENT_OFF);
 	if (r < 0) {
@@ -311,24 +256,21 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 	return 0;
 }
 
-static void free_list(struct ledger *ledger, struct grant_list *list)
-{
-	while (list->first) {
-		struct grant *grant = list->first;
-
-		grant_list_remove(list, grant);
-		if (grant->state != GRANT_RELEASED)
-			grant_uncharge(ledger, grant);
-		grant_free(ledger, grant);
-	}
-}
-
 struct ledger *ledger_free(struct ledger *ledger)
 {
+	struct grant *grant;
+
 	if (!ledger)
 		return NULL;
-	free_list(ledger, &ledger->grants);
-	free_list(ledger, &ledger->unrecorded);
+	while ((grant = TAILQ_FIRST(&ledger->grants))) {
+		grant_remove(ledger, grant);
+		grant_uncharge(ledger, grant);
+		grant_free(ledger, grant);
+	}
+	while ((grant = TAILQ_FIRST(&ledger->unrecorded))) {
+		TAILQ_REMOVE(&ledger->unrecorded, grant, in_ledger);
+		grant_free(ledger, grant);
+	}
 	rule_accounts_done(&ledger->rules);
 	sd_event_source_disable_unref(ledger->timer);
 	sd_event_source_disable_unref(ledger->turn);
@@ -350,28 +292,4 @@ void ledger_set_source(struct ledger *ledger, void (*take)(void *userdata), void
 {
 	ledger->take = take;
 	ledger->take_userdata = userdata;
-}
-
-void ledger_take(struct ledger *ledger)
-{
-	if (ledger->take)
-		ledger->take(ledger->take_userdata);
-}
-
-uint64_t ledger_bytes(const struct ledger *ledger)
-{
-	return ledger->total.bytes;
-}
-
-uint64_t ledger_count(const struct ledger *ledger)
-{
-	return ledger->total.buffers;
-}
-
-void ledger_each(const struct ledger *ledger,
-	void (*visit)(void *userdata, const struct grant *grant), void *userdata)
-{
-	for (const struct grant *grant = ledger->grants.first; grant; grant = grant->next)
-		if (grant_is_out(grant))
-			visit(userdata, grant);
 }

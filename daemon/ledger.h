@@ -30,6 +30,7 @@
  */
 #pragma once
 
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 #include "account.h"
@@ -48,10 +49,10 @@ struct holder;
 
 /* One buffer in one peer's hands. Read-only outside the ledger. */
 struct grant {
-	struct grant *next, *prev;	     /* in the ledger's list, oldest check first */
-	struct grant *peer_next, *peer_prev; /* of the same holder */
-	struct holder *holder;		     /* the process and its grants */
-	struct peer *peer;		     /* the process as it was when it asked */
+	TAILQ_ENTRY(grant) in_ledger; /* in its list, oldest check first */
+	LIST_ENTRY(grant) in_holder;
+	struct holder *holder; /* the process and its grants */
+	struct peer *peer;     /* the process as it was when it asked */
 	struct rule_account *rule;
 	struct user *user; /* whose it is, and counts to */
 	uint64_t id;	   /* 0 until recorded; no two of one trail have the same */

@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "ledger-internal.h"
+#include "ledger-state.h"
 #include "size.h"
 #include "util.h"
 

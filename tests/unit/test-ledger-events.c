@@ -5,7 +5,7 @@
  * of grants that are taken back, and of reviews.
  */
 #include "ledger-fixture.h"
-#include "ledger-internal.h"
+#include "ledger-state.h"
 
 #define PAGE 4096
 
@@ -450,10 +450,10 @@ START_TEST(review_sees_each_once)
 	ck_assert_uint_eq(seen, 1 << 1 | 1 << 2);
 	/* meanwhile the next one ends, one is moved to the end, one comes */
 	ledger_ended(lf.ledger, &telling_heap, 3);
-	grant_list_remove(&lf.ledger->grants, grants[3]);
-	grant_list_append(&lf.ledger->grants, grants[3]);
-	grant_list_remove(&lf.ledger->grants, grants[0]);
-	grant_list_append(&lf.ledger->grants, grants[0]);
+	grant_remove(lf.ledger, grants[3]);
+	grant_append(lf.ledger, grants[3]);
+	grant_remove(lf.ledger, grants[0]);
+	grant_append(lf.ledger, grants[0]);
 	ck_assert(ledger_review(lf.ledger, 1, collect, &again));
 	ck_assert_uint_eq(again, 1 << 5);
 	again = 0;

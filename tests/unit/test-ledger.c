@@ -3,7 +3,7 @@
  * Tests of the ledger: the states of a grant, who may end it, what is recorded when.
  */
 #include "ledger-fixture.h"
-#include "ledger-internal.h"
+#include "ledger-state.h"
 
 #define PAGE 4096
 
@@ -148,7 +148,7 @@ START_TEST(no_memory_leaves_nothing)
 			ck_assert_int_eq(verdict, VERDICT_INTERNAL);
 			ck_assert_uint_eq(ledger_bytes(lf.ledger), 0);
 			ck_assert_uint_eq(ledger_count(lf.ledger), 0);
-			ck_assert_ptr_null(lf.ledger->grants.first);
+			ck_assert_ptr_null(TAILQ_FIRST(&lf.ledger->grants));
 			ck_assert_ptr_null(lf.ledger->holders);
 			ck_assert_uint_eq(lf.ledger->rules.count, 0);
 			ck_assert_uint_eq(self->refs, refs);
@@ -390,7 +390,8 @@ static unsigned int n_unrecorded(void)
 {
 	unsigned int n = 0;
 
-	for (const struct grant *g = lf.ledger->unrecorded.first; g; g = g->next)
+	for (const struct grant *g = TAILQ_FIRST(&lf.ledger->unrecorded); g;
+		g = TAILQ_NEXT(g, in_ledger))
 		n++;
 	return n;
 }

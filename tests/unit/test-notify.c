@@ -8,7 +8,7 @@
 #include <sys/un.h>
 
 #include "fixture.h"
-#include "ledger-internal.h"
+#include "ledger-state.h"
 #include "notify.h"
 
 #define ROOM 1000 /* messages that no queue takes */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the ledger share: ledger.c (grants come), ledger-end.c (who says that one
- * goes), ledger-release.c (it goes), ledger-revoke.c (taken back), ledger-holder.c (processes),
- * ledger-sweep.c (looking again), quota.c (limits). For nobody else.
+ * What the files of the ledger share. Calls go down: ledger.c (grants come), ledger-release.c (who
+ * says that one goes), ledger-number.c, ledger-revoke.c; ledger-check.c (when one is checked);
+ * ledger-end.c (it goes); quota.c (limits); ledger-state.c (the data). For nobody else.
  */
 #pragma once
 
@@ -11,11 +11,7 @@
 #include "ledger.h"
 #include "workers.h"
 
-struct grant_list {
-	struct grant *first, *last;
-	struct grant *review_at; /* where a review goes on */
-	bool reviewing;		 /* what comes last is still to be seen */
-};
+TAILQ_HEAD(grant_list, grant);
 
 /* A grant that the heap told the end of, until its peer says that it needs it no more. */
 struct ended {
@@ -31,20 +27,20 @@ struct ended {
 struct holder {
 	struct ledger *ledger;
 	struct peer *peer;
-	struct grant *grants;
+	LIST_HEAD(, grant) grants;
 	sd_event_source *exit; /* its pidfd; NULL before the first commit, and when it is gone */
 	bool gone;
-	/* A look at all of its grants that is under way: */
-	struct grant *look_at;	  /* where it goes on; NULL when there is none */
-	const char *look_reason;  /* static */
-	uint64_t look_since_usec; /* when it began */
-	uint64_t look_pause_usec; /* no other one before, unless the process ends */
-	struct holder *look_next; /* in the ledger's queue */
-	bool look_queued;
+	/* A check of all of its grants that is under way: */
+	TAILQ_ENTRY(holder) in_checks; /* of the ledger */
+	bool check_queued;
+	struct grant *check_at;	   /* where it goes on; NULL when there is none */
+	const char *check_reason;  /* static */
+	uint64_t check_since_usec; /* when it began */
+	uint64_t check_pause_usec; /* no other one before, unless the process ends */
 };
 
-/* Grants looked at in one turn of the event loop for one process: half a millisecond or so. */
-#define LOOK_GRANTS 32
+/* Grants checked in one turn of the event loop for one process: half a millisecond or so. */
+#define CHECK_GRANTS 32
 /* Records of the ledger's under way at a time: the trail's queue is for others, too. */
 #define RECORDS_MAX 512
 /* The same for releases that a peer asks for: they need not wait for those that nobody asked for.
@@ -58,17 +54,19 @@ struct ledger {
 	struct rule_accounts rules; /* that count for all, or per unit */
 	size_t rules_sweep;	    /* at so many those that are idle are dropped */
 	struct account total;
-	struct grant_list grants;     /* reserved, live and orphaned, longest not looked at first */
+	struct grant_list grants;     /* reserved, live and orphaned, longest not checked first */
 	struct grant_list unrecorded; /* released, their record still to be written */
 	void *holders;		      /* of tsearch(3), by process */
 	void *by_id;		      /* likewise, of grants */
 	void *by_watch;		      /* likewise, by the heap's number of the buffer */
-	unsigned int n_polled;	      /* grants that the timer has to look at */
+	unsigned int n_polled;	      /* grants that the timer has to check */
 	unsigned int review;	      /* the number of the last one */
-	sd_event_source *timer;	      /* on while there is something to look at */
+	struct grant *review_at;      /* where it goes on */
+	bool reviewing;		      /* what comes last is still to be seen */
+	sd_event_source *timer;	      /* on while there is something to check */
 	sd_event_source *turn;	      /* on while there is something to go on with */
-	struct holder *looks, *looks_last; /* holders whose look is under way */
-	unsigned int n_records;		   /* with the trail */
+	TAILQ_HEAD(, holder) checks;  /* holders whose check is under way */
+	unsigned int n_records;	      /* with the trail */
 	struct ledger_observer observer;
 	void (*take)(void *userdata); /* NULL for none */
 	void *take_userdata;
@@ -82,22 +80,19 @@ struct ledger {
 /* Microseconds of a clock. */
 uint64_t ledger_now(clockid_t clock);
 
+/* --- ledger-state.c --- */
+
 /* By number, and by the heap's number of the buffer, for tsearch(3). */
 int grant_compare(const void *a, const void *b);
 int grant_compare_watch(const void *a, const void *b);
-
 /* The grant of a number in whatever state; NULL when there is none. */
 struct grant *grant_by_id(const struct ledger *ledger, uint64_t id);
 
-/* Has the heaps tell what they have not told yet. */
-void ledger_take(struct ledger *ledger);
+/* To the end of the ledger's grants, and out of them. A review sees those that come last. */
+void grant_append(struct ledger *ledger, struct grant *grant);
+void grant_remove(struct ledger *ledger, struct grant *grant);
 
-/* Lists. */
-void grant_list_append(struct grant_list *list, struct grant *grant);
-void grant_list_remove(struct grant_list *list, struct grant *grant);
-
-/* ledger-holder.c: the holder of a process, NULL when it has no grants; made when it has none yet.
- */
+/* The holder of a process, NULL when it has no grants; made when it has none yet. */
 struct holder *holder_find(const struct ledger *ledger, const struct peer *peer);
 int holder_get(struct ledger *ledger, struct peer *peer, struct holder **ret_holder);
 /* Frees it if it has no grants. */
@@ -105,38 +100,50 @@ void holder_put(struct holder *holder);
 /* Gives a grant to its holder, and takes it away again; the holder may go then. */
 void holder_add(struct holder *holder, struct grant *grant);
 void holder_remove(struct holder *holder, struct grant *grant);
-/* Looks at each of its grants, at the first LOOK_GRANTS of them now; gone says that the process is.
- * reason must be static. */
-void holder_check(struct holder *holder, bool gone, const char *reason);
-/* Goes on with one of the looks that are under way. */
-void holder_look_on(struct ledger *ledger);
-/* Has its grants looked at when the process ends, or soon if it has. 0 or a negative errno. */
-int holder_watch(struct holder *holder);
-/* Whether the process has ended. */
-bool holder_gone(struct holder *holder);
+/* Has its check go on in a later turn of the event loop, or no more. */
+void holder_queue_check(struct holder *holder);
+void holder_forget_check(struct holder *holder);
 
-/* ledger-release.c: frees a grant that is in no list and charged to nothing. */
+/* Has the heaps tell what they have not told yet. */
+void ledger_take(struct ledger *ledger);
+/* Whether more records may be under way. What has to wait comes with a later turn or the timer. */
+bool ledger_may_record(const struct ledger *ledger);
+/* Has what waits for its turn go on. */
+void ledger_go_on(struct ledger *ledger);
+/* Has the timer check in a while, if it is not about to. */
+#define TIMER_USEC 1000000
+void ledger_start_timer(struct ledger *ledger);
+
+/* --- ledger-end.c --- */
+
+/* Frees a grant that is in no list and charged to nothing. */
 void grant_free(struct ledger *ledger, struct grant *grant);
 void grant_uncharge(struct ledger *ledger, struct grant *grant);
 /* Uncharges a grant that nobody holds, and has that recorded. reason must be static. */
 void grant_release(struct ledger *ledger, struct grant *grant, const char *reason);
-/* Looks whether somebody but us still holds the buffer, and releases it if not; true when it did.
+/* Checks whether somebody but us still holds the buffer, and releases it if not; true when it did.
  * What cannot be counted stays charged as long as its peer lives, what the heap tells the end of
  * until it does. reason must be static. */
 bool grant_check(struct ledger *ledger, struct grant *grant, bool peer_gone, const char *reason);
 /* Records the releases that could not be so far, as many as may be under way. */
 void grant_record_rest(struct ledger *ledger);
-/* Whether more records may be under way. What has to wait comes with a later turn or the timer. */
-bool ledger_may_record(const struct ledger *ledger);
-/* Has what waits for its turn go on. */
-void ledger_go_on(struct ledger *ledger);
 
-/* ledger-sweep.c: looks at some grants of an account that is full. */
-void sweep_relieve(struct ledger *ledger, const struct account *full, struct user *user);
-/* Has the timer look in a while, if it is not about to. */
-#define SWEEP_USEC 1000000
-void sweep_start(struct ledger *ledger);
-int sweep_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+/* --- ledger-check.c --- */
+
+/* Checks all grants of a process, the first CHECK_GRANTS of them now; gone says that it is. reason
+ * must be static. */
+void holder_check(struct holder *holder, bool gone, const char *reason);
+/* Has its grants checked when the process ends, or soon if it has. 0 or a negative errno. */
+int holder_watch(struct holder *holder);
+/* Whether the process has ended. */
+bool holder_gone(struct holder *holder);
+/* Checks some grants of an account that is full. */
+void check_relieve(struct ledger *ledger, const struct account *full, struct user *user);
+/* Go on with what waits for the next turn, for the timer. */
+int check_on_turn(sd_event_source *source, void *userdata);
+int check_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* --- quota.c --- */
 
 /* One reservation held against its limits. */
 struct quota {
