@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "bus-internal.h"
+#include "grant-preflight.h"
 #include "text.h"
 #include "util.h"
 
@@ -220,34 +221,6 @@ static int answer(sd_bus_message *message, const struct decision *decision, cons
 	return r;
 }
 
-/* What the ledger and the heap would add to the policy's verdict. */
-static void consider(struct broker *broker, const struct identity *identity, struct user *user,
-	const struct request *request, struct decision *decision)
-{
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), size;
-	const struct heap *heap;
-	int r;
-
-	/* The policy has refused what cannot be rounded. */
-	size = (request->size + page - 1) & ~(page - 1);
-	r = heaps_get(broker->heaps, decision->heap, &heap);
-	if (r < 0) {
-		decision->verdict = VERDICT_HEAP_UNAVAILABLE;
-		heaps_explain(broker->heaps, decision->heap, decision->exposure, r,
-			decision->reason, sizeof(decision->reason));
-		return;
-	}
-	if (request->read_only && !heap_can_read_only(heap, decision->exposure)) {
-		decision->verdict = VERDICT_UNSUPPORTED;
-		snprintf(decision->reason, sizeof(decision->reason),
-			"a read-only buffer of heap %s could not be zeroed before it is handed out",
-			decision->heap);
-		return;
-	}
-	decision->verdict = ledger_would_reserve(broker->ledger, identity, user, decision,
-		policy_settings(broker->policy), heap, size, 1, decision->reason);
-}
-
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	struct broker *broker = bus_peer->bus->broker;
@@ -256,7 +229,7 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 		.identity = { .uid = (uid_t)-1, .gid = (gid_t)-1, .strong = true },
 	};
 	const struct identity *identity = &question.identity;
-	struct decision decision = { 0 };
+	struct preflight preflight;
 	struct user *user = NULL;
 	const char *untrusted_use;
 	char reason[128] = "";
@@ -286,11 +259,11 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 		if (r >= 0) {
 			cleanup(cleanup_free) char *passed = NULL;
 
-			policy_decide(broker->policy, identity, &question.request, &decision);
-			passed = passed_over(broker, identity, &question.request, decision.rule);
-			if (decision.verdict == VERDICT_GRANTED)
-				consider(broker, identity, user, &question.request, &decision);
-			r = passed ? answer(message, &decision, passed) : -ENOMEM;
+			grant_preflight(broker, broker->policy, identity, user, &question.request,
+				PREFLIGHT_LIMITS, &preflight);
+			passed = passed_over(
+				broker, identity, &question.request, preflight.decision.rule);
+			r = passed ? answer(message, &preflight.decision, passed) : -ENOMEM;
 		}
 		user_unref(user);
 	}

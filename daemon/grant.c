@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "grant-preflight.h"
 #include "review.h"
 #include "util.h"
 
@@ -19,9 +20,7 @@ struct grant_op {
 	bool charged;	       /* as one of its user's requests */
 	struct policy *policy; /* that decides, whatever is loaded meanwhile */
 	struct request request;
-	struct decision decision;
-	const struct heap *heap;
-	uint64_t size; /* of each buffer, whole pages */
+	struct preflight preflight; /* what was decided */
 	grant_reply reply;
 	void *userdata;
 	int error; /* of the allocation */
@@ -39,7 +38,8 @@ static void let_go(struct grant_op *op)
 {
 	op->look = peer_cancel(op->look);
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
-		workers_close(op->broker->workers, op->peer->user, op->size, false, &op->fds[i]);
+		workers_close(op->broker->workers, op->peer->user, op->preflight.size, false,
+			&op->fds[i]);
 	while (op->n_grants > 0)
 		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
 }
@@ -60,7 +60,7 @@ static void op_free(struct grant_op *op)
 static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 {
 	struct audit_buffer buffers[REQUEST_COUNT_MAX];
-	const struct decision *decision = &op->decision;
+	const struct decision *decision = &op->preflight.decision;
 	struct audit_event event = {
 		.kind = kind,
 		.user = op->peer->user,
@@ -68,7 +68,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 		.request = &op->request,
 		.heap = decision->heap,
 		.exposure = decision->heap ? decision->exposure : EXPOSURE_UNKNOWN,
-		.size = op->n_grants ? op->size : 0,
+		.size = op->n_grants ? op->preflight.size : 0,
 		.buffers = buffers,
 		.n_buffers = op->n_grants,
 		.rule = decision->rule ? decision->rule->name : NULL,
@@ -86,9 +86,9 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 static void reply(struct grant_op *op)
 {
 	struct outcome outcome = {
-		.verdict = op->decision.verdict,
-		.rule = op->decision.rule ? op->decision.rule->name : NULL,
-		.reason = op->decision.reason,
+		.verdict = op->preflight.decision.verdict,
+		.rule = op->preflight.decision.rule ? op->preflight.decision.rule->name : NULL,
+		.reason = op->preflight.decision.reason,
 		.count = op->n_grants,
 		.fds = op->fds,
 		.grants = op->grants,
@@ -119,7 +119,7 @@ static void refuse(struct grant_op *op, enum verdict verdict)
 {
 	int r;
 
-	op->decision.verdict = verdict;
+	op->preflight.decision.verdict = verdict;
 	let_go(op);
 	r = record(op, AUDIT_DENY, on_refusal_recorded);
 	if (r < 0)
@@ -134,7 +134,8 @@ static void refuse_saying(struct grant_op *op, enum verdict verdict, const char 
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(op->decision.reason, sizeof(op->decision.reason), format, arguments);
+	vsnprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), format,
+		arguments);
 	va_end(arguments);
 	refuse(op, verdict);
 }
@@ -144,8 +145,8 @@ static void refuse_saying(struct grant_op *op, enum verdict verdict, const char 
 static void refuse_changed(struct grant_op *op, int error, const char *why)
 {
 	/* The record of the grant stands already. */
-	op->decision.verdict = peer_verdict(error);
-	snprintf(op->decision.reason, sizeof(op->decision.reason), "%s",
+	op->preflight.decision.verdict = peer_verdict(error);
+	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), "%s",
 		error == -ESRCH ? "the process that asked is gone" : why);
 	note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	let_go(op);
@@ -221,13 +222,14 @@ static void on_allocated(struct job *job)
 
 	if (op->error == -ENOMEM) {
 		refuse_saying(op, VERDICT_OUT_OF_MEMORY,
-			"heap %s has no %ju bytes for %u buffer%s now", op->decision.heap,
-			(uintmax_t)op->size, op->request.count, op->request.count == 1 ? "" : "s");
+			"heap %s has no %ju bytes for %u buffer%s now", op->preflight.decision.heap,
+			(uintmax_t)op->preflight.size, op->request.count,
+			op->request.count == 1 ? "" : "s");
 		return;
 	}
 	if (op->error < 0) {
-		stopped = heap_explain(
-			op->heap, op->error, op->decision.reason, sizeof(op->decision.reason));
+		stopped = heap_explain(op->preflight.heap, op->error, op->preflight.decision.reason,
+			sizeof(op->preflight.decision.reason));
 		refuse(op, stopped ? VERDICT_HEAP_UNAVAILABLE : VERDICT_INTERNAL);
 		return;
 	}
@@ -245,18 +247,8 @@ static void allocate(struct job *job)
 	struct grant_op *op = (struct grant_op *)job;
 
 	for (uint32_t i = 0; i < op->n_grants && op->error == 0; i++)
-		op->error = heap_alloc(op->heap, op->decision.exposure, op->size,
-			op->request.read_only, &op->fds[i], &op->buffers[i]);
-}
-
-static bool round_to_pages(uint64_t size, uint64_t *ret_size)
-{
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-
-	if (__builtin_add_overflow(size, page - 1, &size) || size > INT64_MAX)
-		return false;
-	*ret_size = size & ~(page - 1);
-	return true;
+		op->error = heap_alloc(op->preflight.heap, op->preflight.decision.exposure,
+			op->preflight.size, op->request.read_only, &op->fds[i], &op->buffers[i]);
 }
 
 /* Without waiting for the record, or what is too much would wait as well. */
@@ -265,8 +257,8 @@ static void refuse_busy(struct grant_op *op)
 	const struct user *user = op->peer->user;
 	char who[USER_TEXT_MAX];
 
-	op->decision.verdict = VERDICT_BUSY;
-	snprintf(op->decision.reason, sizeof(op->decision.reason),
+	op->preflight.decision.verdict = VERDICT_BUSY;
+	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
 		"%s has %ju requests under way, over all connections; its share allows no more now",
 		user_text(user, who), (uintmax_t)user->used[USER_REQUESTS]);
 	note_failure(op->broker, record(op, AUDIT_DENY, NULL));
@@ -275,36 +267,22 @@ static void refuse_busy(struct grant_op *op)
 
 static void decide(struct grant_op *op)
 {
-	struct decision *decision = &op->decision;
+	struct decision *decision = &op->preflight.decision;
 	struct broker *broker = op->broker;
+	const struct heap *heap;
 	enum verdict verdict;
 	int r;
 
-	policy_decide(op->policy, &op->peer->identity, &op->request, decision);
+	grant_preflight(broker, op->policy, &op->peer->identity, NULL, &op->request, PREFLIGHT_HEAP,
+		&op->preflight);
 	if (decision->verdict != VERDICT_GRANTED) {
 		refuse(op, decision->verdict);
 		return;
 	}
-	if (!round_to_pages(op->request.size, &op->size)) {
-		refuse_saying(op, VERDICT_BAD_SIZE, "%ju bytes are more than can be addressed",
-			(uintmax_t)op->request.size);
-		return;
-	}
-	r = heaps_get(broker->heaps, decision->heap, &op->heap);
-	if (r < 0) {
-		heaps_explain(broker->heaps, decision->heap, decision->exposure, r,
-			decision->reason, sizeof(decision->reason));
-		refuse(op, VERDICT_HEAP_UNAVAILABLE);
-		return;
-	}
-	if (op->request.read_only && !heap_can_read_only(op->heap, decision->exposure)) {
-		refuse_saying(op, VERDICT_UNSUPPORTED,
-			"a read-only buffer of heap %s could not be zeroed before it is handed out",
-			decision->heap);
-		return;
-	}
+	heap = op->preflight.heap;
 	verdict = ledger_reserve(broker->ledger, op->peer, &op->request, decision,
-		policy_settings(op->policy), op->heap, op->size, op->grants, decision->reason);
+		policy_settings(op->policy), heap, op->preflight.size, op->grants,
+		decision->reason);
 	if (verdict != VERDICT_GRANTED) {
 		refuse(op, verdict);
 		return;
@@ -318,7 +296,7 @@ static void decide(struct grant_op *op)
 			op, VERDICT_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
 		return;
 	}
-	if (heap_is_quick(op->heap, op->size * op->n_grants)) {
+	if (heap_is_quick(heap, op->preflight.size * op->n_grants)) {
 		allocate(&op->job);
 		on_allocated(&op->job);
 		return;
@@ -359,7 +337,7 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 void grant_delivered(struct grant_op *op, int result)
 {
 	if (result < 0 && op->n_grants) {
-		snprintf(op->decision.reason, sizeof(op->decision.reason),
+		snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
 			"the reply could not be sent: %s", strerror(-result));
 		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
 	}

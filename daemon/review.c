@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "grant-preflight.h"
 #include "log.h"
 #include "revoke.h"
 #include "util.h"
@@ -21,9 +22,8 @@ struct review {
 	bool going;
 };
 
-/* Whether the policy allows what is out; if not, why. */
-static bool allowed(
-	const struct policy *policy, const struct grant *grant, struct decision *ret_decision)
+/* Whether the policy in force allows what is out; if not, why. */
+static bool allowed(struct broker *broker, const struct grant *grant, struct decision *ret_decision)
 {
 	struct request request = {
 		.size = grant->asked,
@@ -32,10 +32,13 @@ static bool allowed(
 		.read_only = grant->read_only,
 		.transport = grant->transport,
 	};
+	struct preflight preflight;
 
 	copy_string(request.use, sizeof(request.use), grant->use);
 	copy_string(request.label, sizeof(request.label), grant->label);
-	policy_decide(policy, grant_identity(grant), &request, ret_decision);
+	grant_preflight(broker, broker->policy, grant_identity(grant), NULL, &request,
+		PREFLIGHT_POLICY, &preflight);
+	*ret_decision = preflight.decision;
 	if (ret_decision->verdict != VERDICT_GRANTED)
 		return false;
 	if (streq(ret_decision->heap, grant->heap))
@@ -63,7 +66,7 @@ static void look(void *userdata, const struct grant *grant)
 	struct revoke_cause cause = { 0 };
 	struct decision decision;
 
-	if (grant->state == GRANT_REVOKED || allowed(broker->policy, grant, &decision))
+	if (grant->state == GRANT_REVOKED || allowed(broker, grant, &decision))
 		return;
 	if (!grant->revoke_on_reload &&
 		policy_on_reload(broker->policy, &decision) != POLICY_RELOAD_REVOKE)
