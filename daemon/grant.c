@@ -34,235 +34,53 @@ struct grant_op {
 	struct buffer_id buffers[REQUEST_COUNT_MAX];
 };
 
-static void let_go(struct grant_op *op)
-{
-	op->look = peer_cancel(op->look);
-	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
-		workers_close(op->broker->workers, op->peer->user, op->preflight.size, false,
-			&op->fds[i]);
-	while (op->n_grants > 0)
-		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
-}
-
-static void op_free(struct grant_op *op)
-{
-	let_go(op);
-	op->broker->n_requests--;
-	if (op->charged)
-		user_uncharge(op->peer->user, USER_REQUESTS, 1);
-	policy_unref(op->policy);
-	peer_unref(op->peer);
-	free(op);
-}
-
-/* --- records --- */
-
-static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
-{
-	struct audit_buffer buffers[REQUEST_COUNT_MAX];
-	const struct decision *decision = &op->preflight.decision;
-	struct audit_event event = {
-		.kind = kind,
-		.user = op->peer->user,
-		.peer = &op->peer->identity,
-		.request = &op->request,
-		.heap = decision->heap,
-		.exposure = decision->heap ? decision->exposure : EXPOSURE_UNKNOWN,
-		.size = op->n_grants ? op->preflight.size : 0,
-		.buffers = buffers,
-		.n_buffers = op->n_grants,
-		.rule = decision->rule ? decision->rule->name : NULL,
-		.verdict = decision->verdict,
-		.reason = decision->reason[0] ? decision->reason : NULL,
-		.policy = policy_digest(op->policy),
-		.not_lost = kind == AUDIT_GRANT, /* without its record it is a refusal */
-	};
-
-	for (uint32_t i = 0; i < op->n_grants; i++)
-		buffers[i] = (struct audit_buffer){ op->grants[i]->id, op->buffers[i].inode };
-	return audit_append(op->broker->audit, &event, done, op);
-}
-
-static void reply(struct grant_op *op)
-{
-	struct outcome outcome = {
-		.verdict = op->preflight.decision.verdict,
-		.rule = op->preflight.decision.rule ? op->preflight.decision.rule->name : NULL,
-		.reason = op->preflight.decision.reason,
-		.count = op->n_grants,
-		.fds = op->fds,
-		.grants = op->grants,
-	};
-
-	op->reply(op->userdata, op, &outcome);
-}
-
-/* --- refusals --- */
-
-/* Of a record that is only queued or counted for now: that it did not fail yet says nothing. */
-static void note_failure(struct broker *broker, int result)
-{
-	if (result < 0)
-		broker_note_audit(broker, result);
-}
-
-static void on_refusal_recorded(void *userdata, int result)
-{
-	struct grant_op *op = userdata;
-
-	/* Nothing is handed out, so the peer may hear so even if the record failed. */
-	note_failure(op->broker, result);
-	reply(op);
-}
-
-static void refuse(struct grant_op *op, enum verdict verdict)
-{
-	int r;
-
-	op->preflight.decision.verdict = verdict;
-	let_go(op);
-	r = record(op, AUDIT_DENY, on_refusal_recorded);
-	if (r < 0)
-		on_refusal_recorded(op, r);
-}
-
+/* The steps, first one first; what they share is at the end. */
+static void decide(struct grant_op *op);
+static void allocate(struct job *job);
+static void on_allocated(struct job *job);
+static void on_looked(void *userdata, int result, const char *why, struct peer *peer);
+static void on_grant_recorded(void *userdata, int result);
+static void deliver(struct grant_op *op);
+static void refuse(struct grant_op *op, enum verdict verdict);
 static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
 	printf_like(3, 4);
+static void refuse_busy(struct grant_op *op);
+static void refuse_changed(struct grant_op *op, int error, const char *why);
+static void on_refusal_recorded(void *userdata, int result);
+static int record(struct grant_op *op, enum audit_kind kind, audit_done done);
+static void note_failure(struct broker *broker, int result);
+static void reply(struct grant_op *op);
+static void let_go(struct grant_op *op);
+static void op_free(struct grant_op *op);
 
-static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+int grant_request(struct broker *broker, struct peer *peer, const struct request *request,
+	grant_reply reply_function, void *userdata)
 {
-	va_list arguments;
+	struct grant_op *op = calloc(1, sizeof(*op));
 
-	va_start(arguments, format);
-	vsnprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), format,
-		arguments);
-	va_end(arguments);
-	refuse(op, verdict);
-}
-
-/* --- the steps, last one first --- */
-
-static void refuse_changed(struct grant_op *op, int error, const char *why)
-{
-	/* The record of the grant stands already. */
-	op->preflight.decision.verdict = peer_verdict(error);
-	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), "%s",
-		error == -ESRCH ? "the process that asked is gone" : why);
-	note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
-	let_go(op);
-	reply(op);
-}
-
-/* The record stands, and the look is done: is it the process that the record describes? */
-static void deliver(struct grant_op *op)
-{
-	const char *why = op->why;
-	int r = op->looked;
-
-	if (r >= 0)
-		r = peer_check(op->peer, &why);
-	if (r < 0)
-		refuse_changed(op, r, why);
+	if (!op)
+		return -ENOMEM;
+	op->broker = broker;
+	op->peer = peer_ref(peer);
+	op->policy = policy_ref(broker->policy);
+	op->request = *request;
+	op->reply = reply_function;
+	op->userdata = userdata;
+	for (uint32_t i = 0; i < REQUEST_COUNT_MAX; i++)
+		op->fds[i] = -1;
+	op->job = (struct job){
+		.owner = peer->user,
+		.large = request->count > 0 && request->size > WORKERS_LARGE / request->count,
+		.run = allocate,
+		.done = on_allocated,
+	};
+	broker->n_requests++;
+	op->charged = user_charge(peer->user, USER_REQUESTS, 1) >= 0;
+	if (op->charged)
+		decide(op);
 	else
-		reply(op);
-}
-
-static void on_looked(void *userdata, int result, const char *why, struct peer *peer)
-{
-	struct grant_op *op = userdata;
-
-	(void)peer;
-	op->look = NULL;
-	op->looked = result;
-	if (result < 0)
-		copy_string(op->why, sizeof(op->why), why);
-	if (op->recorded)
-		deliver(op);
-}
-
-static void on_grant_recorded(void *userdata, int result)
-{
-	struct grant_op *op = userdata;
-	char who[USER_TEXT_MAX];
-
-	broker_note_audit(op->broker, result);
-	/* It may stand there yet: then it has to say at once that nothing was handed out. */
-	if (result == -EINPROGRESS) {
-		op->decision.verdict = VERDICT_AUDIT_FAILED;
-		snprintf(op->decision.reason, sizeof(op->decision.reason),
-			"the record of the grant was not written in time");
-		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
-	}
-	ledger_numbered(op->broker->ledger, op->grants, op->n_grants,
-		result >= 0 || result == -EINPROGRESS);
-	if (result == -EUSERS) {
-		refuse_saying(op, VERDICT_BUSY, "too many records of %s wait to be written",
-			user_text(op->peer->user, who));
-		return;
-	}
-	if (result < 0) {
-		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
-			result == -EINPROGRESS || result == -ETIMEDOUT
-				? "its file system does not answer"
-				: strerror(-result));
-		return;
-	}
-	op->recorded = true;
-	if (op->look)
-		peer_hurry(op->look);
-	else
-		deliver(op);
-}
-
-static void on_allocated(struct job *job)
-{
-	struct grant_op *op = (struct grant_op *)job;
-	bool stopped;
-	int r;
-
-	if (op->error == -ENOMEM) {
-		refuse_saying(op, VERDICT_OUT_OF_MEMORY,
-			"heap %s has no %ju bytes for %u buffer%s now", op->preflight.decision.heap,
-			(uintmax_t)op->preflight.size, op->request.count,
-			op->request.count == 1 ? "" : "s");
-		return;
-	}
-	if (op->error < 0) {
-		stopped = heap_explain(op->preflight.heap, op->error, op->preflight.decision.reason,
-			sizeof(op->preflight.decision.reason));
-		refuse(op, stopped ? VERDICT_HEAP_UNAVAILABLE : VERDICT_INTERNAL);
-		return;
-	}
-	if (ledger_number(op->broker->ledger, op->grants, op->n_grants, op->buffers) < 0) {
-		refuse_saying(op, VERDICT_INTERNAL, "out of memory");
-		return;
-	}
-	r = record(op, AUDIT_GRANT, on_grant_recorded);
-	if (r < 0)
-		on_grant_recorded(op, r);
-}
-
-static void allocate(struct job *job)
-{
-	struct grant_op *op = (struct grant_op *)job;
-
-	for (uint32_t i = 0; i < op->n_grants && op->error == 0; i++)
-		op->error = heap_alloc(op->preflight.heap, op->preflight.decision.exposure,
-			op->preflight.size, op->request.read_only, &op->fds[i], &op->buffers[i]);
-}
-
-/* Without waiting for the record, or what is too much would wait as well. */
-static void refuse_busy(struct grant_op *op)
-{
-	const struct user *user = op->peer->user;
-	char who[USER_TEXT_MAX];
-
-	op->preflight.decision.verdict = VERDICT_BUSY;
-	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
-		"%s has %ju requests under way, over all connections; its share allows no more now",
-		user_text(user, who), (uintmax_t)user->used[USER_REQUESTS]);
-	note_failure(op->broker, record(op, AUDIT_DENY, NULL));
-	reply(op);
+		refuse_busy(op);
+	return 0;
 }
 
 static void decide(struct grant_op *op)
@@ -304,34 +122,102 @@ static void decide(struct grant_op *op)
 	workers_submit(broker->workers, &op->job);
 }
 
-int grant_request(struct broker *broker, struct peer *peer, const struct request *request,
-	grant_reply reply_function, void *userdata)
+static void allocate(struct job *job)
 {
-	struct grant_op *op = calloc(1, sizeof(*op));
+	struct grant_op *op = (struct grant_op *)job;
 
-	if (!op)
-		return -ENOMEM;
-	op->broker = broker;
-	op->peer = peer_ref(peer);
-	op->policy = policy_ref(broker->policy);
-	op->request = *request;
-	op->reply = reply_function;
-	op->userdata = userdata;
-	for (uint32_t i = 0; i < REQUEST_COUNT_MAX; i++)
-		op->fds[i] = -1;
-	op->job = (struct job){
-		.owner = peer->user,
-		.large = request->count > 0 && request->size > WORKERS_LARGE / request->count,
-		.run = allocate,
-		.done = on_allocated,
-	};
-	broker->n_requests++;
-	op->charged = user_charge(peer->user, USER_REQUESTS, 1) >= 0;
-	if (op->charged)
-		decide(op);
+	for (uint32_t i = 0; i < op->n_grants && op->error == 0; i++)
+		op->error = heap_alloc(op->preflight.heap, op->preflight.decision.exposure,
+			op->preflight.size, op->request.read_only, &op->fds[i], &op->buffers[i]);
+}
+
+static void on_allocated(struct job *job)
+{
+	struct grant_op *op = (struct grant_op *)job;
+	bool stopped;
+	int r;
+
+	if (op->error == -ENOMEM) {
+		refuse_saying(op, VERDICT_OUT_OF_MEMORY,
+			"heap %s has no %ju bytes for %u buffer%s now", op->preflight.decision.heap,
+			(uintmax_t)op->preflight.size, op->request.count,
+			op->request.count == 1 ? "" : "s");
+		return;
+	}
+	if (op->error < 0) {
+		stopped = heap_explain(op->preflight.heap, op->error, op->preflight.decision.reason,
+			sizeof(op->preflight.decision.reason));
+		refuse(op, stopped ? VERDICT_HEAP_UNAVAILABLE : VERDICT_INTERNAL);
+		return;
+	}
+	if (ledger_number(op->broker->ledger, op->grants, op->n_grants, op->buffers) < 0) {
+		refuse_saying(op, VERDICT_INTERNAL, "out of memory");
+		return;
+	}
+	r = record(op, AUDIT_GRANT, on_grant_recorded);
+	if (r < 0)
+		on_grant_recorded(op, r);
+}
+
+static void on_looked(void *userdata, int result, const char *why, struct peer *peer)
+{
+	struct grant_op *op = userdata;
+
+	(void)peer;
+	op->look = NULL;
+	op->looked = result;
+	if (result < 0)
+		copy_string(op->why, sizeof(op->why), why);
+	if (op->recorded)
+		deliver(op);
+}
+
+static void on_grant_recorded(void *userdata, int result)
+{
+	struct grant_op *op = userdata;
+	char who[USER_TEXT_MAX];
+
+	broker_note_audit(op->broker, result);
+	/* It may stand there yet: then it has to say at once that nothing was handed out. */
+	if (result == -EINPROGRESS) {
+		op->preflight.decision.verdict = VERDICT_AUDIT_FAILED;
+		snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
+			"the record of the grant was not written in time");
+		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	}
+	ledger_numbered(op->broker->ledger, op->grants, op->n_grants,
+		result >= 0 || result == -EINPROGRESS);
+	if (result == -EUSERS) {
+		refuse_saying(op, VERDICT_BUSY, "too many records of %s wait to be written",
+			user_text(op->peer->user, who));
+		return;
+	}
+	if (result < 0) {
+		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
+			result == -EINPROGRESS || result == -ETIMEDOUT
+				? "its file system does not answer"
+				: strerror(-result));
+		return;
+	}
+	op->recorded = true;
+	if (op->look)
+		peer_hurry(op->look);
 	else
-		refuse_busy(op);
-	return 0;
+		deliver(op);
+}
+
+/* The record stands, and the look is done: is it the process that the record describes? */
+static void deliver(struct grant_op *op)
+{
+	const char *why = op->why;
+	int r = op->looked;
+
+	if (r >= 0)
+		r = peer_check(op->peer, &why);
+	if (r < 0)
+		refuse_changed(op, r, why);
+	else
+		reply(op);
 }
 
 void grant_delivered(struct grant_op *op, int result)
@@ -350,6 +236,134 @@ void grant_delivered(struct grant_op *op, int result)
 	if (result >= 0)
 		op->n_grants = 0;
 	op_free(op);
+}
+
+/* --- ways out --- */
+
+static void refuse(struct grant_op *op, enum verdict verdict)
+{
+	int r;
+
+	op->preflight.decision.verdict = verdict;
+	let_go(op);
+	r = record(op, AUDIT_DENY, on_refusal_recorded);
+	if (r < 0)
+		on_refusal_recorded(op, r);
+}
+
+static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), format,
+		arguments);
+	va_end(arguments);
+	refuse(op, verdict);
+}
+
+static void on_refusal_recorded(void *userdata, int result)
+{
+	struct grant_op *op = userdata;
+
+	/* Nothing is handed out, so the peer may hear so even if the record failed. */
+	note_failure(op->broker, result);
+	reply(op);
+}
+
+/* Without waiting for the record, or what is too much would wait as well. */
+static void refuse_busy(struct grant_op *op)
+{
+	const struct user *user = op->peer->user;
+	char who[USER_TEXT_MAX];
+
+	op->preflight.decision.verdict = VERDICT_BUSY;
+	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
+		"%s has %ju requests under way, over all connections; its share allows no more now",
+		user_text(user, who), (uintmax_t)user->used[USER_REQUESTS]);
+	note_failure(op->broker, record(op, AUDIT_DENY, NULL));
+	reply(op);
+}
+
+static void refuse_changed(struct grant_op *op, int error, const char *why)
+{
+	/* The record of the grant stands already. */
+	op->preflight.decision.verdict = peer_verdict(error);
+	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), "%s",
+		error == -ESRCH ? "the process that asked is gone" : why);
+	note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
+	let_go(op);
+	reply(op);
+}
+
+/* --- what the steps share --- */
+
+static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
+{
+	struct audit_buffer buffers[REQUEST_COUNT_MAX];
+	const struct decision *decision = &op->preflight.decision;
+	struct audit_event event = {
+		.kind = kind,
+		.user = op->peer->user,
+		.peer = &op->peer->identity,
+		.request = &op->request,
+		.heap = decision->heap,
+		.exposure = decision->heap ? decision->exposure : EXPOSURE_UNKNOWN,
+		.size = op->n_grants ? op->preflight.size : 0,
+		.buffers = buffers,
+		.n_buffers = op->n_grants,
+		.rule = decision->rule ? decision->rule->name : NULL,
+		.verdict = decision->verdict,
+		.reason = decision->reason[0] ? decision->reason : NULL,
+		.policy = policy_digest(op->policy),
+		.not_lost = kind == AUDIT_GRANT, /* without its record it is a refusal */
+	};
+
+	for (uint32_t i = 0; i < op->n_grants; i++)
+		buffers[i] = (struct audit_buffer){ op->grants[i]->id, op->buffers[i].inode };
+	return audit_append(op->broker->audit, &event, done, op);
+}
+
+/* Of a record that is only queued or counted for now: that it did not fail yet says nothing. */
+static void note_failure(struct broker *broker, int result)
+{
+	if (result < 0)
+		broker_note_audit(broker, result);
+}
+
+static void reply(struct grant_op *op)
+{
+	struct outcome outcome = {
+		.verdict = op->preflight.decision.verdict,
+		.rule = op->preflight.decision.rule ? op->preflight.decision.rule->name : NULL,
+		.reason = op->preflight.decision.reason,
+		.count = op->n_grants,
+		.fds = op->fds,
+		.grants = op->grants,
+	};
+
+	op->reply(op->userdata, op, &outcome);
+}
+
+static void let_go(struct grant_op *op)
+{
+	op->look = peer_cancel(op->look);
+	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
+		workers_close(op->broker->workers, op->peer->user, op->preflight.size, false,
+			&op->fds[i]);
+	while (op->n_grants > 0)
+		ledger_cancel(op->broker->ledger, op->grants[--op->n_grants]);
+}
+
+static void op_free(struct grant_op *op)
+{
+	let_go(op);
+	op->broker->n_requests--;
+	if (op->charged)
+		user_uncharge(op->peer->user, USER_REQUESTS, 1);
+	policy_unref(op->policy);
+	peer_unref(op->peer);
+	free(op);
 }
 
 void grant_record_refusal(struct broker *broker, const struct peer *peer,
