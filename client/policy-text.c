@@ -157,12 +157,6 @@ static void say_rule(struct json_object *rule)
 			abort();
 		add_text(row, text);
 	}
-	if (json_object_object_get_ex(rule, "on-reload", &use)) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "on-reload  %s", json_object_get_string(use));
-		add_text(row, text);
-	}
 	say("  %s  (%s)", member_text(rule, "name"), member_text(rule, "from"));
 	for (size_t i = 0; i < json_object_array_length(row); i++)
 		say("    %s", json_object_get_string(json_object_array_get_idx(row, i)));

@@ -54,7 +54,6 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 	grant->transport = request->transport;
 	grant->read_only = request->read_only;
 	grant->accept_shared = request->accept_shared;
-	grant->revoke_on_reload = decision->rule->on_reload == POLICY_RELOAD_REVOKE;
 	copy_string(grant->use, sizeof(grant->use), request->use);
 	copy_string(grant->label, sizeof(grant->label), request->label);
 	grant->peer = described(holder, peer);

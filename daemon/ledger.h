@@ -69,7 +69,6 @@ struct grant {
 	bool read_only, accept_shared;
 	bool returned;		    /* the peer says that it needs it no more */
 	bool polled;		    /* the timer has to look at it */
-	bool revoke_on_reload;	    /* its rule says so */
 	unsigned int reviewed;	    /* the number of the last review that saw it */
 	const char *release_reason; /* static */
 	const char *undelivered;    /* why its peer has not got it: static, NULL if it has */

@@ -66,10 +66,9 @@ static void look(void *userdata, const struct grant *grant)
 	struct revoke_cause cause = { 0 };
 	struct decision decision;
 
-	if (grant->state == GRANT_REVOKED || allowed(broker, grant, &decision))
+	if (policy_settings(broker->policy)->on_reload != POLICY_RELOAD_REVOKE)
 		return;
-	if (!grant->revoke_on_reload &&
-		policy_on_reload(broker->policy, &decision) != POLICY_RELOAD_REVOKE)
+	if (grant->state == GRANT_REVOKED || allowed(broker, grant, &decision))
 		return;
 	if (!heap_can_revoke(grant->node)) {
 		review->stuck++;

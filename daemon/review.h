@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * After a reload: the grants that are out are decided again by the policy now in force, and those
- * that it does not allow are taken back where one of the two rules says "on-reload": "revoke": the
- * one (or, without a word of its own, the policy) that refuses it now, or the one that it was
- * granted by.
+ * After a reload with a policy that says "on-reload": "revoke": the grants that are out are decided
+ * again, and those that the policy does not allow are taken back.
  *
- * What is decided is what was asked then, by the process as it was then: the same use, size and
+ * The original request is evaluated again, for the process as it was then: the same use, size and
  * consent, and the user, unit and program that the ledger has of the peer. A process that has
  * become another one since is the business of its next request. Limits on the sum of many buffers
  * do not take back any of them; a buffer of another heap than the use has now is not allowed any

@@ -180,11 +180,3 @@ void policy_decide(const struct policy *policy, const struct identity *peer,
 	ret_decision->reason[0] = 0;
 	decide(policy, peer, request, ret_decision);
 }
-
-enum policy_reload policy_on_reload(const struct policy *policy, const struct decision *decision)
-{
-	const struct policy_rule *rule = decision->rule;
-
-	return rule && rule->on_reload != POLICY_RELOAD_DEFAULT ? rule->on_reload
-								: policy->settings.on_reload;
-}

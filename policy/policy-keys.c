@@ -12,7 +12,7 @@ static const char *const of_heap[] = { "exposure", NULL };
 static const char *const of_limits[] = { "total", "per-user", "emulated-per-user",
 	"connections-per-user", NULL };
 static const char *const of_audit[] = { "durability", NULL };
-static const char *const of_rule[] = { "name", "match", "allow", "deny", "use", "on-reload", NULL };
+static const char *const of_rule[] = { "name", "match", "allow", "deny", "use", NULL };
 static const char *const of_match[] = { "user", "group", "unit", "slice", "exe", "label", "cgroup",
 	"container", "identity", "transport", "not", NULL };
 static const char *const of_allow[] = { "use", "buffer", "total", "buffers", "rate", "per", NULL };

@@ -130,7 +130,6 @@ void policy_parse_rule(struct policy_parse *parse, const struct policy_place *pl
 	struct policy_place match = { .up = place, .key = "match" };
 	struct policy_place allow_at = { .up = place, .key = "allow" };
 	struct policy_place use_at = { .up = place, .key = "use" };
-	struct policy_place reload_at = { .up = place, .key = "on-reload" };
 	struct json_object *member, *allow = NULL, *deny = NULL, *uses = NULL;
 	bool allows, denies;
 	void *rules = policy->rules;
@@ -158,8 +157,6 @@ void policy_parse_rule(struct policy_parse *parse, const struct policy_place *pl
 			"rules");
 	if (denies && !allows)
 		parse_deny(parse, place, deny, uses, &entry);
-	if (json_object_object_get_ex(json, "on-reload", &member))
-		policy_value_reload(parse, &reload_at, member, &entry.rule.on_reload);
 	if (!policy_pool_grow(&rules, policy->n_rules, &policy->rules_size, sizeof(entry))) {
 		parse->report->failed = true;
 		return;

@@ -274,8 +274,6 @@ static void put_rules(struct show *show, struct json_object *to)
 		} else {
 			put(show, object, "allow", show_allow(show, entry));
 		}
-		if (entry->rule.on_reload != POLICY_RELOAD_DEFAULT)
-			put(show, object, "on-reload", reload_word(entry->rule.on_reload));
 		put_from(show, object, entry->rule.path, "/rules/%zu", entry->rule.index);
 		put(show, rules, NULL, object);
 	}

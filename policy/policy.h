@@ -56,9 +56,8 @@ void policy_errors_done(struct policy_errors *errors);
 
 enum policy_per { POLICY_PER_RULE, POLICY_PER_USER, POLICY_PER_UNIT, POLICY_PER_PROCESS };
 enum policy_durability { POLICY_SYNCED, POLICY_WRITTEN };
-/* What becomes of a grant that a policy does not allow any more when it comes into force. Default,
- * of a rule: what the policy says. */
-enum policy_reload { POLICY_RELOAD_DEFAULT, POLICY_RELOAD_KEEP, POLICY_RELOAD_REVOKE };
+/* What becomes of a grant that a policy does not allow when it comes into force. */
+enum policy_reload { POLICY_RELOAD_KEEP, POLICY_RELOAD_REVOKE };
 
 /* What a rule allows. POLICY_UNLIMITED where it sets no limit. */
 struct policy_limits {
@@ -86,7 +85,6 @@ struct policy_rule {
 	size_t index;		     /* in that file's "rules", from 0 */
 	const char *deny;	     /* the reason of a deny rule; NULL for an allow rule */
 	struct policy_limits limits; /* of an allow rule */
-	enum policy_reload on_reload;
 };
 
 struct policy;
@@ -129,11 +127,6 @@ struct decision {
  */
 void policy_decide(const struct policy *policy, const struct identity *peer,
 	const struct request *request, struct decision *ret_decision);
-
-/* What this policy says of a grant that it does not allow, as the decision of its request by this
- * policy is: the rule that refuses it, or the policy where that one does not say or there is none.
- */
-enum policy_reload policy_on_reload(const struct policy *policy, const struct decision *decision);
 
 /* The exposure of a heap: by the well-known names (system_cc_shared and system_cc_decrypted shared;
  * system, CMA heaps (reserved, default_cma_region, linux,cma, names ending in "cma") private;

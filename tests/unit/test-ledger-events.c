@@ -16,7 +16,7 @@ static void set_up(void)
 	ledger_set_up("{ \"version\": 1, \"uses\": { \"u\": { \"heap\": \"emulated\" },"
 		      " \"few\": { \"heap\": \"emulated\" } }, \"rules\": ["
 		      " { \"name\": \"r\", \"match\": {}, \"allow\": { \"use\": [\"u\"] } },"
-		      " { \"name\": \"f\", \"match\": {}, \"on-reload\": \"revoke\","
+		      " { \"name\": \"f\", \"match\": {},"
 		      "   \"allow\": { \"use\": [\"few\"], \"buffers\": 1 } } ] }");
 	lf.heap = &telling_heap;
 	self = fixture_self();
@@ -422,11 +422,11 @@ START_TEST(what_a_review_needs)
 		VERDICT_GRANTED);
 	ck_assert_uint_eq(grant->asked, 100);
 	ck_assert_uint_eq(grant->size, PAGE);
-	ck_assert(grant->accept_shared && grant->read_only && grant->revoke_on_reload);
+	ck_assert(grant->accept_shared && grant->read_only);
 	ck_assert_ptr_eq(grant->node, &telling_heap);
 	ledger_cancel(lf.ledger, grant);
 	grant = grant_watched(self, "u", PAGE, 1);
-	ck_assert(!grant->accept_shared && !grant->revoke_on_reload);
+	ck_assert(!grant->accept_shared);
 }
 END_TEST
 

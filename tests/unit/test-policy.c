@@ -887,9 +887,6 @@ START_TEST(digest_different)
 		RULES("{'name':'r','match':{},'deny':'y'}"),
 		RULES("{'name':'r','match':{},'deny':'x','use':'u'}"),
 		RULES("{'name':'s','match':{},'allow':{'use':'u'}}"),
-		RULES("{'name':'s','match':{},'allow':{'use':'u'},'on-reload':'keep'}"),
-		RULES("{'name':'s','match':{},'allow':{'use':'u'},'on-reload':'revoke'}"),
-		RULES("{'name':'r','match':{},'deny':'x','on-reload':'revoke'}"),
 		"{'version':1," USES ",'on-reload':'revoke'}",
 		RULES("{'name':'a','match':{},'deny':'x'},{'name':'b','match':{},'deny':'x'}"),
 		RULES("{'name':'b','match':{},'deny':'x'},{'name':'a','match':{},'deny':'x'}"),
@@ -942,7 +939,7 @@ START_TEST(show)
 		"{'name':'x','match':{'user':['alice',7],'unit':'a*','container':true,"
 		"'transport':'dbus','identity':'strong','not':{'exe':'/x'}},"
 		"'allow':{'use':'u','buffer':'1M','total':'5M','buffers':4,'rate':'5/h'}},"
-		"{'name':'y','match':{},'deny':'no','use':'u','on-reload':'keep'},"
+		"{'name':'y','match':{},'deny':'no','use':'u'},"
 		"{'name':'z','match':{},'deny':'no'}],'on-reload':'revoke'}",
 	};
 	static const char expected[] =
@@ -958,7 +955,7 @@ START_TEST(show)
 		"'identity':['strong'],'transport':['dbus'],'not':{'exe':['/x']}},"
 		"'allow':{'use':['u'],'buffer':'1M','total':'5M','buffers':4,'rate':'5/h',"
 		"'per':'rule'},'from':'b.json: /rules/0'},"
-		"{'name':'y','match':{},'deny':'no','use':['u'],'on-reload':'keep',"
+		"{'name':'y','match':{},'deny':'no','use':['u'],"
 		"'from':'b.json: /rules/1'},"
 		"{'name':'z','match':{},'deny':'no','from':'b.json: /rules/2'}]}";
 	struct policy *policy = test_policies(texts, 2);

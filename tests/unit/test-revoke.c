@@ -194,7 +194,7 @@ END_TEST
 #define HEAP		   "\"heaps\":{\"%s\":{\"exposure\":\"shared\"}},"
 #define USES		   "\"uses\":{\"u\":{\"heap\":\"%s\"},\"e\":{\"heap\":\"emulated\"}},"
 #define ALLOW		   "{\"name\":\"r\",\"match\":{},\"allow\":{\"use\":[\"u\",\"e\"]}}"
-#define DENY(reload)	   "{\"name\":\"n\",\"match\":{},\"deny\":\"no more\"" reload "}"
+#define DENY(more)	   "{\"name\":\"n\",\"match\":{},\"deny\":\"no more\"" more "}"
 #define REVOKE		   ",\"on-reload\":\"revoke\""
 #define KEEP		   ",\"on-reload\":\"keep\""
 #define POLICY(top, rules) "{\"version\":1" top "," HEAP USES "\"rules\":[" rules "]}"
@@ -222,11 +222,8 @@ static const struct {
 	{ POLICY("", ""), false, NULL, NULL },
 	{ POLICY("", DENY("")), false, NULL, NULL },
 	{ POLICY(KEEP, DENY("")), false, NULL, NULL },
-	{ POLICY(REVOKE, DENY(KEEP)), false, NULL, NULL },
 	{ POLICY(REVOKE, ""), true, "no-rule", "no rule of the policy" },
 	{ POLICY(REVOKE, DENY("")), true, "denied", "no more" },
-	{ POLICY("", DENY(REVOKE)), true, "denied", "no more" },
-	{ POLICY(KEEP, DENY(REVOKE)), true, "denied", "no more" },
 	/* the size that was asked for, not that of whole pages */
 	{ POLICY(REVOKE, "{\"name\":\"r\",\"match\":{},\"allow\":{\"use\":\"u\",\"buffer\":5000}}"),
 		false, NULL, NULL },
@@ -263,22 +260,6 @@ START_TEST(review)
 			      !strstr(line, "\"by\""),
 		"%s", line);
 	free(line);
-}
-END_TEST
-
-/* The rule that granted it said so, the policy that does not allow it any more says nothing. */
-START_TEST(promised_by_its_rule)
-{
-	static const char rule[] =
-		"{\"name\":\"r\",\"match\":{},\"allow\":{\"use\":\"u\"}" REVOKE "}";
-	char text[1024];
-
-	snprintf(text, sizeof(text), "{\"version\":1," HEAP USES "\"rules\":[%s]}", "%s", "%s",
-		rule);
-	reload(text);
-	module_grant("u", PAGE);
-	reload(POLICY("", ""));
-	ck_assert_uint_eq(mf.n_revoked, 1);
 }
 END_TEST
 
@@ -356,7 +337,6 @@ int main(void)
 	tcase_add_test(tcase, it_fails);
 	tcase_add_test(tcase, without_a_record);
 	tcase_add_loop_test(tcase, review, 0, (int)ARRAY_SIZE(reviews));
-	tcase_add_test(tcase, promised_by_its_rule);
 	tcase_add_test(tcase, revoked_already);
 	tcase_add_test(tcase, some_that_cannot);
 	tcase_add_test(tcase, many);
