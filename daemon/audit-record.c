@@ -7,19 +7,12 @@
 #include <time.h>
 
 #include "audit-copy.h"
+#include "clock.h"
 #include "user.h"
 #include "util.h"
 
 /* So that a share of the bytes is one of the records as well. */
 #define COST_MIN (AUDIT_WAITING_BYTES / AUDIT_RECORD_WAITING)
-
-static uint64_t microseconds(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_fields *fields,
 	audit_done done, void *userdata)
@@ -28,8 +21,8 @@ struct audit_record *audit_record_new(struct audit_maker *maker, const struct au
 	size_t length = 0;
 
 	if (fields)
-		length = audit_format_body(&maker->format, fields, microseconds(CLOCK_REALTIME),
-			microseconds(CLOCK_BOOTTIME), maker->body);
+		length = audit_format_body(&maker->format, fields, clock_usec(CLOCK_REALTIME),
+			clock_usec(CLOCK_BOOTTIME), maker->body);
 	record = malloc(sizeof(*record) + AUDIT_PREFIX_MAX + length);
 	if (!record)
 		return NULL;

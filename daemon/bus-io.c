@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 
 #include "bus-internal.h"
+#include "clock.h"
 #include "grant.h"
-#include "ledger-internal.h"
 #include "util.h"
 
 #define HEADER_MAX 8192 /* looked at */
@@ -213,7 +213,7 @@ static bool has_to_do(const struct bus_io *io, uint32_t events)
 
 	if (sd_bus_is_ready(connection) <= 0)
 		return true; /* what comes now is the bus's own */
-	if (sd_bus_get_timeout(connection, &until) > 0 && until <= ledger_now(CLOCK_MONOTONIC))
+	if (sd_bus_get_timeout(connection, &until) > 0 && until <= clock_usec(CLOCK_MONOTONIC))
 		return true;
 	sd_bus_get_n_queued_write(connection, &queued);
 	return queued > 0 && events & EPOLLOUT;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "bus-internal.h"
+#include "clock.h"
 #include "ledger-state.h"
 #include "log.h"
 #include "util.h"
@@ -66,13 +67,13 @@ static void on_policy_changed(void *userdata)
  * not keep us. */
 static void flush(struct bus *bus)
 {
-	uint64_t now = ledger_now(CLOCK_MONOTONIC), end = now + FLUSH_USEC, queued;
+	uint64_t now = clock_usec(CLOCK_MONOTONIC), end = now + FLUSH_USEC, queued;
 
 	while (bus->connection && !bus->lost && sd_bus_is_ready(bus->connection) > 0 && now < end &&
 		sd_bus_get_n_queued_write(bus->connection, &queued) >= 0 && queued > 0) {
 		if (sd_event_run(bus->broker->loop, end - now) < 0)
 			break;
-		now = ledger_now(CLOCK_MONOTONIC);
+		now = clock_usec(CLOCK_MONOTONIC);
 	}
 }
 
@@ -112,7 +113,7 @@ void bus_lost(struct bus *bus)
 	log_warning("bus: the connection is lost, serving the socket only until it is back");
 	/* Not from inside a callback of the connection itself; and not at once where the last one
 	 * did not hold, or a bus that throws us out would keep us busy. */
-	held_usec = ledger_now(CLOCK_MONOTONIC) - bus->since_usec;
+	held_usec = clock_usec(CLOCK_MONOTONIC) - bus->since_usec;
 	arm_retry(bus, held_usec < RETRY_USEC ? RETRY_USEC : 0);
 }
 
@@ -129,7 +130,7 @@ static int connect_bus(struct bus *bus)
 
 	disconnect(bus);
 	bus->lost = false;
-	bus->since_usec = ledger_now(CLOCK_MONOTONIC);
+	bus->since_usec = clock_usec(CLOCK_MONOTONIC);
 	r = sd_bus_open_system_with_description(&bus->connection, "ccbufd");
 	if (r >= 0)
 		r = bus_io_new(bus, &bus->io);

@@ -5,6 +5,7 @@
  */
 #include <time.h>
 
+#include "clock.h"
 #include "ledger-state.h"
 #include "util.h"
 
@@ -54,13 +55,13 @@ static void check_on(struct ledger *ledger)
 	if (holder->gone)
 		bury(holder);
 	/* One who hangs up over and over gets half of the daemon's time at most for it. */
-	now = ledger_now(CLOCK_MONOTONIC);
+	now = clock_usec(CLOCK_MONOTONIC);
 	holder->check_pause_usec = now + (now - holder->check_since_usec);
 }
 
 void holder_check(struct holder *holder, bool gone, const char *reason)
 {
-	uint64_t now = ledger_now(CLOCK_MONOTONIC);
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
 	/* What is missed here the timer sees, or the heap tells. */
 	if (!gone && (holder->check_at || now < holder->check_pause_usec))
@@ -147,7 +148,7 @@ static void check_oldest(struct ledger *ledger, unsigned int scan, unsigned int 
  * cannot take more than half of the daemon's time. */
 void check_relieve(struct ledger *ledger, const struct account *full, struct user *user)
 {
-	uint64_t start = ledger_now(CLOCK_MONOTONIC), end;
+	uint64_t start = clock_usec(CLOCK_MONOTONIC), end;
 
 	if (full == &ledger->total)
 		full = NULL;
@@ -156,7 +157,7 @@ void check_relieve(struct ledger *ledger, const struct account *full, struct use
 		return;
 	}
 	check_oldest(ledger, RELIEF_SCAN, RELIEF_GRANTS, full, "no longer held");
-	end = ledger_now(CLOCK_MONOTONIC);
+	end = clock_usec(CLOCK_MONOTONIC);
 	user->pause_usec = end + (end - start);
 }
 

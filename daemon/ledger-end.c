@@ -5,12 +5,13 @@
  */
 #include <search.h>
 
+#include "clock.h"
 #include "ledger-state.h"
 #include "util.h"
 
 void grant_free(struct ledger *ledger, struct grant *grant)
 {
-	quota_close(grant->rule, grant->user, ledger_now(CLOCK_MONOTONIC));
+	quota_close(grant->rule, grant->user, clock_usec(CLOCK_MONOTONIC));
 	user_unref(grant->user);
 	tdelete(grant, &ledger->by_id, grant_compare);
 	if (grant->watch)

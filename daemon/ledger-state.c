@@ -47,14 +47,6 @@ bool grant_is_out(const struct grant *grant)
 	return grant->state != GRANT_RESERVED && grant->state != GRANT_RELEASED;
 }
 
-uint64_t ledger_now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 uint64_t ledger_bytes(const struct ledger *ledger)
 {
 	return ledger->total.bytes;

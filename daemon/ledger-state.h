@@ -77,9 +77,6 @@ struct ledger {
 	unsigned int n_numbering; /* grants whose record is under way */
 };
 
-/* Microseconds of a clock. */
-uint64_t ledger_now(clockid_t clock);
-
 /* --- ledger-state.c --- */
 
 /* By number, and by the heap's number of the buffer, for tsearch(3). */

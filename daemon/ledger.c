@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "clock.h"
 #include "ledger-state.h"
 #include "util.h"
 
@@ -116,7 +117,7 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 	char reason[static LEDGER_REASON_MAX + 1])
 {
 	const struct policy_limits *limits = &decision->rule->limits;
-	uint64_t now = ledger_now(CLOCK_MONOTONIC);
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	struct rule_account *rule;
 	struct account *full;
 	struct quota quota;
@@ -159,7 +160,7 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1])
 {
-	uint64_t now = ledger_now(CLOCK_MONOTONIC);
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	struct rule_account *rule;
 	struct account *full;
 	struct quota quota;
@@ -193,7 +194,7 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 
 	assert(grant->state == GRANT_RESERVED);
 	grant->state = GRANT_LIVE;
-	grant->since_usec = ledger_now(CLOCK_REALTIME);
+	grant->since_usec = clock_usec(CLOCK_REALTIME);
 	/* Readable at once when the peer died between our last look and now; if it cannot be
 	 * watched, the timer still looks. */
 	r = holder_watch(holder);

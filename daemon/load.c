@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "clock.h"
 #include "load-records.h"
 #include "text.h"
 #include "util.h"
@@ -33,14 +34,6 @@ struct load {
 	load_done done; /* NULL once called */
 	void *userdata;
 };
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* --- the end of the child --- */
 
@@ -132,7 +125,7 @@ static void fail_ended(struct load *load, int status)
 /* True while more are to come. */
 static bool take(struct load *load, struct load_record *record, size_t size)
 {
-	load->step_usec = now() + LOAD_STEP_USEC;
+	load->step_usec = clock_usec(CLOCK_MONOTONIC) + LOAD_STEP_USEC;
 	if (record->kind == LOAD_END) {
 		load->failed = record->result < 0;
 		if (record->result == -ENOMEM)
@@ -193,7 +186,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct load *load = userdata;
-	uint64_t time = now(), next = load->step_usec;
+	uint64_t time = clock_usec(CLOCK_MONOTONIC), next = load->step_usec;
 
 	(void)usec;
 	if (time >= load->step_usec || time >= load->all_usec) {
@@ -250,8 +243,8 @@ int load_new(struct helper *helper, sd_event *loop, load_done done, void *userda
 	load->fd = -1;
 	load->done = done;
 	load->userdata = userdata;
-	load->step_usec = now() + LOAD_STEP_USEC;
-	load->all_usec = now() + LOAD_ALL_USEC;
+	load->step_usec = clock_usec(CLOCK_MONOTONIC) + LOAD_STEP_USEC;
+	load->all_usec = clock_usec(CLOCK_MONOTONIC) + LOAD_ALL_USEC;
 	r = sd_event_add_time(
 		loop, &load->timer, CLOCK_MONOTONIC, load->step_usec, 100000, on_timer, load);
 	if (r >= 0)

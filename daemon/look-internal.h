@@ -69,8 +69,6 @@ struct looks {
 	} in;
 };
 
-uint64_t look_now(void);
-
 /* look.c: the end of a look that is in no list and no looker's. */
 void look_finish(struct look *look, int result, const struct look_answer *answer);
 /* Takes it out of wherever it is. */

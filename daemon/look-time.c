@@ -3,6 +3,7 @@
  * What takes long, and what takes too long. One timer is for all looks, or each would cost one. It
  * must never take a looker for slow whose answer only was not read.
  */
+#include "clock.h"
 #include "look-internal.h"
 #include "util.h"
 
@@ -84,7 +85,7 @@ static void check_looks(struct looks *looks, uint64_t now)
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct looks *looks = userdata;
-	uint64_t now = look_now();
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	bool busy, enough;
 
 	(void)source, (void)usec;

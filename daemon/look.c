@@ -5,16 +5,9 @@
 #include <assert.h>
 #include <time.h>
 
+#include "clock.h"
 #include "look-internal.h"
 #include "util.h"
-
-uint64_t look_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 /* --- answers --- */
 
@@ -113,7 +106,7 @@ int look_new(struct looks *looks, struct user *user, pid_t pid, unsigned int wan
 		.user = user_ref(user),
 		.pid = pid,
 		.wanted = wanted,
-		.since_usec = look_now(),
+		.since_usec = clock_usec(CLOCK_MONOTONIC),
 		.done = done,
 		.userdata = userdata,
 	};

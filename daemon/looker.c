@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "look-internal.h"
 #include "util.h"
 
@@ -78,7 +79,7 @@ static bool ask(struct looker *looker, struct look *look)
 {
 	struct looks *looks = looker->looks;
 	struct look_question question;
-	uint64_t now = look_now();
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	size_t size;
 
 	question.number = ++looks->number;
@@ -122,7 +123,7 @@ bool looker_ask_any(struct looks *looks, struct look *look)
 			return true;
 		/* It is ending, which will be told. */
 		looker->busy = true;
-		looker->since_usec = look_now();
+		looker->since_usec = clock_usec(CLOCK_MONOTONIC);
 	}
 	return false;
 }

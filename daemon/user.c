@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "clock.h"
 #include "util.h"
 
 /* New users until those are looked for whose buckets are full again, at least. */
@@ -69,14 +70,6 @@ void users_set_max(struct users *users, enum user_resource resource, uint64_t ma
 	users->resources[resource].max = max;
 }
 
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* True when it is gone; it stays while a bucket of its rules is not full again. */
 static bool drop(struct user *user, uint64_t now_usec)
 {
@@ -113,7 +106,7 @@ static void sweep(struct users *users)
 	cleanup(cleanup_free) struct user **found =
 		reallocarray(NULL, users->count, sizeof(*found));
 	struct idle idle = { .users = found };
-	uint64_t now_usec = now();
+	uint64_t now_usec = clock_usec(CLOCK_MONOTONIC);
 
 	if (!found)
 		return;
@@ -159,7 +152,7 @@ struct user *user_unref(struct user *user)
 		return NULL;
 	assert(user->refs > 0);
 	if (--user->refs == 0)
-		drop(user, now());
+		drop(user, clock_usec(CLOCK_MONOTONIC));
 	return NULL;
 }
 

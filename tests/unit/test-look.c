@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "clock.h"
 #include "fixture.h"
 #include "look-child.h"
 #include "look-filter.h"
@@ -152,7 +153,7 @@ static void on_looked(void *userdata, int result, const struct look_answer *told
 	asked->look = NULL;
 	asked->result = result;
 	asked->order = ++n_done;
-	asked->took = look_now() - asked->since;
+	asked->took = clock_usec(CLOCK_MONOTONIC) - asked->since;
 	ck_assert_int_eq(told != NULL, result == 0);
 	if (told)
 		ck_assert_uint_eq(told->start_time, (uint64_t)asked->pid);
@@ -162,7 +163,7 @@ static void ask_as(struct asked *asked, uid_t uid, int pid)
 {
 	struct user *user;
 
-	*asked = (struct asked){ .pid = pid, .since = look_now() };
+	*asked = (struct asked){ .pid = pid, .since = clock_usec(CLOCK_MONOTONIC) };
 	ck_assert_int_eq(users_get(fixture.users, uid, 0, &user), 0);
 	ck_assert_int_eq(
 		look_new(fixture.looks, user, pid, LOOK_WANT_ALL, on_looked, asked, &asked->look),
