@@ -25,23 +25,22 @@
 static const char help[] =
 	"ccbuf-client audit show [OPTION...] [FILE]\n"
 	"\n"
-	"Prints the records of the audit trail, one line each, oldest first. Without a FILE, "
-	"those\n"
-	"of " TRAIL_PATH " and of the files that rotation set aside.\n"
+	"Prints the records of the audit trail, one line each, oldest first. Without a FILE, it\n"
+	"reads " TRAIL_PATH " and the files that rotation set aside.\n"
 	"\n"
-	"  --follow       go on with new records as they come, across rotation and whatever else\n"
-	"                 happens to the file\n"
-	"  --user USER    those about a user's processes; name, or number if there is no such\n"
-	"                  name (+N: always the number)\n"
-	"  --grant N      those about a grant\n"
-	"  --json         the records themselves, one object a line\n"
+	"  --follow       wait for new records and print them, across rotation and other changes\n"
+	"                 of the file\n"
+	"  --user USER    only records about a user's processes; name, or number if there is no\n"
+	"                 such name (+N: always the number)\n"
+	"  --grant N      only records about a grant\n"
+	"  --json         print the records themselves, one object a line\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client audit show --follow\n"
 	"  ccbuf-client audit show --grant 17\n"
 	"  ccbuf-client audit show --json | jq 'select(.event == \"deny\") | .reason'\n"
 	"\n"
-	"Whether the trail is as it was written, 'ccbuf-client audit verify' tells.\n"
+	"'ccbuf-client audit verify' checks the trail for changes.\n"
 	"\n"
 	"Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -397,7 +396,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 
 const struct verb verb_audit_show = {
 	.name = "audit show",
-	.summary = "who was given or refused what",
+	.summary = "who was granted or refused what",
 	.help = help,
 	.run = run,
 };

@@ -18,20 +18,20 @@ static const char help[] =
 	"ccbuf-client audit verify [--expect-last SEQ:HASH] [--json] [FILE...]\n"
 	"\n"
 	"Follows the hash chain through the audit trail and says where it breaks: which file and\n"
-	"line, and whether a record is altered, missing or out of its order, or the end cut off.\n"
+	"line, and whether a record is altered, missing or out of order, or the end is cut off.\n"
 	"Reads " TRAIL_PATH ", or FILE, and the files that rotation set\n"
 	"aside beside it, oldest first. Several FILEs are one trail in that order.\n"
 	"\n"
 	"A trail that does not begin with record 1 is whole if a record says that ccbufd deleted\n"
-	"the older ones, or if the note is of the record before its first.\n"
+	"the older ones, or if SEQ:HASH is the record just before its first.\n"
 	"\n"
 	"The chain alone cannot show that whole records are missing at the end, that the last one\n"
-	"was altered, or that all of it was written anew. For that, note the last number and hash\n"
-	"somewhere else and compare later:\n"
+	"was altered, or that all of it was written anew. To detect that, keep the last number\n"
+	"and hash somewhere else and compare later:\n"
 	"\n"
 	"  --expect-last SEQ:HASH   record SEQ must be there, or come just before the first, and\n"
 	"                           have that hash; newer records may follow\n"
-	"  --json                   the result as one object\n"
+	"  --json                   print the result as one object\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client audit verify\n"
@@ -220,7 +220,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 
 const struct verb verb_audit_verify = {
 	.name = "audit verify",
-	.summary = "check that the audit trail is as it was written",
+	.summary = "check the audit trail for changes",
 	.help = help,
 	.run = run,
 };

@@ -27,8 +27,8 @@ static int help(void)
 {
 	printf("ccbuf-client VERB [OPTION...]\n"
 	       "\n"
-	       "Asks ccbufd, the broker of memory that a confidential guest shares with its host,\n"
-	       "for buffers, and shows who holds what, who may, and who was given or refused it.\n"
+	       "Requests buffers from ccbufd, the broker of memory that a confidential guest\n"
+	       "shares with its host, and shows who holds, may have, was granted or refused what.\n"
 	       "\n");
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  %-14s %s\n", verbs[i]->name, verbs[i]->summary);
@@ -41,11 +41,10 @@ static int help(void)
 	       "  ccbuf-client why --use rdma --size 64M        may I, and by which rule\n"
 	       "  ccbuf-client request --use scratch --size 64K hold a buffer until Ctrl-C\n"
 	       "  ccbuf-client request --use rdma --size 64M --accept-shared -- ./program\n"
-	       "                                                run a program that finds it as fd "
-	       "3\n"
+	       "                                                run a program with it as fd 3\n"
 	       "\n"
 	       "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by policy or limits.\n"
-	       "See ccbuf-client(1); ccbuf-policy(5) for what administrators may allow.\n");
+	       "See ccbuf-client(1), and ccbuf-policy(5) for what administrators can allow.\n");
 	return finish(EXIT_DONE);
 }
 

@@ -15,21 +15,21 @@
 static const char help[] =
 	"ccbuf-client request --use USE --size SIZE [OPTION...] [-- COMMAND [ARGUMENT...]]\n"
 	"\n"
-	"Asks ccbufd for buffers. Without a command, prints each grant and holds it until\n"
-	"interrupted (Ctrl-C, SIGTERM, SIGHUP), then gives it back. With a command, becomes it,\n"
-	"with the buffers as its file descriptors from 3 on, as sd_listen_fds(3) finds them: the\n"
-	"grants are then that program's.\n"
+	"Requests buffers from ccbufd. Without a command, it prints each grant and holds it until\n"
+	"interrupted (Ctrl-C, SIGTERM, SIGHUP), then gives it back. With a command, it becomes\n"
+	"that program, with the buffers as file descriptors from 3 on, as sd_listen_fds(3)\n"
+	"expects. The grants then belong to that program.\n"
 	"\n"
-	"  --use USE            what for: a name that the policy maps to a heap\n"
+	"  --use USE            the purpose: a name that the policy maps to a heap\n"
 	"  --size SIZE          bytes of each buffer: 4096, 64K, 256M, 2G\n"
-	"  --count N            that many buffers, 1 to 64; default 1\n"
-	"  --accept-shared      the host may read and write the memory: without this, such memory\n"
-	"                       is refused\n"
+	"  --count N            the number of buffers, 1 to 64; default 1\n"
+	"  --accept-shared      accept memory that the host can read and write; without this,\n"
+	"                       such memory is refused\n"
 	"  --read-only          fds that cannot be written through\n"
 	"  --label LABEL        shown in listings and in the audit trail, up to 31 characters;\n"
-	"                       also the name in LISTEN_FDNAMES, which else is the use\n"
+	"                       also the name in LISTEN_FDNAMES (default: the use)\n"
 	"  --transport WAY      socket (default) or dbus\n"
-	"  --json               print one object a grant\n"
+	"  --json               print one object for each grant\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client request --use scratch --size 64K\n"
@@ -37,7 +37,7 @@ static const char help[] =
 	"  ccbuf-client request --use scratch --size 1M --count 4 -- sh -c 'ls -l /proc/self/fd'\n"
 	"\n"
 	"Exit codes: 0 held and given back, 1 failed, 2 wrong usage, 3 refused (the verdict, the\n"
-	"rule and the reason are printed); that of the command where there is one.\n";
+	"rule and the reason are printed). With a command, the exit code of the command.\n";
 
 static void say_grant(const struct asking *asking, const struct ccbuf_buffer *buffer)
 {

@@ -12,23 +12,22 @@
 static const char help[] =
 	"ccbuf-client revoke [--json] GRANT\n"
 	"\n"
-	"Takes the memory of a buffer back from whoever has it (for root and members of group\n"
+	"Takes the memory of a buffer back from all holders (for root and members of group\n"
 	"ccbuf-admin). GRANT is its number as 'ccbuf-client list --all' shows it. The memory is\n"
-	"cleared and private again when this returns, unless a device or the kernel still has it\n"
-	"mapped: then as soon as it lets go. A process that touches the memory afterwards is\n"
-	"killed by SIGBUS, unless it is prepared for that.\n"
+	"cleared and private again when this returns. If a device or the kernel still has it\n"
+	"mapped, that happens as soon as the device or the kernel lets go. A process that touches\n"
+	"the memory afterwards is killed by SIGBUS, unless it handles that signal.\n"
 	"\n"
-	"Only heaps of the module ccbuf_heap can do this. It may be asked for again, to see what\n"
-	"holds the buffer now.\n"
+	"Only heaps of the module ccbuf_heap can do this. Repeat the command to see what holds\n"
+	"the buffer now.\n"
 	"\n"
-	"  --json   the answer as one object\n"
+	"  --json   print the answer as one object\n"
 	"\n"
 	"Examples:\n"
 	"  sudo ccbuf-client revoke 17\n"
 	"\n"
-	"Exit codes: 0 the memory is taken back (or will be, as it says), 1 failed, 2 wrong "
-	"usage,\n"
-	"3 refused: not permitted, no such grant, or not a heap that can.\n";
+	"Exit codes: 0 the memory is taken back (or will be, as the output says), 1 failed,\n"
+	"2 wrong usage, 3 refused: not permitted, no such grant, or the heap cannot do it.\n";
 
 static void say_held(struct json_object *held)
 {
@@ -113,7 +112,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 
 const struct verb verb_revoke = {
 	.name = "revoke",
-	.summary = "take a buffer back from whoever has it",
+	.summary = "take a buffer back from all holders",
 	.help = help,
 	.run = run,
 };

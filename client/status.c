@@ -16,12 +16,12 @@
 static const char list_help[] =
 	"ccbuf-client list [--all] [--json]\n"
 	"\n"
-	"Lists the grants of your user: what was handed out and is still charged. An orphaned\n"
-	"grant is one whose process is gone while something still holds the buffer; a revoked\n"
-	"one was taken back, but a device or the kernel still has some of it mapped.\n"
+	"Lists the grants of your user that are still charged. The process of an orphaned grant\n"
+	"is gone, but something still holds the buffer. A revoked grant was taken back, but a\n"
+	"device or the kernel still has some of it mapped.\n"
 	"\n"
-	"  --all    everyone's (for root and members of group ccbuf-admin)\n"
-	"  --json   an array of objects\n"
+	"  --all    list everyone's grants (for root and members of group ccbuf-admin)\n"
+	"  --json   print an array of objects\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client list\n"
@@ -32,24 +32,22 @@ static const char list_help[] =
 static const char status_help[] =
 	"ccbuf-client status [--json]\n"
 	"\n"
-	"Shows the daemon's version, the platform, the policy in force (and what is wrong with "
-	"the\n"
-	"files, if the last reload failed), the heaps and the totals. Of a heap of the module\n"
-	"ccbuf_heap it says how much is in buffers, in the module's pool, and leaked: could not "
-	"be\n"
-	"made private again and is lost.\n"
+	"Shows the daemon's version, the platform, the policy in force (and the mistakes in the\n"
+	"files, if the last reload failed), the heaps and the totals. For a heap of the module\n"
+	"ccbuf_heap it shows how much memory is in buffers, in the module's pool, and leaked:\n"
+	"leaked memory could not be made private again and is lost.\n"
 	"\n"
-	"  --json   the D-Bus properties as one object\n"
+	"  --json   print the D-Bus properties as one object\n"
 	"\n"
 	"Exit codes: 0 done, 1 failed (no bus, no daemon), 2 wrong usage.\n";
 
 static const char reload_help[] =
 	"ccbuf-client reload\n"
 	"\n"
-	"Has ccbufd read its policy files again (for root and members of group ccbuf-admin). If\n"
-	"they hold a mistake, all of them are printed and the old policy stays in force. Grants\n"
-	"that are out are taken back only where the policy says so (\"on-reload\" in\n"
-	"ccbuf-policy(5)), and after this has returned.\n"
+	"Makes ccbufd read its policy files again (for root and members of group ccbuf-admin). If\n"
+	"they have mistakes, all mistakes are printed and the old policy stays in force. Existing\n"
+	"grants are taken back only where the policy says so (\"on-reload\" in ccbuf-policy(5)),\n"
+	"after this command has returned.\n"
 	"\n"
 	"Exit codes: 0 the new policy is in force, 1 failed, 2 wrong usage, 3 not permitted.\n";
 
@@ -334,7 +332,7 @@ static int run_reload(const struct verb *verb, int argc, char *argv[])
 
 const struct verb verb_list = {
 	.name = "list",
-	.summary = "the grants that are out",
+	.summary = "list the grants that are still charged",
 	.help = list_help,
 	.run = run_list,
 };
@@ -348,7 +346,7 @@ const struct verb verb_status = {
 
 const struct verb verb_reload = {
 	.name = "reload",
-	.summary = "have the daemon read its policy again",
+	.summary = "make the daemon read its policy again",
 	.help = reload_help,
 	.run = run_reload,
 };

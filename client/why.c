@@ -18,27 +18,27 @@ static const char help[] =
 	"ccbuf-client why --use USE --size SIZE [OPTION...]\n"
 	"\n"
 	"Says whether a request would be granted, by which rule of which file, and why, in words.\n"
-	"Nothing is allocated or counted. Without options about the process, it is about this\n"
-	"one; anybody may ask that. About other processes, root and group ccbuf-admin may ask.\n"
+	"Nothing is allocated or counted. Without options about the process, the request is this\n"
+	"process's; anybody may ask that. Root and group ccbuf-admin may ask about others.\n"
 	"\n"
-	"  --use USE            what for\n"
+	"  --use USE            the purpose\n"
 	"  --size SIZE          bytes of one buffer: 4096, 64K, 256M, 2G\n"
-	"  --accept-shared      as if the request agreed to memory that the host sees\n"
+	"  --accept-shared      as if the request accepted memory that the host can read\n"
 	"  --read-only          as if it asked for read-only fds\n"
 	"\n"
-	"The process, each only if a rule is to see it:\n"
+	"The process; rules do not know what is not given:\n"
 	"  --user USER          name, or number if there is no such name (+N: always the number);\n"
 	"                       its groups are looked up unless --group is given\n"
-	"  --group GROUP        likewise; may be given several times\n"
+	"  --group GROUP        name or number, as above; may be given several times\n"
 	"  --unit UNIT          such as mpi@3.service\n"
 	"  --slice SLICE        such as system.slice\n"
 	"  --cgroup PATH        such as /system.slice/mpi@3.service\n"
 	"  --exe PATH           the program's file\n"
 	"  --label LABEL        its LSM (AppArmor, SELinux) label\n"
-	"  --container YESNO    yes or no: whether it lives in a container\n"
+	"  --container YESNO    yes or no: whether it is in a container\n"
 	"  --identity KIND      strong or weak\n"
 	"  --transport WAY      socket or dbus\n"
-	"  --json               the answer as one object\n"
+	"  --json               print the answer as one object\n"
 	"\n"
 	"Examples:\n"
 	"  ccbuf-client why --use rdma --size 64M --accept-shared\n"
@@ -330,7 +330,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 
 const struct verb verb_why = {
 	.name = "why",
-	.summary = "would this be granted, by which rule, and why (not)",
+	.summary = "would this be granted, by which rule, and why or why not",
 	.help = help,
 	.run = run,
 };
