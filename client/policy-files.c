@@ -76,6 +76,7 @@ static void add_errors(struct json_object *list, struct policy_errors *errors)
 static void look_at_exe(struct json_object *warnings, const char *rule, const char *exe)
 {
 	cleanup(cleanup_free) char *real = NULL;
+	struct stat st;
 
 	if (exe[strcspn(exe, "*?[")])
 		return;
@@ -84,6 +85,14 @@ static void look_at_exe(struct json_object *warnings, const char *rule, const ch
 		add_line(warnings,
 			"rule \"%s\": exe %s does not exist here: the rule matches nobody", rule,
 			shown_name(exe));
+	else if (real && (stat(real, &st) < 0 || !S_ISREG(st.st_mode)))
+		add_line(warnings,
+			"rule \"%s\": exe %s is no file: the rule matches nobody; write \"/*\" "
+			"after a folder for the programs in it",
+			rule, shown_name(exe));
+	else if (real && !(st.st_mode & 0111))
+		add_line(warnings, "rule \"%s\": exe %s is not executable: the rule matches nobody",
+			rule, shown_name(exe));
 	else if (!real)
 		add_line(warnings,
 			"rule \"%s\": exe %s cannot be reached (%s): to ccbufd nobody runs it",

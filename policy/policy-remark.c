@@ -61,9 +61,10 @@ static const char *odd(enum policy_text_key key, const char *text)
 	if (text[0] == ' ' || text[length - 1] == ' ')
 		return "begins or ends with a blank, which is part of it";
 	if (key == POLICY_LABEL)
-		return strpbrk(text, "*?[") ? "is compared whole: a \"*\", \"?\" or \"[\" in a "
-					      "label is only itself"
-					    : NULL;
+		return strpbrk(text, "*?[{")
+			       ? "is compared whole: a \"*\", \"?\", \"[\" or \"{\" in "
+				 "a label is only itself"
+			       : NULL;
 	if (key == POLICY_SLICE && streq(text, "-.slice"))
 		return "is the root slice: what is in no other slice has no slice at all";
 	if (back && back[1] && strchr("*?[", back[1]))

@@ -288,7 +288,8 @@ START_TEST(lost_programs)
 	snprintf(text, sizeof(text),
 		"{\"version\":1,\"uses\":{\"s\":{\"heap\":\"emulated\"}},\"rules\":["
 		"{\"name\":\"a\",\"match\":{\"exe\":[\"%s\",\"%s\",\"/usr/lib/x/*\"],"
-		"\"not\":{\"exe\":\"/nonexistent/program\"}},\"allow\":{\"use\":[\"s\"]}}]}",
+		"\"not\":{\"exe\":[\"/nonexistent/program\",\"/usr\",\"/etc/"
+		"passwd\"]}},\"allow\":{\"use\":[\"s\"]}}]}",
 		program, link);
 	write_file(policy, text, 0644);
 	object = policy_files_examine(paths, 1, &caller);
@@ -300,6 +301,8 @@ START_TEST(lost_programs)
 		link, program);
 	ck_assert_msg(is_said(object, "warnings", text), "%s", json_object_get_string(object));
 	ck_assert(is_said(object, "warnings", "exe /nonexistent/program does not exist here"));
+	ck_assert(is_said(object, "warnings", "exe /usr is no file: the rule matches nobody"));
+	ck_assert(is_said(object, "warnings", "exe /etc/passwd is not executable"));
 	snprintf(text, sizeof(text), "exe %s does", program);
 	ck_assert(!is_said(object, "warnings", text));
 	ck_assert(!is_said(object, "warnings", "/usr/lib/x"));

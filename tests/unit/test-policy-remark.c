@@ -228,6 +228,7 @@ START_TEST(characters)
 		{ "'cgroup':'/a/**'", "holds \"**\"" },
 		{ "'label':'unconfined'", "" },
 		{ "'label':'/usr/bin/* (enforce)'", "compared whole" },
+		{ "'label':'{a,b}'", "compared whole" },
 		{ "'label':' x'", "blank" },
 		{ "'slice':'-.slice'", "root slice" },
 		{ "'slice':'a-b.slice'", "" },
