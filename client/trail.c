@@ -121,6 +121,11 @@ static int add_rotated(struct trail *trail, const char *path, int current)
 		/* Rotation may have deleted the oldest since. */
 		if (r == -ENOENT)
 			continue;
+		/* Whatever it is, it has no records: they are missing. */
+		if (r == -EINVAL) {
+			complain("%s is no regular file, and passed over", shown_name(full));
+			continue;
+		}
 		if (r < 0)
 			return r;
 		/* Or renamed the current one, which is open already. */

@@ -279,6 +279,10 @@ void audit_file_write(struct audit_file *file, struct audit_list *list, bool syn
 	}
 	/* What made one fail would do the same to the others, one wait each. */
 	fail(record, r);
+	if (r < 0)
+		audit_trouble_words(file->path, r, file->trouble, sizeof(file->trouble));
+	else
+		file->trouble[0] = 0;
 	audit_file_save(file);
 }
 

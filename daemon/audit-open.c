@@ -160,6 +160,11 @@ static int recover(struct audit_file *file, bool created, bool state)
 		audit_file_note(file, "an incomplete last record of %" PRIu64 " bytes was cut off",
 			tail.cut);
 	}
+	if (!state && (tail.size || audit_recover_newest(file->folder, file->name, &rotated) >= 0))
+		audit_file_note(file,
+			"the notes of the last stop are gone or damaged (.%s.state): what was cut "
+			"from the end of the trail since then cannot be known",
+			file->name);
 	r = tail.size ? recover_records(file, &tail) : recover_empty(file, created);
 	return r < 0 ? r : find_gaps(file, state);
 }

@@ -198,6 +198,15 @@ static bool number_of(const char *entry, const char *name, uint64_t *ret_number)
 	return true;
 }
 
+/* Or what somebody put in the place of one, which may lie elsewhere. */
+static bool is_file(int folder, const char *name)
+{
+	struct stat st;
+
+	return fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode) ||
+	       S_ISLNK(st.st_mode);
+}
+
 int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size_t *ret_n)
 {
 	cleanup(cleanup_free) uint64_t *numbers = NULL;
@@ -216,7 +225,7 @@ int audit_rotate_list(int folder, const char *name, uint64_t **ret_numbers, size
 		return -errno;
 	}
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (!number_of(entry->d_name, name, &number))
+		if (!number_of(entry->d_name, name, &number) || !is_file(folder, entry->d_name))
 			continue;
 		if (n == room) {
 			uint64_t *more;

@@ -36,6 +36,14 @@ static bool folder_words(const char *folder, char *text, size_t size)
 	return true;
 }
 
+static bool immutable(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+	       st.stx_attributes & STATX_ATTR_IMMUTABLE;
+}
+
 /* What is wrong with the file itself. */
 static bool file_words(const char *path, int error, char *text, size_t size)
 {
@@ -51,6 +59,10 @@ static bool file_words(const char *path, int error, char *text, size_t size)
 	else if (!S_ISREG(st.st_mode))
 		snprintf(text, size, "%s is %s; the trail has to be a file: remove it", path,
 			S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+	else if (error == -EPERM && immutable(path))
+		snprintf(text, size,
+			"%s has the attribute \"immutable\" (lsattr); take it away (chattr -i)",
+			path);
 	else if (error == -EACCES || error == -EPERM)
 		snprintf(text, size, "user %u may not write %s (%s; owner %u, mode 0%o)", geteuid(),
 			path, strerror(-error), st.st_uid, st.st_mode & 07777);
@@ -124,6 +136,6 @@ void audit_trouble_words(const char *path, int error, char *text, size_t size)
 	if (folder && (folder_words(folder, text, size) || file_words(path, error, text, size) ||
 			      state_words(folder, path, error, text, size)))
 		return;
-	snprintf(text, size, "%s cannot be opened by user %u: %s", path, geteuid(),
+	snprintf(text, size, "%s cannot be opened or written by user %u: %s", path, geteuid(),
 		strerror(-error));
 }

@@ -2,6 +2,7 @@
 """A folder that can be written, on a file system whose server can be stopped: FUSE, spoken by a
 process of ours that passes everything on to another folder. Who waits for it can be killed."""
 import os
+import select
 import signal
 import struct
 
@@ -33,9 +34,11 @@ class RemoteFolder:
         except OSError as error:
             os.close(self.fd)
             raise Skip(str(error)) from None
+        self.stops, self.stop_end = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                os.close(self.stop_end)
                 die_with_parent()
                 os.chdir(behind)
                 os.umask(0)
@@ -44,13 +47,14 @@ class RemoteFolder:
             finally:
                 os._exit(0)
         os.close(self.fd)
+        os.close(self.stops)
 
     def _state(self):
         with open(f'/proc/{self.pid}/stat', encoding='ascii') as file:
             return file.read().rsplit(')', 1)[1].split()[0]
 
     def stop(self):
-        os.kill(self.pid, signal.SIGSTOP)
+        os.write(self.stop_end, b'.')
         wait_until(lambda: self._state() == 'T', 'the server to be stopped')
 
     def go_on(self):
@@ -63,6 +67,7 @@ class RemoteFolder:
         LIBC.umount2(self.folder.encode(), MNT_DETACH)
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        os.close(self.stop_end)
 
     # --- the server ---
 
@@ -160,6 +165,11 @@ class RemoteFolder:
 
     def _serve(self):
         while True:
+            # It stops between two requests: who waits for one that it took could not be killed.
+            if self.stops in select.select([self.fd, self.stops], [], [])[0]:
+                os.read(self.stops, 1)
+                os.kill(os.getpid(), signal.SIGSTOP)
+                continue
             request = os.read(self.fd, 1 << 20)
             _, op, unique, node, _, _, _, _ = struct.unpack_from('<IIQQIIII', request)
             try:

@@ -11,8 +11,8 @@ import signal
 import subprocess
 
 import trail
-from harness import (DEADLINE, OTHER, USER, Daemon, Skip, main, need_root, options, policy, rule,
-                     run_client, same, wait_process, wait_until)
+from harness import (DEADLINE, OTHER, USER, Daemon, Skip, main, need_program, need_root, options,
+                     policy, rule, run_client, same, wait_process, wait_until)
 from peers import Peer
 from wire import Socket
 
@@ -430,6 +430,73 @@ def test_folder_gone_for_a_while():
         assert any('1 event could not be recorded' in r['reason'] for r in records
                    if r['event'] == 'error'), records
         end(daemon)
+
+
+def test_notes_gone():
+    """Without its notes a start cannot know what was cut off, and says so, once."""
+    for disturb in (lambda state: state.unlink(), lambda state: state.write_bytes(b'{"version":2}')):
+        with Daemon(bus=False) as daemon:
+            ask(daemon, 'before')
+            end(daemon)
+            disturb(daemon.audit_dir / '.audit.jsonl.state')
+            for _ in range(2):
+                daemon.start()
+                ask(daemon, 'after')
+                end(daemon)
+            same('said', sum('notes of the last stop' in r['reason']
+                             for r in daemon.records('error')), 1)
+
+
+def test_folder_with_a_number():
+    """What has the name of an older file and is none: nobody trips over it."""
+    with Daemon(bus=False) as daemon:
+        ask(daemon, 'before')
+        last = settled(daemon)
+        folder = daemon.audit_dir / f'audit.jsonl.{1:020}'
+        folder.mkdir()
+        end(daemon)
+        result = run_client('audit', 'verify', daemon.audit)
+        # It is passed over, and the rest verified.
+        assert str(folder) in result.stderr, result
+        delete(daemon.audit)
+        daemon.start()
+        ask(daemon, 'after')
+        end(daemon)
+        same('missing', missing(daemon.records()), [(1, last + 1)])
+        result = run_client('audit', 'show', daemon.audit)
+        same(f'show: {result.stderr}', result.returncode, 0)
+
+
+def test_words_of_an_immutable_file():
+    """As chattr +i makes it: what to do is said, and it goes on when that is done."""
+    need_root('chattr')
+    need_program('chattr')
+
+    def chattr(how, path):
+        done = subprocess.run(['chattr', how, path], capture_output=True, check=False)
+        if done.returncode:
+            raise Skip(f'no chattr here: {done.stderr}')
+    with Daemon(bus=False) as daemon:
+        ask(daemon, 'before')
+        settled(daemon)
+        chattr('+i', daemon.audit)
+        try:
+            answer = daemon.connect().request('scratch', PAGE)
+            same('immutable', answer.verdict, 'audit-failed')
+            assert 'chattr -i' in daemon.stderr(), daemon.stderr()
+        finally:
+            chattr('-i', daemon.audit)
+        ask(daemon, 'after')
+        granted_in_place(daemon, 'after')
+        same('missing', missing(current(daemon)), [])
+        end(daemon)
+        chattr('+i', daemon.audit)
+        try:
+            daemon.spawn()
+            same('exit', daemon.wait_exit(), 1)
+            assert 'chattr -i' in daemon.stderr(), daemon.stderr()
+        finally:
+            chattr('-i', daemon.audit)
 
 
 # --- readers ---

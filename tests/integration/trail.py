@@ -9,7 +9,8 @@ import os
 
 def files(path):
     """Rotated files by their number, then the current one."""
-    return sorted(glob.glob(glob.escape(path) + '.' + '[0-9]' * 20)) + [path]
+    older = filter(os.path.isfile, glob.glob(glob.escape(path) + '.' + '[0-9]' * 20))
+    return sorted(older) + [path]
 
 
 def lines(path):

@@ -18,9 +18,9 @@
 #include "audit-rotate.h"
 
 static struct {
-	int truncate, rename, flock; /* errno to fail with, 0 not to */
-	int write;		     /* likewise, after write_bytes */
-	ssize_t write_bytes;	     /* -1 for no limit */
+	int truncate, rename, flock, unlink; /* errno to fail with, 0 not to */
+	int write;			     /* likewise, after write_bytes */
+	ssize_t write_bytes;		     /* -1 for no limit */
 } faults = { .write_bytes = -1 };
 
 /* In place of the C library's. */
@@ -40,6 +40,15 @@ int renameat(int from_folder, const char *from, int to_folder, const char *to)
 		return -1;
 	}
 	return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+}
+
+int unlinkat(int at, const char *name, int flags)
+{
+	if (faults.unlink) {
+		errno = faults.unlink;
+		return -1;
+	}
+	return (int)syscall(SYS_unlinkat, at, name, flags);
 }
 
 int flock(int fd, int operation)
@@ -1113,7 +1122,7 @@ START_TEST(state_is_touched)
 	/* What is in it may be anything. */
 	file_write(name, "00000000000000000009 nonsense\n", 30);
 	reopen();
-	ck_assert(noted(NULL));
+	ck_assert(noted("the notes of the last stop are gone or damaged"));
 	ck_assert_uint_eq(file->chain.sequence, 2);
 	shut();
 	first = NULL;
@@ -1298,17 +1307,33 @@ END_TEST
 
 START_TEST(cannot_delete_old)
 {
-	char name[256];
-
-	/* A folder has the name of an old file. */
-	snprintf(name, sizeof(name), "%s.%020d", path, 0);
 	ck_assert_int_eq(open_keep(1000, 1), 0);
-	ck_assert_int_eq(mkdir(name, 0755), 0);
 	write_records(10);
+	faults.unlink = EIO;
 	delete_old();
-	ck_assert(noted("could not be deleted: Is a directory"));
+	faults.unlink = 0;
+	ck_assert(noted("could not be deleted: Input/output error"));
 	ck_assert_uint_eq(file->chain.sequence, 10);
 	shut();
+}
+END_TEST
+
+/* A folder with the name of an older file has no records, nor is it deleted. */
+START_TEST(folder_of_an_old_name)
+{
+	char name[256];
+
+	snprintf(name, sizeof(name), "%s.%020d", path, 1);
+	reopen();
+	write_records(3);
+	shut();
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mkdir(name, 0755), 0);
+	reopen();
+	ck_assert(noted("missing in the trail: records 1 to 3"));
+	ck_assert_uint_eq(file->chain.sequence, 3);
+	shut();
+	ck_assert_int_eq(rmdir(name), 0);
 }
 END_TEST
 
@@ -1341,6 +1366,7 @@ int main(void)
 	tcase_add_test(tcase, cannot_cut_back);
 	tcase_add_test(tcase, cannot_rotate);
 	tcase_add_test(tcase, cannot_delete_old);
+	tcase_add_test(tcase, folder_of_an_old_name);
 	tcase_add_test(tcase, file_size_limit);
 	tcase_add_test(tcase, full_disk);
 	return run_tests("audit-file", tcase);

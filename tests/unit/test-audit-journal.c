@@ -490,6 +490,7 @@ START_TEST(trail_cannot_be_written)
 	struct audit_event event = sample_grant();
 	struct audit *audit;
 	sd_event *loop;
+	char reason[512];
 
 	ck_assert_int_ge(sd_event_new(&loop), 0);
 	ck_assert_int_eq(audit_new(loop, &settings, &audit), 0);
@@ -501,7 +502,11 @@ START_TEST(trail_cannot_be_written)
 	/* One message for the whole time, and no grant that is not in the trail. */
 	ck_assert_uint_eq(sent.n, 1);
 	check_field(sent.text[0], "MESSAGE_ID=" AUDIT_JOURNAL_UNWRITTEN);
-	check_field(sent.text[0], "CCBUF_REASON=No space left on device");
+	snprintf(reason, sizeof(reason),
+		"CCBUF_REASON=there is no room for %s (No space left on device): make room on its "
+		"file system",
+		path);
+	check_field(sent.text[0], reason);
 	check_field(sent.text[0], "CCBUF_VERDICT=audit-failed");
 }
 END_TEST
