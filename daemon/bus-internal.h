@@ -26,7 +26,7 @@
 struct bus {
 	struct broker *broker;
 	sd_bus *connection; /* NULL while there is no bus */
-	sd_bus_slot *object, *name, *acquired, *disconnected, *properties, *gone;
+	sd_bus_slot *object, *name, *acquired, *disconnected, *properties, *gone, *calls;
 	bool tells_of_signals; /* that it does not deliver */
 	bool owned;	       /* the name is ours: the bus knows who may hear our signals */
 	sd_event_source *retry;
@@ -79,6 +79,11 @@ typedef int (*bus_handler)(struct bus_peer *bus_peer, sd_bus_message *message);
 
 /* Has a call wait for its turn, or refuses it. Returns as bus_identify(). */
 int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler);
+/* A filter: drops calls where the bus takes so few replies that there is no room for more, those
+ * that sd-bus would answer by itself, too. */
+int bus_calls_filter(sd_bus_message *message, void *userdata, sd_bus_error *error);
+/* Whether signals that can be left out may be sent: they must not take the place of replies. */
+bool bus_takes_signals(const struct bus *bus);
 /* Those that wait may go on now, if nothing else is missing. */
 void bus_calls_go(struct bus_peer *bus_peer);
 /* A reply to each that waits. */

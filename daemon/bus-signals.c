@@ -3,9 +3,10 @@
  * GrantAdded, GrantRevoked and GrantReleased. Those who watch can wait a moment, those who ask
  * cannot: signals are held back and sent together, off the path of the requests. One client's flood
  * must not become the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a
- * change of the totals signalled in its place. It must never make a request wait for a signal, tell
- * of a release before the grant, nor send anything while the name is not ours: the bus lets only
- * administrators hear what comes from that name, and anybody what comes from none.
+ * change of the totals signalled in its place; so is what a bus that hangs does not take. It must
+ * never make a request wait for a signal, tell of a release before the grant, nor send anything
+ * while the name is not ours: the bus lets only administrators hear what comes from that name, and
+ * anybody what comes from none.
  */
 #include "bus-internal.h"
 #include "util.h"
@@ -59,20 +60,34 @@ static void send_event(sd_bus *connection, const struct event *event)
 	sd_bus_message_unref(message);
 }
 
+static void start_timer(struct bus_signals *signals)
+{
+	sd_event_source_set_time_relative(signals->timer, WAIT_USEC);
+	sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
+}
+
 void bus_signals_send(struct bus_signals *signals)
 {
 	for (size_t i = 0; i < signals->count; i++) {
-		if (signals->bus->owned)
+		if (signals->bus->owned && !bus_takes_signals(signals->bus))
+			signals->left_out = true;
+		else if (signals->bus->owned)
 			send_event(signals->bus->connection, &signals->queue[i]);
 		grant_snapshot_free(signals->queue[i].added);
 	}
-	/* Who watches can list again. */
-	if (signals->left_out && signals->bus->owned)
+	signals->count = 0;
+	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
+	if (!signals->left_out)
+		return;
+	/* Who watches can list again, once the bus takes what is sent. */
+	if (signals->bus->owned && !bus_takes_signals(signals->bus)) {
+		start_timer(signals);
+		return;
+	}
+	if (signals->bus->owned)
 		sd_bus_emit_properties_changed(signals->bus->connection, BUS_PATH, BUS_INTERFACE,
 			"GrantedBytes", "GrantCount", NULL);
 	signals->left_out = false;
-	signals->count = 0;
-	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -93,10 +108,8 @@ static bool has_room(struct bus_signals *signals)
 
 static void push(struct bus_signals *signals, struct event event)
 {
-	if (signals->count == 0) {
-		sd_event_source_set_time_relative(signals->timer, WAIT_USEC);
-		sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
-	}
+	if (signals->count == 0)
+		start_timer(signals);
 	signals->queue[signals->count++] = event;
 }
 

@@ -89,6 +89,7 @@ static void disconnect(struct bus *bus)
 	bus->acquired = sd_bus_slot_unref(bus->acquired);
 	bus->properties = sd_bus_slot_unref(bus->properties);
 	bus->gone = sd_bus_slot_unref(bus->gone);
+	bus->calls = sd_bus_slot_unref(bus->calls);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
 	bus->connection = sd_bus_close_unref(bus->connection);
 	bus->io = bus_io_free(bus->io);
@@ -153,6 +154,9 @@ static int connect_bus(struct bus *bus)
 	if (r >= 0)
 		r = sd_bus_add_filter(
 			bus->connection, &bus->properties, bus_properties_filter, bus);
+	/* The last one is asked first. */
+	if (r >= 0)
+		r = sd_bus_add_filter(bus->connection, &bus->calls, bus_calls_filter, bus);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(
 			bus->connection, &bus->object, BUS_PATH, BUS_INTERFACE, bus_vtable, bus);

@@ -129,6 +129,25 @@ class Reader:
         return dict(items) if kind[0] == '{' else items
 
 
+def pack(serial, destination, path, interface, member, signature='', *body, kind=CALL, flags=0,
+         reply_serial=None, sender=None):
+    """The bytes of a message and its fds."""
+    content = Writer()
+    for part, value in zip(split(signature), body):
+        content.put(part, value)
+    fields = {'path': path, 'interface': interface, 'member': member, 'reply_serial': reply_serial,
+              'destination': destination, 'sender': sender, 'signature': signature or None,
+              'n_fds': len(content.fds) or None}
+    head = Writer()
+    fixed = (ord('l'), kind, flags, 1, len(content.data), serial)
+    for part, value in zip('yyyyuu', fixed):
+        head.put(part, value)
+    head.put('a(yv)', [(HEADER[name][0], Variant(HEADER[name][1], value))
+                       for name, value in fields.items() if value is not None])
+    head.align(8)
+    return bytes(head.data + content.data), content.fds
+
+
 class Message:
     def __init__(self, kind, serial, fields, body):
         self.kind, self.serial, self.body = kind, serial, body
@@ -186,22 +205,10 @@ class Bus:
     def send(self, destination, path, interface, member, signature='', *body, kind=CALL,
              flags=0, reply_serial=None):
         self.serial += 1
-        content = Writer()
-        for part, value in zip(split(signature), body):
-            content.put(part, value)
-        fields = {'path': path, 'interface': interface, 'member': member,
-                  'destination': destination, 'signature': signature or None,
-                  'reply_serial': reply_serial, 'n_fds': len(content.fds) or None}
-        head = Writer()
-        fixed = (ord('l'), kind, flags, 1, len(content.data), self.serial)
-        for part, value in zip('yyyyuu', fixed):
-            head.put(part, value)
-        head.put('a(yv)', [(HEADER[name][0], Variant(HEADER[name][1], value))
-                           for name, value in fields.items() if value is not None])
-        head.align(8)
-        data = bytes(head.data + content.data)
-        if content.fds:
-            sent = socket.send_fds(self.socket, [data], content.fds)
+        data, fds = pack(self.serial, destination, path, interface, member, signature, *body,
+                         kind=kind, flags=flags, reply_serial=reply_serial)
+        if fds:
+            sent = socket.send_fds(self.socket, [data], fds)
             data = data[sent:]
         self.socket.sendall(data)
         return self.serial
