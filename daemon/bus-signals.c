@@ -9,10 +9,12 @@
  * anybody what comes from none.
  */
 #include "bus-internal.h"
+#include "turns.h"
 #include "util.h"
 
-#define WAIT_USEC   50000
-#define SIGNALS_MAX 256
+#define WAIT_USEC     50000
+#define SIGNALS_MAX   256
+#define SIGNALS_PIECE 8 /* that are sent before others have their turn */
 
 struct event {
 	uint64_t grant;
@@ -66,16 +68,22 @@ static void start_timer(struct bus_signals *signals)
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
 }
 
-void bus_signals_send(struct bus_signals *signals)
+/* The oldest, up to n. */
+static void send_some(struct bus_signals *signals, size_t n)
 {
-	for (size_t i = 0; i < signals->count; i++) {
+	if (n > signals->count)
+		n = signals->count;
+	for (size_t i = 0; i < n; i++) {
 		if (signals->bus->owned && !bus_takes_signals(signals->bus))
 			signals->left_out = true;
 		else if (signals->bus->owned)
 			send_event(signals->bus->connection, &signals->queue[i]);
 		grant_snapshot_free(signals->queue[i].added);
 	}
-	signals->count = 0;
+	signals->count -= n;
+	memmove(signals->queue, signals->queue + n, signals->count * sizeof(signals->queue[0]));
+	if (signals->count)
+		return;
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
 	if (!signals->left_out)
 		return;
@@ -90,10 +98,21 @@ void bus_signals_send(struct bus_signals *signals)
 	signals->left_out = false;
 }
 
+void bus_signals_send(struct bus_signals *signals)
+{
+	send_some(signals, SIGNALS_MAX);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	(void)source, (void)usec;
-	bus_signals_send(userdata);
+	struct bus_signals *signals = userdata;
+
+	(void)usec;
+	send_some(signals, SIGNALS_PIECE);
+	if (signals->count) {
+		sd_event_source_set_time_relative(source, 0);
+		sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	}
 	return 0;
 }
 
@@ -148,7 +167,10 @@ int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals)
 	signals->bus = bus;
 	r = sd_event_add_time_relative(bus->broker->loop, &signals->timer, CLOCK_MONOTONIC,
 		WAIT_USEC, WAIT_USEC / 2, on_timer, signals);
+	if (r >= 0)
+		r = sd_event_source_set_priority(signals->timer, TURNS_PRIORITY);
 	if (r < 0) {
+		sd_event_source_disable_unref(signals->timer);
 		free(signals);
 		return r;
 	}

@@ -8,14 +8,30 @@
 
 #include "util.h"
 
-#define TURNS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
-
 struct turns {
 	sd_event_source *source; /* on while somebody waits */
 	struct user *first, *last;
 };
 
 static int on_turn(sd_event_source *source, void *userdata);
+
+/* Behind what else has this priority and waits: one that is there already keeps its place. */
+static int go_behind(struct turns *turns, sd_event *loop)
+{
+	sd_event_source *source = NULL;
+	int r = sd_event_add_defer(loop, &source, on_turn, turns);
+
+	/* What is under way comes to its end before something new is begun. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(source, TURNS_PRIORITY);
+	if (r < 0) {
+		sd_event_source_disable_unref(source);
+		return r;
+	}
+	sd_event_source_disable_unref(turns->source);
+	turns->source = source;
+	return sd_event_source_set_enabled(source, turns->first ? SD_EVENT_ON : SD_EVENT_OFF);
+}
 
 int turns_new(sd_event *loop, struct turns **ret_turns)
 {
@@ -24,12 +40,7 @@ int turns_new(sd_event *loop, struct turns **ret_turns)
 
 	if (!turns)
 		return -ENOMEM;
-	r = sd_event_add_defer(loop, &turns->source, on_turn, turns);
-	/* What is under way comes to its end before something new is begun. */
-	if (r >= 0)
-		r = sd_event_source_set_priority(turns->source, TURNS_PRIORITY);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(turns->source, SD_EVENT_OFF);
+	r = go_behind(turns, loop);
 	if (r < 0) {
 		turns_free(turns);
 		return r;
@@ -104,8 +115,10 @@ static int on_turn(sd_event_source *source, void *userdata)
 	if (turn->run(turn))
 		turns_add(turns, turn);
 	user_unref(user);
-	if (!turns->first)
-		sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	/* Out of memory it keeps its place. */
+	if (!turns->first || go_behind(turns, sd_event_source_get_event(source)) < 0)
+		sd_event_source_set_enabled(
+			turns->source, turns->first ? SD_EVENT_ON : SD_EVENT_OFF);
 	return 0;
 }
 

@@ -11,6 +11,10 @@
 
 #include "user.h"
 
+/* Also of other work that clients cause much of: it and the turns go on by pieces, one of each at a
+ * time, after what is under way. */
+#define TURNS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
+
 struct turns;
 
 /* Something that waits for its turn; embedded where it is done. */

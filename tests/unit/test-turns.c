@@ -137,6 +137,32 @@ START_TEST(taken_out_by_its_own)
 }
 END_TEST
 
+static int on_same(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	unsigned int *left = userdata;
+
+	(void)usec;
+	order[n_order++] = '!';
+	return --*left ? sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) : 0;
+}
+
+/* Of what there is always more of with their priority neither goes on to its end first. */
+START_TEST(others_of_the_same_priority)
+{
+	sd_event_source *same = NULL;
+	unsigned int left = 10;
+
+	add(0, 'a', 20);
+	ck_assert_int_ge(
+		sd_event_add_time(fixture.loop, &same, CLOCK_MONOTONIC, 1, 0, on_same, &left), 0);
+	ck_assert_int_ge(sd_event_source_set_priority(same, TURNS_PRIORITY), 0);
+	ck_assert_ptr_nonnull(strstr(ran(), "!a"));
+	ck_assert_ptr_nonnull(strstr(order, "a!"));
+	ck_assert_ptr_null(strstr(order, "aaaaa!"));
+	sd_event_source_unref(same);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("turns");
@@ -144,6 +170,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, round_and_round);
 	tcase_add_test(tcase, others_in_between);
+	tcase_add_test(tcase, others_of_the_same_priority);
 	tcase_add_test(tcase, one_alone);
 	tcase_add_test(tcase, taken_out);
 	tcase_add_test(tcase, taken_out_by_its_own);
