@@ -85,20 +85,6 @@ void fixture_tear_down(void)
 	ck_assert_uint_eq(fixture_fds(), fixture.fds);
 }
 
-int fixture_run(const char *name, TCase *tcase)
-{
-	Suite *suite = suite_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_set_timeout(tcase, 60);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
-}
-
 static bool looking(void)
 {
 	for (const struct looker *looker = fixture.looks->lookers; looker; looker = looker->next)

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include "helper.h"
 #include "peer.h"
 #include "policy.h"
+#include "runner.h"
 #include "util.h"
 
 #if defined __SANITIZE_ADDRESS__
@@ -42,15 +42,12 @@ struct fixture {
 };
 extern struct fixture fixture;
 
-/* For tcase_add_checked_fixture(). The second fails when fds are open that were not before: what a
+/* For struct test_hooks. The second fails when fds are open that were not before: what a
  * test opens it closes, or its own fixture does, which is added after this one. */
 void fixture_set_up(void);
 void fixture_tear_down(void);
 /* Ends the trail before the tear-down, so that every done() has been called. */
 void fixture_end_audit(void);
-
-/* Runs a case with one suite of its name; what main() returns. */
-int fixture_run(const char *name, TCase *tcase);
 
 /* Why a test cannot run here; it passes. */
 #define fixture_skip(...)                                                                          \

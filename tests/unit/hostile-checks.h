@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <check.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #include "hostile.h"
+#include "runner.h"
 #include "util.h"
 
 /* UTF-8 by its grammar: the next character, or -1. Steps behind it. */

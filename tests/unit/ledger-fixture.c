@@ -67,21 +67,21 @@ char *__wrap_strdup(const char *text)
 static void on_added(void *userdata, const struct grant *grant)
 {
 	(void)userdata;
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	lf.added++;
 }
 
 static void on_revoked(void *userdata, const struct grant *grant)
 {
 	(void)userdata;
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	lf.revoked++;
 }
 
 static void on_released(void *userdata, const struct grant *grant, const char *reason)
 {
 	(void)userdata;
-	ck_assert_int_eq(grant->state, GRANT_RELEASED);
+	ck_assert_state(grant->state, GRANT_RELEASED);
 	lf.released++;
 	lf.reason = reason;
 }
@@ -169,7 +169,7 @@ static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size
 	verdict = reserve(peer, use, size, 1, &grant);
 	lf.heap = before;
 	ck_assert_msg(verdict == VERDICT_GRANTED, "%s", lf.refusal);
-	ck_assert_int_eq(grant->state, GRANT_RESERVED);
+	ck_assert_state(grant->state, GRANT_RESERVED);
 	ck_assert_int_eq(ledger_number(lf.ledger, &grant, 1, &buffer), 0);
 	ledger_numbered(lf.ledger, &grant, 1, true);
 	ledger_commit(lf.ledger, grant, &fd);

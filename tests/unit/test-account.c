@@ -219,20 +219,22 @@ START_TEST(rate_changes)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("account");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ same_key_same_account },
+		{ charges_add_up },
+		{ never_uncharged_below_zero, .signal = SIGABRT },
+		{ empty_bucket_is_remembered },
+		{ idle_ones_are_dropped },
+		{ buckets_count_exactly, .times = ARRAY_SIZE(rates) },
+		{ one_token_comes_back_in_its_time },
+		{ looking_takes_nothing },
+		{ unlimited_and_none },
+		{ rate_changes },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, same_key_same_account);
-	tcase_add_test(tcase, charges_add_up);
-	tcase_add_test_raise_signal(tcase, never_uncharged_below_zero, SIGABRT);
-	tcase_add_test(tcase, empty_bucket_is_remembered);
-	tcase_add_test(tcase, idle_ones_are_dropped);
-	tcase_add_loop_test(tcase, buckets_count_exactly, 0, (int)ARRAY_SIZE(rates));
-	tcase_add_test(tcase, one_token_comes_back_in_its_time);
-	tcase_add_test(tcase, looking_takes_nothing);
-	tcase_add_test(tcase, unlimited_and_none);
-	tcase_add_test(tcase, rate_changes);
-	return fixture_run("account", tcase);
+	return run_tests(argc, argv, "account", &hooks, tests);
 }

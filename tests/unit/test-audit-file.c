@@ -1337,37 +1337,40 @@ START_TEST(folder_of_an_old_name)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-file");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ fresh },
+		{ cannot_be_had },
+		{ locked },
+		{ relative_path },
+		{ torn },
+		{ empty },
+		{ damaged },
+		{ damaged_twice },
+		{ rotation },
+		{ keeps_some },
+		{ crash_in_rotation },
+		{ missing_or_unchained },
+		{ disturbed_while_it_runs, .times = ARRAY_SIZE(disturbances) },
+		{ disturbed_before_a_start, .times = ARRAY_SIZE(disturbances) },
+		{ not_ours_before_a_start },
+		{ older_files_are_missing },
+		{ altered_last_record },
+		{ older_part_put_back },
+		{ folder_is_gone },
+		{ readers_lock },
+		{ state_is_touched },
+		{ partial_writes },
+		{ cannot_cut_back },
+		{ cannot_rotate },
+		{ cannot_delete_old },
+		{ folder_of_an_old_name },
+		{ file_size_limit },
+		{ full_disk },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, fresh);
-	tcase_add_test(tcase, cannot_be_had);
-	tcase_add_test(tcase, locked);
-	tcase_add_test(tcase, relative_path);
-	tcase_add_test(tcase, torn);
-	tcase_add_test(tcase, empty);
-	tcase_add_test(tcase, damaged);
-	tcase_add_test(tcase, damaged_twice);
-	tcase_add_test(tcase, rotation);
-	tcase_add_test(tcase, keeps_some);
-	tcase_add_test(tcase, crash_in_rotation);
-	tcase_add_test(tcase, missing_or_unchained);
-	tcase_add_loop_test(tcase, disturbed_while_it_runs, 0, ARRAY_SIZE(disturbances));
-	tcase_add_loop_test(tcase, disturbed_before_a_start, 0, ARRAY_SIZE(disturbances));
-	tcase_add_test(tcase, not_ours_before_a_start);
-	tcase_add_test(tcase, older_files_are_missing);
-	tcase_add_test(tcase, altered_last_record);
-	tcase_add_test(tcase, older_part_put_back);
-	tcase_add_test(tcase, folder_is_gone);
-	tcase_add_test(tcase, readers_lock);
-	tcase_add_test(tcase, state_is_touched);
-	tcase_add_test(tcase, partial_writes);
-	tcase_add_test(tcase, cannot_cut_back);
-	tcase_add_test(tcase, cannot_rotate);
-	tcase_add_test(tcase, cannot_delete_old);
-	tcase_add_test(tcase, folder_of_an_old_name);
-	tcase_add_test(tcase, file_size_limit);
-	tcase_add_test(tcase, full_disk);
-	return run_tests("audit-file", tcase);
+	return run_tests(argc, argv, "audit-file", &hooks, tests);
 }

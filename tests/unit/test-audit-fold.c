@@ -69,7 +69,7 @@ START_TEST(exact)
 	ck_assert_uint_eq(stands_for, 995);
 	ck_assert_str_eq(last_use, "rdma");
 	ck_assert_str_eq(last_reason, event.reason);
-	ck_assert_uint_eq(last_verdict, VERDICT_DENIED);
+	ck_assert_verdict(last_verdict, VERDICT_DENIED);
 }
 END_TEST
 
@@ -243,7 +243,7 @@ START_TEST(flood_of_one_user)
 	ck_assert_uint_eq(single + stands_for, 100000);
 	ck_assert(last_peer);
 	ck_assert_str_eq(last_use, "");
-	ck_assert_uint_eq(last_verdict, VERDICT_MAX_);
+	ck_assert_verdict(last_verdict, VERDICT_MAX_);
 	ck_assert_ptr_nonnull(strstr(last_reason, "99984 refusals counted together"));
 }
 END_TEST
@@ -292,7 +292,7 @@ START_TEST(one_beyond)
 	ck_assert_uint_eq(counted, 1);
 	ck_assert_uint_eq(stands_for, 1);
 	ck_assert_str_eq(last_use, "u16");
-	ck_assert_uint_eq(last_verdict, VERDICT_DENIED);
+	ck_assert_verdict(last_verdict, VERDICT_DENIED);
 }
 END_TEST
 
@@ -315,19 +315,22 @@ START_TEST(unknown_peers)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-fold");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ exact },
+		{ not_alike },
+		{ others_pass },
+		{ timer },
+		{ seldom },
+		{ emit_later },
+		{ flood_of_one_user },
+		{ flood_of_many_users },
+		{ one_beyond },
+		{ unknown_peers },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, exact);
-	tcase_add_test(tcase, not_alike);
-	tcase_add_test(tcase, others_pass);
-	tcase_add_test(tcase, timer);
-	tcase_add_test(tcase, seldom);
-	tcase_add_test(tcase, emit_later);
-	tcase_add_test(tcase, flood_of_one_user);
-	tcase_add_test(tcase, flood_of_many_users);
-	tcase_add_test(tcase, one_beyond);
-	tcase_add_test(tcase, unknown_peers);
-	return run_tests("audit-fold", tcase);
+	return run_tests(argc, argv, "audit-fold", &hooks, tests);
 }

@@ -452,20 +452,23 @@ START_TEST(largest)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-format");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ whole_grant },
+		{ little },
+		{ escapes },
+		{ forged_escapes },
+		{ names, .times = ARRAY_SIZE(hostile) },
+		{ names_cut },
+		{ cut },
+		{ groups_cut },
+		{ clock_moves },
+		{ random_texts },
+		{ largest },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, whole_grant);
-	tcase_add_test(tcase, little);
-	tcase_add_test(tcase, escapes);
-	tcase_add_test(tcase, forged_escapes);
-	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, names_cut);
-	tcase_add_test(tcase, cut);
-	tcase_add_test(tcase, groups_cut);
-	tcase_add_test(tcase, clock_moves);
-	tcase_add_test(tcase, random_texts);
-	tcase_add_test(tcase, largest);
-	return run_tests("audit-format", tcase);
+	return run_tests(argc, argv, "audit-format", &hooks, tests);
 }

@@ -550,23 +550,26 @@ START_TEST(catalog)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-journal");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ new_field },
+		{ grant },
+		{ first_policy_refused },
+		{ each_kind },
+		{ long_fields },
+		{ names, .times = ARRAY_SIZE(hostile) },
+		{ slow_journald },
+		{ bounded_in_bytes },
+		{ dead_journald },
+		{ wakes_for_later_ones },
+		{ through_the_trail },
+		{ trail_cannot_be_written },
+		{ trail_cannot_be_had },
+		{ catalog },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, new_field);
-	tcase_add_test(tcase, grant);
-	tcase_add_test(tcase, first_policy_refused);
-	tcase_add_test(tcase, each_kind);
-	tcase_add_test(tcase, long_fields);
-	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, slow_journald);
-	tcase_add_test(tcase, bounded_in_bytes);
-	tcase_add_test(tcase, dead_journald);
-	tcase_add_test(tcase, wakes_for_later_ones);
-	tcase_add_test(tcase, through_the_trail);
-	tcase_add_test(tcase, trail_cannot_be_written);
-	tcase_add_test(tcase, trail_cannot_be_had);
-	tcase_add_test(tcase, catalog);
-	return run_tests("audit-journal", tcase);
+	return run_tests(argc, argv, "audit-journal", &hooks, tests);
 }

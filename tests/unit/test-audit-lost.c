@@ -156,13 +156,16 @@ START_TEST(state_file)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-lost");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ counts },
+		{ bounded },
+		{ read_back },
+		{ state_file },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, counts);
-	tcase_add_test(tcase, bounded);
-	tcase_add_test(tcase, read_back);
-	tcase_add_test(tcase, state_file);
-	return run_tests("audit-lost", tcase);
+	return run_tests(argc, argv, "audit-lost", &hooks, tests);
 }

@@ -168,13 +168,16 @@ START_TEST(synced_disturbed)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit-memory");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ written },
+		{ synced },
+		{ written_disturbed },
+		{ synced_disturbed },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, written);
-	tcase_add_test(tcase, synced);
-	tcase_add_test(tcase, written_disturbed);
-	tcase_add_test(tcase, synced_disturbed);
-	return run_tests("audit-memory", tcase);
+	return run_tests(argc, argv, "audit-memory", &hooks, tests);
 }

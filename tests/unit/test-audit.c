@@ -886,40 +886,43 @@ START_TEST(folded_and_then_unwritten)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("audit");
+	static const struct test_hooks hooks = { folder_new, folder_free };
+	const struct test tests[] = {
+		{ chain_written },
+		{ chain_synced },
+		{ group_commit },
+		{ one_turn_one_write },
+		{ durability_changes_under_way },
+		{ sync_fails },
+		{ free_with_waiting },
+		{ append_in_done },
+		{ append_while_closing },
+		{ queue_is_shared },
+		{ queue_bounded },
+		{ queue_bounded_in_bytes },
+		{ fds_and_restart },
+		{ open_fails_clean },
+		{ few_fds },
+		{ rotation_in_both_modes },
+		{ deletion_is_recorded },
+		{ rotation_fails },
+		{ rotation_fails_at_every_record },
+		{ reports },
+		{ disturbed_written },
+		{ disturbed_synced },
+		{ disturbed_untold },
+		{ disturbed_all_the_time },
+		{ look_up_hangs },
+		{ no_folder_for_a_while },
+		{ lost_events },
+		{ lost_at_the_stop },
+		{ deletion_waits_for_its_record },
+		{ folding },
+		{ folded_and_then_unwritten },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, chain_written);
-	tcase_add_test(tcase, chain_synced);
-	tcase_add_test(tcase, group_commit);
-	tcase_add_test(tcase, one_turn_one_write);
-	tcase_add_test(tcase, durability_changes_under_way);
-	tcase_add_test(tcase, sync_fails);
-	tcase_add_test(tcase, free_with_waiting);
-	tcase_add_test(tcase, append_in_done);
-	tcase_add_test(tcase, append_while_closing);
-	tcase_add_test(tcase, queue_is_shared);
-	tcase_add_test(tcase, queue_bounded);
-	tcase_add_test(tcase, queue_bounded_in_bytes);
-	tcase_add_test(tcase, fds_and_restart);
-	tcase_add_test(tcase, open_fails_clean);
-	tcase_add_test(tcase, few_fds);
-	tcase_add_test(tcase, rotation_in_both_modes);
-	tcase_add_test(tcase, deletion_is_recorded);
-	tcase_add_test(tcase, rotation_fails);
-	tcase_add_test(tcase, rotation_fails_at_every_record);
-	tcase_add_test(tcase, reports);
-	tcase_add_test(tcase, disturbed_written);
-	tcase_add_test(tcase, disturbed_synced);
-	tcase_add_test(tcase, disturbed_untold);
-	tcase_add_test(tcase, disturbed_all_the_time);
-	tcase_add_test(tcase, look_up_hangs);
-	tcase_add_test(tcase, no_folder_for_a_while);
-	tcase_add_test(tcase, lost_events);
-	tcase_add_test(tcase, lost_at_the_stop);
-	tcase_add_test(tcase, deletion_waits_for_its_record);
-	tcase_add_test(tcase, folding);
-	tcase_add_test(tcase, folded_and_then_unwritten);
-	return run_tests("audit", tcase);
+	return run_tests(argc, argv, "audit", &hooks, tests);
 }

@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -15,6 +14,7 @@
 
 #include "audit.h"
 #include "chain.h"
+#include "runner.h"
 #include "util.h"
 
 static char folder[64], path[128];
@@ -201,19 +201,4 @@ static inline struct audit_event sample_denial(void)
 		.reason = "guests get no shared memory",
 		.policy = sample_digest,
 	};
-}
-
-static inline int run_tests(const char *name, TCase *tcase)
-{
-	Suite *suite = suite_create(name);
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	tcase_add_checked_fixture(tcase, folder_new, folder_free);
-	tcase_set_timeout(tcase, 60);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

@@ -197,17 +197,19 @@ START_TEST(failing_is_said_once)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("broker");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ wrong_one_changes_nothing },
+		{ first_one_is_wrong },
+		{ file_that_others_may_write },
+		{ stopped },
+		{ group_of_admins },
+		{ admins },
+		{ failing_is_said_once },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, wrong_one_changes_nothing);
-	tcase_add_test(tcase, first_one_is_wrong);
-	tcase_add_test(tcase, file_that_others_may_write);
-	tcase_add_test(tcase, stopped);
-	tcase_add_test(tcase, group_of_admins);
-	tcase_add_test(tcase, admins);
-	tcase_add_test(tcase, failing_is_said_once);
-	return fixture_run("broker", tcase);
+	return run_tests(argc, argv, "broker", &hooks, tests);
 }

@@ -3,7 +3,6 @@
  * Tests of ccbuf-client as a command: options and exit codes, requests to a socket that this test
  * answers, the trail as it grows, completion.
  */
-#include <check.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "chain.h"
+#include "runner.h"
 #include "util.h"
 #include "verdict.h"
 #include "wire.h"
@@ -558,31 +558,24 @@ START_TEST(documentation)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("client-command");
-	TCase *tcase = tcase_create("client-command");
-	SRunner *runner;
-	int failed;
+	static const struct test_hooks hooks = { setup, teardown };
+	const struct test tests[] = {
+		{ usage, .times = ARRAY_SIZE(usages) },
+		{ held_until_interrupted, .times = 3 },
+		{ held_as_json },
+		{ inherited },
+		{ command_not_found },
+		{ refused },
+		{ no_socket },
+		{ trail_shown },
+		{ trail_followed },
+		{ trail_verified },
+		{ completion },
+		{ documentation },
+		{ NULL },
+	};
 
-	tcase_set_timeout(tcase, 60);
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_loop_test(tcase, usage, 0, ARRAY_SIZE(usages));
-	tcase_add_loop_test(tcase, held_until_interrupted, 0, 3);
-	tcase_add_test(tcase, held_as_json);
-	tcase_add_test(tcase, inherited);
-	tcase_add_test(tcase, command_not_found);
-	tcase_add_test(tcase, refused);
-	tcase_add_test(tcase, no_socket);
-	tcase_add_test(tcase, trail_shown);
-	tcase_add_test(tcase, trail_followed);
-	tcase_add_test(tcase, trail_verified);
-	tcase_add_test(tcase, completion);
-	tcase_add_test(tcase, documentation);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "client-command", &hooks, tests);
 }

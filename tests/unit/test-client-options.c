@@ -2,11 +2,11 @@
 /*
  * Tests of options that name users and groups, with user databases of the test's own.
  */
-#include <check.h>
 #include <grp.h>
 #include <pwd.h>
 
 #include "client.h"
+#include "runner.h"
 
 /* user and group alice, and some that are called like numbers; "7" is believed to be a name by a
  * database that knows the number 7 */
@@ -75,18 +75,12 @@ START_TEST(names_first)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("client-options");
-	TCase *tcase = tcase_create("client-options");
-	SRunner *runner;
-	int failed;
+	const struct test tests[] = {
+		{ names_first },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, names_first);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "client-options", NULL, tests);
 }

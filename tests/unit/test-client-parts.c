@@ -3,7 +3,6 @@
  * Tests of the parts of ccbuf-client that need no daemon: escaping, records in words, the policy
  * files, what doctor thinks of heap nodes.
  */
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 #include "output.h"
 #include "policy-files.h"
 #include "record-text.h"
+#include "runner.h"
 
 static char printed[65536];
 
@@ -510,29 +510,23 @@ START_TEST(guest_and_kernel)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("client-parts");
-	TCase *tcase = tcase_create("client-parts");
-	SRunner *runner;
-	int failed;
+	const struct test tests[] = {
+		{ any_name, .times = ARRAY_SIZE(hostile) },
+		{ escaped_once },
+		{ tables },
+		{ names_in_records, .times = ARRAY_SIZE(hostile) },
+		{ names_of_fds },
+		{ records },
+		{ lost_programs },
+		{ rights_of_the_daemon },
+		{ heaps_of_an_ordinary_machine },
+		{ heap_nodes },
+		{ no_heaps },
+		{ guest_and_kernel },
+		{ NULL },
+	};
 
-	tcase_add_loop_test(tcase, any_name, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, escaped_once);
-	tcase_add_test(tcase, tables);
-	tcase_add_loop_test(tcase, names_in_records, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, names_of_fds);
-	tcase_add_test(tcase, records);
-	tcase_add_test(tcase, lost_programs);
-	tcase_add_test(tcase, rights_of_the_daemon);
-	tcase_add_test(tcase, heaps_of_an_ordinary_machine);
-	tcase_add_test(tcase, heap_nodes);
-	tcase_add_test(tcase, no_heaps);
-	tcase_add_test(tcase, guest_and_kernel);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "client-parts", NULL, tests);
 }

@@ -2,9 +2,9 @@
 /*
  * Tests of common/platform: which guest it is, from made-up facts.
  */
-#include <check.h>
 
 #include "platform.h"
+#include "runner.h"
 #include "util.h"
 
 static const struct {
@@ -76,20 +76,14 @@ START_TEST(here)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("platform");
-	TCase *tcase = tcase_create("platform");
-	SRunner *runner;
-	int failed;
+	const struct test tests[] = {
+		{ judged, .times = ARRAY_SIZE(cases) },
+		{ log_lines },
+		{ here },
+		{ NULL },
+	};
 
-	tcase_add_loop_test(tcase, judged, 0, ARRAY_SIZE(cases));
-	tcase_add_test(tcase, log_lines);
-	tcase_add_test(tcase, here);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "platform", NULL, tests);
 }

@@ -2,13 +2,13 @@
 /*
  * Tests of audit verification on made trails: whole ones, and each way to break one.
  */
-#include <check.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #include "lines.h"
+#include "runner.h"
 #include "trail.h"
 #include "util.h"
 #include "verify.h"
@@ -505,41 +505,35 @@ START_TEST(files_of_a_trail)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("client-verify");
-	TCase *tcase = tcase_create("client-verify");
-	SRunner *runner;
-	int failed;
+	static const struct test_hooks hooks = { setup, teardown };
+	const struct test tests[] = {
+		{ whole },
+		{ whole_over_files },
+		{ beginning_removed },
+		{ beginning_deleted },
+		{ missing_as_noted },
+		{ last_file_is_empty_or_gone },
+		{ form_of_a_record },
+		{ last_line_is_written },
+		{ nothing },
+		{ altered },
+		{ altered_at_the_end_of_a_file },
+		{ altered_beyond_recognition },
+		{ first_altered },
+		{ missing },
+		{ missing_file },
+		{ reordered },
+		{ repeated },
+		{ cut },
+		{ cut_in_the_middle },
+		{ new_chain },
+		{ line_too_long },
+		{ expectations },
+		{ files_of_a_trail },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, whole);
-	tcase_add_test(tcase, whole_over_files);
-	tcase_add_test(tcase, beginning_removed);
-	tcase_add_test(tcase, beginning_deleted);
-	tcase_add_test(tcase, missing_as_noted);
-	tcase_add_test(tcase, last_file_is_empty_or_gone);
-	tcase_add_test(tcase, form_of_a_record);
-	tcase_add_test(tcase, last_line_is_written);
-	tcase_add_test(tcase, nothing);
-	tcase_add_test(tcase, altered);
-	tcase_add_test(tcase, altered_at_the_end_of_a_file);
-	tcase_add_test(tcase, altered_beyond_recognition);
-	tcase_add_test(tcase, first_altered);
-	tcase_add_test(tcase, missing);
-	tcase_add_test(tcase, missing_file);
-	tcase_add_test(tcase, reordered);
-	tcase_add_test(tcase, repeated);
-	tcase_add_test(tcase, cut);
-	tcase_add_test(tcase, cut_in_the_middle);
-	tcase_add_test(tcase, new_chain);
-	tcase_add_test(tcase, line_too_long);
-	tcase_add_test(tcase, expectations);
-	tcase_add_test(tcase, files_of_a_trail);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "client-verify", &hooks, tests);
 }

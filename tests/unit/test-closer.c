@@ -306,19 +306,21 @@ START_TEST(without_a_process)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("closer");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ closes_and_says_so },
+		{ what_sleeps_costs_its_owner },
+		{ end_waits_for_nobody },
+		{ forgotten },
+		{ takes_one_message },
+		{ takes_a_message_in_parts },
+		{ hostile_sizes_end_a_connection },
+		{ room_for_others_than_the_bus },
+		{ without_a_process },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, closes_and_says_so);
-	tcase_add_test(tcase, what_sleeps_costs_its_owner);
-	tcase_add_test(tcase, end_waits_for_nobody);
-	tcase_add_test(tcase, forgotten);
-	tcase_add_test(tcase, takes_one_message);
-	tcase_add_test(tcase, takes_a_message_in_parts);
-	tcase_add_test(tcase, hostile_sizes_end_a_connection);
-	tcase_add_test(tcase, room_for_others_than_the_bus);
-	tcase_add_test(tcase, without_a_process);
-	return fixture_run("closer", tcase);
+	return run_tests(argc, argv, "closer", &hooks, tests);
 }

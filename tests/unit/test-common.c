@@ -2,11 +2,11 @@
 /*
  * Tests of common/: sizes, names, verdicts, the hash chain.
  */
-#include <check.h>
 #include <stdio.h>
 
 #include "chain.h"
 #include "request.h"
+#include "runner.h"
 #include "size.h"
 #include "unmapped.h"
 #include "util.h"
@@ -184,24 +184,18 @@ START_TEST(maps_of_ids)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("common");
-	TCase *tcase = tcase_create("common");
-	SRunner *runner;
-	int failed;
+	const struct test tests[] = {
+		{ sizes },
+		{ sizes_formatted },
+		{ names },
+		{ verdicts },
+		{ exposures },
+		{ chain },
+		{ maps_of_ids },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, sizes);
-	tcase_add_test(tcase, sizes_formatted);
-	tcase_add_test(tcase, names);
-	tcase_add_test(tcase, verdicts);
-	tcase_add_test(tcase, exposures);
-	tcase_add_test(tcase, chain);
-	tcase_add_test(tcase, maps_of_ids);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "common", NULL, tests);
 }

@@ -672,31 +672,33 @@ START_TEST(listening)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("connection");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ there_and_back },
+		{ sending_fails_for_a_while, .times = ARRAY_SIZE(passing) },
+		{ slow_is_of_one_reply },
+		{ too_slow },
+		{ sending_fails_for_good },
+		{ client_hangs_up_meanwhile },
+		{ asks_without_reading },
+		{ stopped_reads_no_more },
+		{ fds_from_a_client },
+		{ fds_behind_a_packet },
+		{ packets_behind_the_last },
+		{ fds_behind_empty_packets },
+		{ connection_in_itself },
+		{ fds_with_a_hang_up },
+		{ fds_cannot_be_sent },
+		{ unread_fds_are_charged },
+		{ unread_fds_outlive_the_connection, .times = 2 },
+		{ share_of_fds_in_flight },
+		{ room_by_another_connection },
+		{ client_is_dead_before_it_is_let_in },
+		{ listening },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, there_and_back);
-	tcase_add_loop_test(tcase, sending_fails_for_a_while, 0, (int)ARRAY_SIZE(passing));
-	tcase_add_test(tcase, slow_is_of_one_reply);
-	tcase_add_test(tcase, too_slow);
-	tcase_add_test(tcase, sending_fails_for_good);
-	tcase_add_test(tcase, client_hangs_up_meanwhile);
-	tcase_add_test(tcase, asks_without_reading);
-	tcase_add_test(tcase, stopped_reads_no_more);
-	tcase_add_test(tcase, fds_from_a_client);
-	tcase_add_test(tcase, fds_behind_a_packet);
-	tcase_add_test(tcase, packets_behind_the_last);
-	tcase_add_test(tcase, fds_behind_empty_packets);
-	tcase_add_test(tcase, connection_in_itself);
-	tcase_add_test(tcase, fds_with_a_hang_up);
-	tcase_add_test(tcase, fds_cannot_be_sent);
-	tcase_add_test(tcase, unread_fds_are_charged);
-	tcase_add_loop_test(tcase, unread_fds_outlive_the_connection, 0, 2);
-	tcase_add_test(tcase, share_of_fds_in_flight);
-	tcase_add_test(tcase, room_by_another_connection);
-	tcase_add_test(tcase, client_is_dead_before_it_is_let_in);
-	tcase_add_test(tcase, listening);
-	return fixture_run("connection", tcase);
+	return run_tests(argc, argv, "connection", &hooks, tests);
 }

@@ -3,7 +3,6 @@
  * Tests of what doctor says of the module ccbuf_heap, of folders made up to look like /sys and
  * /lib/modules. Whether this is a confidential guest is made up too, by --wrap.
  */
-#include <check.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "findings.h"
 #include "output.h"
 #include "platform.h"
+#include "runner.h"
 
 static char folder[64], sys[80], modules[80];
 static const char *platform;
@@ -191,25 +191,20 @@ START_TEST(not_loaded)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("doctor-module");
-	TCase *tcase = tcase_create("doctor-module");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ loaded },
+		{ leaked },
+		{ stopped },
+		{ unshared },
+		{ heap_of_the_kernel },
+		{ not_needed },
+		{ not_installed },
+		{ not_loaded },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, loaded);
-	tcase_add_test(tcase, leaked);
-	tcase_add_test(tcase, stopped);
-	tcase_add_test(tcase, unshared);
-	tcase_add_test(tcase, heap_of_the_kernel);
-	tcase_add_test(tcase, not_needed);
-	tcase_add_test(tcase, not_installed);
-	tcase_add_test(tcase, not_loaded);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "doctor-module", &hooks, tests);
 }

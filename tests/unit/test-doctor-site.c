@@ -3,13 +3,13 @@
  * Tests of what doctor says of what a site has made for itself: device rules, tmpfiles and units,
  * of folders made up to look like /etc and /usr.
  */
-#include <check.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "findings.h"
 #include "output.h"
+#include "runner.h"
 
 static char folder[64];
 static struct places places = { .root = folder };
@@ -127,21 +127,15 @@ START_TEST(units)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("doctor-site");
-	TCase *tcase = tcase_create("doctor-site");
-	SRunner *runner;
-	int failed;
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ device_rules },
+		{ tmpfiles },
+		{ units },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, device_rules);
-	tcase_add_test(tcase, tmpfiles);
-	tcase_add_test(tcase, units);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "doctor-site", &hooks, tests);
 }

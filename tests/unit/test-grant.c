@@ -145,10 +145,10 @@ static void on_reply(void *userdata, struct grant_op *op, const struct outcome *
 	front.bytes = ledger_bytes(broker.ledger);
 	front.live = n_live();
 	for (uint32_t i = 0; i < outcome->count; i++) {
-		ck_assert_int_eq(outcome->verdict, VERDICT_GRANTED);
+		ck_assert_verdict(outcome->verdict, VERDICT_GRANTED);
 		ck_assert_int_eq(fstat(outcome->fds[i], &st), 0);
 		ck_assert_uint_eq(outcome->grants[i]->inode, st.st_ino);
-		ck_assert_int_eq(outcome->grants[i]->state, GRANT_RESERVED);
+		ck_assert_state(outcome->grants[i]->state, GRANT_RESERVED);
 		front.ids[i] = outcome->grants[i]->id;
 	}
 	front.op = op;
@@ -275,7 +275,7 @@ START_TEST(granted)
 {
 	size_t fds = fixture_fds();
 
-	ck_assert_int_eq(request(good[_i].use, good[_i].size, good[_i].count, good[_i].options),
+	ck_assert_verdict(request(good[_i].use, good[_i].size, good[_i].count, good[_i].options),
 		VERDICT_GRANTED);
 	ck_assert_uint_eq(front.count, good[_i].count);
 	ck_assert_str_eq(front.rule, "r");
@@ -299,7 +299,7 @@ START_TEST(granted_of_a_heap_that_counts)
 	size_t fds = fixture_fds();
 
 	heap_succeeds = 0;
-	ck_assert_int_eq(request("shared", PAGE, 64, 1), VERDICT_GRANTED);
+	ck_assert_verdict(request("shared", PAGE, 64, 1), VERDICT_GRANTED);
 	ck_assert_uint_eq(front.grants, 1);
 	ck_assert_uint_eq(n_live(), 64);
 	/* the daemon keeps its own of each, and the node */
@@ -311,14 +311,14 @@ END_TEST
 START_TEST(read_only_private_heap)
 {
 	heap_succeeds = 0;
-	ck_assert_int_eq(request("private", PAGE, 1, 2), VERDICT_GRANTED);
+	ck_assert_verdict(request("private", PAGE, 1, 2), VERDICT_GRANTED);
 }
 END_TEST
 
 START_TEST(delivered_later)
 {
 	front.later = true;
-	ck_assert_int_eq(request("plain", PAGE, 2, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 2, 0), VERDICT_GRANTED);
 	ck_assert_uint_eq(broker.n_requests, 1);
 	fixture_settle();
 	ck_assert_uint_eq(n_live(), 0);
@@ -336,7 +336,7 @@ START_TEST(undelivered)
 	char *line;
 
 	front.delivered = -EPIPE;
-	ck_assert_int_eq(request("plain", PAGE, 3, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 3, 0), VERDICT_GRANTED);
 	ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
 	ck_assert_uint_eq(n_live(), 0);
 	ck_assert_uint_eq(fixture_fds(), fds);
@@ -353,7 +353,7 @@ END_TEST
 START_TEST(undelivered_refusal)
 {
 	front.delivered = -EPIPE;
-	ck_assert_int_eq(request("ruleless", PAGE, 1, 0), VERDICT_NO_RULE);
+	ck_assert_verdict(request("ruleless", PAGE, 1, 0), VERDICT_NO_RULE);
 	fixture_audit_wait();
 	ck_assert_uint_eq(n_events("deny"), 1);
 	ck_assert_uint_eq(n_events("undelivered"), 0);
@@ -371,12 +371,12 @@ START_TEST(policy_changes_meanwhile)
 	policy_unref(broker.policy);
 	broker.policy = fixture_policy("{ \"version\": 1 }");
 	fixture_run_until(front.replies);
-	ck_assert_int_eq(front.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(front.verdict, VERDICT_GRANTED);
 	ck_assert_str_eq(front.rule, "r");
 	line = fixture_trail_last("\"event\":\"grant\"");
 	ck_assert_ptr_nonnull(strstr(line, digest));
 	free(line);
-	ck_assert_int_eq(request("plain", PAGE, 1, 0), VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_UNKNOWN_USE);
 }
 END_TEST
 
@@ -424,9 +424,9 @@ END_TEST
 
 START_TEST(refused_for_the_rate)
 {
-	ck_assert_int_eq(request("slow", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("slow", PAGE, 1, 0), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_release(broker.ledger, self, front.ids[0]), 0);
-	ck_assert_int_eq(request("slow", PAGE, 1, 0), VERDICT_RATE_LIMIT);
+	ck_assert_verdict(request("slow", PAGE, 1, 0), VERDICT_RATE_LIMIT);
 	front.grants = 0;
 	check_recorded_refusal(VERDICT_RATE_LIMIT, "t", "1 requests per hour");
 }
@@ -460,7 +460,7 @@ START_TEST(heap_fails)
 	ck_assert_uint_eq(fixture_fds(), fds);
 	/* and works again */
 	heap_error = 0;
-	ck_assert_int_eq(request("private", PAGE, 3, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("private", PAGE, 3, 0), VERDICT_GRANTED);
 }
 END_TEST
 
@@ -474,7 +474,7 @@ START_TEST(emulated_heap_is_full)
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	request("plain", 2 << 20, 1, 0);
 	check_recorded_refusal(VERDICT_OUT_OF_MEMORY, "r", "heap emulated has no 2097152 bytes");
-	ck_assert_int_eq(request("plain", 1 << 20, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", 1 << 20, 1, 0), VERDICT_GRANTED);
 }
 END_TEST
 
@@ -500,7 +500,7 @@ START_TEST(record_cannot_be_written)
 	fixture_audit_wait();
 	fixture_audit_heal();
 	ck_assert_uint_eq(n_events("grant") + n_events("deny"), 0);
-	ck_assert_int_eq(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
 	ck_assert(!broker.audit_failing);
 	ck_assert_uint_eq(front.grants, 1);
 }
@@ -524,7 +524,7 @@ START_TEST(record_cannot_be_queued)
 	grant_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "what");
 	ck_assert(broker.audit_failing);
 	append_error = 0;
-	ck_assert_int_eq(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
 }
 END_TEST
 
@@ -719,7 +719,7 @@ START_TEST(too_many_of_one_user)
 	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"busy\""), 1);
 	ck_assert_uint_eq(broker.n_requests, 0);
 	ck_assert_uint_eq(self->user->used[USER_REQUESTS], 0);
-	ck_assert_int_eq(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
 	/* the same again, with another user behind */
 	other.identity.uid++;
 	other.identity.pid = -1;
@@ -752,31 +752,33 @@ START_TEST(many_at_a_time)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("grant");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ granted, .times = ARRAY_SIZE(good) },
+		{ granted_of_a_heap_that_counts },
+		{ read_only_private_heap },
+		{ delivered_later },
+		{ undelivered },
+		{ undelivered_refusal },
+		{ policy_changes_meanwhile },
+		{ refused, .times = ARRAY_SIZE(bad) },
+		{ refused_for_the_rate },
+		{ heap_fails, .times = ARRAY_SIZE(heap_failures) },
+		{ emulated_heap_is_full },
+		{ record_cannot_be_written },
+		{ record_cannot_be_queued },
+		{ refusals_of_front_ends_are_recorded },
+		{ peer_is_gone },
+		{ peer_is_a_zombie },
+		{ peer_is_another_program },
+		{ peer_is_another_user },
+		{ no_memory },
+		{ too_many_of_one_user },
+		{ many_at_a_time },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_loop_test(tcase, granted, 0, (int)ARRAY_SIZE(good));
-	tcase_add_test(tcase, granted_of_a_heap_that_counts);
-	tcase_add_test(tcase, read_only_private_heap);
-	tcase_add_test(tcase, delivered_later);
-	tcase_add_test(tcase, undelivered);
-	tcase_add_test(tcase, undelivered_refusal);
-	tcase_add_test(tcase, policy_changes_meanwhile);
-	tcase_add_loop_test(tcase, refused, 0, (int)ARRAY_SIZE(bad));
-	tcase_add_test(tcase, refused_for_the_rate);
-	tcase_add_loop_test(tcase, heap_fails, 0, (int)ARRAY_SIZE(heap_failures));
-	tcase_add_test(tcase, emulated_heap_is_full);
-	tcase_add_test(tcase, record_cannot_be_written);
-	tcase_add_test(tcase, record_cannot_be_queued);
-	tcase_add_test(tcase, refusals_of_front_ends_are_recorded);
-	tcase_add_test(tcase, peer_is_gone);
-	tcase_add_test(tcase, peer_is_a_zombie);
-	tcase_add_test(tcase, peer_is_another_program);
-	tcase_add_test(tcase, peer_is_another_user);
-	tcase_add_test(tcase, no_memory);
-	tcase_add_test(tcase, too_many_of_one_user);
-	tcase_add_test(tcase, many_at_a_time);
-	return fixture_run("grant", tcase);
+	return run_tests(argc, argv, "grant", &hooks, tests);
 }

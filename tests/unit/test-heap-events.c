@@ -71,9 +71,9 @@ START_TEST(cannot_be_watched)
 	module_heap();
 	fds = fixture_fds();
 	mf.watch_error = -ENOMEM;
-	ck_assert_int_eq(module_ask("u", PAGE, 2), VERDICT_OUT_OF_MEMORY);
+	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_OUT_OF_MEMORY);
 	mf.watch_error = -EBUSY;
-	ck_assert_int_eq(module_ask("u", PAGE, 2), VERDICT_INTERNAL);
+	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_INTERNAL);
 	ck_assert_uint_eq(fixture_fds(), fds);
 	ck_assert_uint_eq(ledger_bytes(mf.broker.ledger), 0);
 }
@@ -84,7 +84,7 @@ START_TEST(closed_at_once)
 {
 	mf.close_at_once = true;
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(module_ask("u", i % 2 ? PAGE : 2u << 20, 3), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", i % 2 ? PAGE : 2u << 20, 3), VERDICT_GRANTED);
 	fixture_run_until(ledger_count(mf.broker.ledger) == 0);
 	fixture_audit_wait();
 	ck_assert_uint_eq(module_events_of("grant"), 10);
@@ -99,7 +99,7 @@ START_TEST(many_events)
 	enum { ROUNDS = 3 };
 
 	for (int i = 0; i < ROUNDS; i++)
-		ck_assert_int_eq(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
 	for (uint64_t i = 0; i < ROUNDS * REQUEST_COUNT_MAX; i++) {
 		/* no more than the terminal takes */
 		if (i % 64 == 63)
@@ -139,7 +139,7 @@ START_TEST(events_cannot_be_read)
 	close_fd(&mf.end[0]);
 	fixture_settle();
 	heap_events_take(mf.broker.heap_events);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	ck_assert_uint_eq(ledger_bytes(mf.broker.ledger), PAGE);
 }
 END_TEST
@@ -224,32 +224,34 @@ START_TEST(stopped)
 	mf.stats.leaked_bytes = 65 << 20;
 	mf.stats.flags = CCBUF_HEAP_STAT_STOPPED;
 	mf.alloc_error = -EIO;
-	ck_assert_int_eq(module_ask("u", PAGE, 1), VERDICT_HEAP_UNAVAILABLE);
+	ck_assert_verdict(module_ask("u", PAGE, 1), VERDICT_HEAP_UNAVAILABLE);
 	ck_assert_msg(strstr(mf.reason, "65M could not be made private again"), "%s", mf.reason);
 	ck_assert_msg(strstr(mf.reason, "restart the machine"), "%s", mf.reason);
 	mf.stats.flags = 0;
-	ck_assert_int_eq(module_ask("u", PAGE, 1), VERDICT_INTERNAL);
+	ck_assert_verdict(module_ask("u", PAGE, 1), VERDICT_INTERNAL);
 	ck_assert_msg(strstr(mf.reason, "Input/output error"), "%s", mf.reason);
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("heap-events");
+	static const struct test_hooks hooks = { module_set_up, module_tear_down };
+	const struct test tests[] = {
+		{ what_it_can },
+		{ another_heap },
+		{ buffer },
+		{ cannot_be_watched },
+		{ closed_at_once },
+		{ many_events },
+		{ event_before_a_release },
+		{ events_cannot_be_read },
+		{ leaks },
+		{ leaks_of_before },
+		{ leaks_of_a_twin },
+		{ leak_that_cannot_be_recorded },
+		{ stopped },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, module_set_up, module_tear_down);
-	tcase_add_test(tcase, what_it_can);
-	tcase_add_test(tcase, another_heap);
-	tcase_add_test(tcase, buffer);
-	tcase_add_test(tcase, cannot_be_watched);
-	tcase_add_test(tcase, closed_at_once);
-	tcase_add_test(tcase, many_events);
-	tcase_add_test(tcase, event_before_a_release);
-	tcase_add_test(tcase, events_cannot_be_read);
-	tcase_add_test(tcase, leaks);
-	tcase_add_test(tcase, leaks_of_before);
-	tcase_add_test(tcase, leaks_of_a_twin);
-	tcase_add_test(tcase, leak_that_cannot_be_recorded);
-	tcase_add_test(tcase, stopped);
-	return fixture_run("heap-events", tcase);
+	return run_tests(argc, argv, "heap-events", &hooks, tests);
 }

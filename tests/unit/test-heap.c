@@ -348,22 +348,24 @@ START_TEST(holders)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("heap");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ names },
+		{ not_a_node },
+		{ opened_once },
+		{ folder_is_missing },
+		{ all_heaps },
+		{ explanations },
+		{ emulated_buffer },
+		{ read_only_buffer },
+		{ no_room },
+		{ emulated_buffer_is_held, .times = 2 },
+		{ what_the_emulated_heap_can },
+		{ holders },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, names);
-	tcase_add_test(tcase, not_a_node);
-	tcase_add_test(tcase, opened_once);
-	tcase_add_test(tcase, folder_is_missing);
-	tcase_add_test(tcase, all_heaps);
-	tcase_add_test(tcase, explanations);
-	tcase_add_test(tcase, emulated_buffer);
-	tcase_add_test(tcase, read_only_buffer);
-	tcase_add_test(tcase, no_room);
-	tcase_add_loop_test(tcase, emulated_buffer_is_held, 0, 2);
-	tcase_add_test(tcase, what_the_emulated_heap_can);
-	tcase_add_test(tcase, holders);
-	return fixture_run("heap", tcase);
+	return run_tests(argc, argv, "heap", &hooks, tests);
 }

@@ -547,23 +547,25 @@ START_TEST(too_many_given_up)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("helper");
+	static const struct test_hooks hooks = { fixture_set_up, tear_down };
+	const struct test tests[] = {
+		{ children },
+		{ child_has_nothing_of_ours },
+		{ child_is_killed },
+		{ child_is_disowned },
+		{ child_falls },
+		{ all_end_with_the_helper },
+		{ very_many },
+		{ loads },
+		{ loads_with_mistakes },
+		{ named_folder_is_not_there },
+		{ child_lies, .times = ARRAY_SIZE(lies) },
+		{ given_up },
+		{ too_many_given_up },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, fixture_set_up, tear_down);
-	tcase_add_test(tcase, children);
-	tcase_add_test(tcase, child_has_nothing_of_ours);
-	tcase_add_test(tcase, child_is_killed);
-	tcase_add_test(tcase, child_is_disowned);
-	tcase_add_test(tcase, child_falls);
-	tcase_add_test(tcase, all_end_with_the_helper);
-	tcase_add_test(tcase, very_many);
-	tcase_add_test(tcase, loads);
-	tcase_add_test(tcase, loads_with_mistakes);
-	tcase_add_test(tcase, named_folder_is_not_there);
-	tcase_add_loop_test(tcase, child_lies, 0, (int)ARRAY_SIZE(lies));
-	tcase_add_test(tcase, given_up);
-	tcase_add_test(tcase, too_many_given_up);
-	return fixture_run("helper", tcase);
+	return run_tests(argc, argv, "helper", &hooks, tests);
 }

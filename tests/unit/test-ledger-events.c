@@ -68,8 +68,8 @@ START_TEST(event_releases)
 	ck_assert_int_eq(sd_event_source_get_enabled(lf.ledger->timer, NULL), 0);
 	ck_assert_int_eq(one->fd, -1);
 	ledger_ended(lf.ledger, &telling_heap, 7);
-	ck_assert_int_eq(one->state, GRANT_RELEASED);
-	ck_assert_int_eq(two->state, GRANT_LIVE);
+	ck_assert_state(one->state, GRANT_RELEASED);
+	ck_assert_state(two->state, GRANT_LIVE);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 2 * PAGE);
 	ck_assert_uint_eq(lf.released, 1);
 	ck_assert_str_eq(lf.reason, "no longer held");
@@ -91,7 +91,7 @@ START_TEST(events_of_no_grant)
 	ledger_ended(lf.ledger, &telling_heap, 6);
 	ledger_ended(lf.ledger, &other_telling_heap, 7);
 	ledger_ended(lf.ledger, &telling_heap, 0);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	ledger_ended(lf.ledger, &telling_heap, 7);
 	ledger_ended(lf.ledger, &telling_heap, 7);
 	ck_assert_uint_eq(lf.released, 1);
@@ -103,7 +103,7 @@ START_TEST(events_of_no_grant)
 	lf.heap = &other_telling_heap;
 	grant_watched(self, "u", 2 * PAGE, 9);
 	ledger_ended(lf.ledger, &telling_heap, 9);
-	ck_assert_int_eq(grant->state, GRANT_RELEASED);
+	ck_assert_state(grant->state, GRANT_RELEASED);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 2 * PAGE);
 }
 END_TEST
@@ -114,7 +114,7 @@ START_TEST(event_of_what_was_cancelled)
 	const struct buffer_id buffers[2] = { { 1, 7 }, { 2, 8 } };
 	struct grant *grants[2];
 
-	ck_assert_int_eq(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, true);
 	ledger_cancel(lf.ledger, grants[1]);
@@ -134,7 +134,7 @@ START_TEST(no_number)
 	const struct buffer_id buffers[2] = { { 1, 7 }, { 2, 7 } };
 	struct grant *grants[2];
 
-	ck_assert_int_eq(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, false);
 	ck_assert_uint_eq(grants[0]->id + grants[1]->id, 0);
@@ -164,7 +164,7 @@ START_TEST(release_after_the_event)
 	ck_assert_int_eq(ledger_release(lf.ledger, self, id), -ENOENT);
 	id = held->id;
 	ck_assert_int_eq(ledger_release(lf.ledger, self, id), 1);
-	ck_assert_int_eq(held->state, GRANT_LIVE);
+	ck_assert_state(held->state, GRANT_LIVE);
 	ck_assert_int_eq(ledger_release(lf.ledger, self, id), 1);
 	ledger_ended(lf.ledger, &telling_heap, 9);
 	ck_assert_str_eq(lf.reason, "released by the peer");
@@ -214,12 +214,12 @@ START_TEST(room_after_an_untold_event)
 	struct grant *grant, *next;
 
 	grant = grant_watched(self, "few", PAGE, 7);
-	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &next), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), VERDICT_BUFFERS_LIMIT);
 	tell_when_asked(7);
-	ck_assert_int_eq(would_reserve(self, "few", PAGE, 1), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(would_reserve(self, "few", PAGE, 1), VERDICT_BUFFERS_LIMIT);
 	ck_assert_uint_eq(untold.asked, 0);
-	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &next), VERDICT_GRANTED);
-	ck_assert_int_eq(grant->state, GRANT_RELEASED);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), VERDICT_GRANTED);
+	ck_assert_state(grant->state, GRANT_RELEASED);
 	ledger_cancel(lf.ledger, next);
 }
 END_TEST
@@ -286,7 +286,7 @@ START_TEST(commit_for_the_dead)
 
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
-	ck_assert_int_eq(reserve(peer, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 2, grants), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, true);
 	child_kill(&child);
@@ -294,7 +294,7 @@ START_TEST(commit_for_the_dead)
 	fixture_run_until(grants[0]->state == GRANT_ORPHANED);
 	fixture_settle();
 	ledger_commit(lf.ledger, grants[1], &fd);
-	ck_assert_int_eq(grants[1]->state, GRANT_LIVE);
+	ck_assert_state(grants[1]->state, GRANT_LIVE);
 	fixture_run_until(grants[1]->state == GRANT_ORPHANED);
 	ck_assert(!peer_alive(peer));
 	ck_assert_int_eq(peer_check(peer, &(const char *){ NULL }), -ESRCH);
@@ -353,7 +353,7 @@ START_TEST(revoked_until_the_event)
 	ledger_revoked(lf.ledger, id);
 	ledger_revoked(lf.ledger, id);
 	ledger_revoked(lf.ledger, id + 1);
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	ck_assert_uint_eq(lf.revoked, 1);
 	/* charged until it is really gone */
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
@@ -385,10 +385,10 @@ START_TEST(revoked_is_no_orphan)
 	child_kill(&child);
 	fixture_run_until(grant->holder->gone);
 	fixture_settle();
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	/* it failed after all */
 	ledger_not_revoked(lf.ledger, grant->id);
-	ck_assert_int_eq(grant->state, GRANT_ORPHANED);
+	ck_assert_state(grant->state, GRANT_ORPHANED);
 	ledger_revoked(lf.ledger, grant->id);
 	ledger_ended(lf.ledger, &telling_heap, 7);
 	fixture_audit_wait();
@@ -401,10 +401,10 @@ START_TEST(not_revoked_after_all)
 	struct grant *grant = grant_watched(self, "u", PAGE, 7);
 
 	ledger_not_revoked(lf.ledger, grant->id);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	ledger_revoked(lf.ledger, grant->id);
 	ledger_not_revoked(lf.ledger, grant->id);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 }
 END_TEST
 
@@ -417,8 +417,8 @@ START_TEST(what_a_review_needs)
 	struct grant *grant;
 
 	policy_decide(lf.policy, &self->identity, &request, &decision);
-	ck_assert_int_eq(ledger_reserve(lf.ledger, self, &request, &decision, &lf.settings,
-				 &telling_heap, PAGE, &grant, lf.refusal),
+	ck_assert_verdict(ledger_reserve(lf.ledger, self, &request, &decision, &lf.settings,
+				  &telling_heap, PAGE, &grant, lf.refusal),
 		VERDICT_GRANTED);
 	ck_assert_uint_eq(grant->asked, 100);
 	ck_assert_uint_eq(grant->size, PAGE);
@@ -444,7 +444,7 @@ START_TEST(review_sees_each_once)
 
 	for (uint64_t i = 0; i < ARRAY_SIZE(grants); i++)
 		grants[i] = grant_watched(self, "u", PAGE, 1 + i);
-	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
 	ledger_review_start(lf.ledger);
 	ck_assert(ledger_review(lf.ledger, 2, collect, &seen));
 	ck_assert_uint_eq(seen, 1 << 1 | 1 << 2);
@@ -472,28 +472,30 @@ START_TEST(review_sees_each_once)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("ledger-events");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ event_releases },
+		{ events_of_no_grant },
+		{ event_of_what_was_cancelled },
+		{ no_number },
+		{ release_after_the_event },
+		{ release_by_another_after_the_event },
+		{ only_so_many_are_remembered },
+		{ room_after_an_untold_event },
+		{ orphan_until_the_event },
+		{ exit_after_an_untold_event },
+		{ commit_for_the_dead },
+		{ exit_that_cannot_be_watched },
+		{ many_at_once },
+		{ revoked_until_the_event },
+		{ revoked_is_no_orphan },
+		{ not_revoked_after_all },
+		{ what_a_review_needs },
+		{ review_sees_each_once },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, event_releases);
-	tcase_add_test(tcase, events_of_no_grant);
-	tcase_add_test(tcase, event_of_what_was_cancelled);
-	tcase_add_test(tcase, no_number);
-	tcase_add_test(tcase, release_after_the_event);
-	tcase_add_test(tcase, release_by_another_after_the_event);
-	tcase_add_test(tcase, only_so_many_are_remembered);
-	tcase_add_test(tcase, room_after_an_untold_event);
-	tcase_add_test(tcase, orphan_until_the_event);
-	tcase_add_test(tcase, exit_after_an_untold_event);
-	tcase_add_test(tcase, commit_for_the_dead);
-	tcase_add_test(tcase, exit_that_cannot_be_watched);
-	tcase_add_test(tcase, many_at_once);
-	tcase_add_test(tcase, revoked_until_the_event);
-	tcase_add_test(tcase, revoked_is_no_orphan);
-	tcase_add_test(tcase, not_revoked_after_all);
-	tcase_add_test(tcase, what_a_review_needs);
-	tcase_add_test(tcase, review_sees_each_once);
-	return fixture_run("ledger-events", tcase);
+	return run_tests(argc, argv, "ledger-events", &hooks, tests);
 }

@@ -37,9 +37,9 @@ START_TEST(numbers_in_no_record_come_again)
 	struct grant *a, *b, *c;
 	uint64_t first;
 
-	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &a), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &b), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &c), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &a), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &b), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &c), VERDICT_GRANTED);
 	ck_assert_uint_eq(a->id, 0);
 	ck_assert_int_eq(ledger_number(lf.ledger, &a, 1, &buffer), 0);
 	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1, &buffer), 0);
@@ -74,7 +74,7 @@ START_TEST(reserve_commit_release)
 	int fd = -1;
 
 	lf.heap = &mute_heap;
-	ck_assert_int_eq(reserve(self, "u", 2 * PAGE, 3, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", 2 * PAGE, 3, grants), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 3, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 3, true);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 6 * PAGE);
@@ -115,7 +115,7 @@ START_TEST(cancel_leaves_nothing)
 	unsigned int refs = self->refs;
 	struct grant *grants[2];
 
-	ck_assert_int_eq(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
 	ck_assert_uint_gt(self->refs, refs);
 	/* nobody can release what was not handed out */
 	ck_assert_int_eq(ledger_release(lf.ledger, self, grants[0]->id), -ENOENT);
@@ -145,7 +145,7 @@ START_TEST(no_memory_leaves_nothing)
 		lf.allocations = n++;
 		verdict = reserve(self, "u", PAGE, 3, grants);
 		if (verdict != VERDICT_GRANTED) {
-			ck_assert_int_eq(verdict, VERDICT_INTERNAL);
+			ck_assert_verdict(verdict, VERDICT_INTERNAL);
 			ck_assert_uint_eq(ledger_bytes(lf.ledger), 0);
 			ck_assert_uint_eq(ledger_count(lf.ledger), 0);
 			ck_assert_ptr_null(TAILQ_FIRST(&lf.ledger->grants));
@@ -168,7 +168,7 @@ START_TEST(release_of_a_held_buffer)
 
 	hold(grant, 2);
 	ck_assert_int_eq(ledger_release(lf.ledger, self, grant->id), 1);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
 	/* nor is it gone when nobody can tell */
 	hold(grant, -EIO);
@@ -258,8 +258,8 @@ START_TEST(commit_for_the_dead)
 	lf.heap = &mute_heap;
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
-	ck_assert_int_eq(reserve(peer, "u", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(peer, "u", PAGE, 1, &late), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &late), VERDICT_GRANTED);
 	child_kill(&child);
 	ledger_commit(lf.ledger, grant, &fd);
 	fixture_run_until(lf.released == 1);
@@ -298,9 +298,9 @@ START_TEST(hang_up_of_a_living_peer)
 	hold(dropped, 0);
 	ledger_check_peer(lf.ledger, self);
 	ck_assert_uint_eq(lf.released, 1);
-	ck_assert_int_eq(dropped->state, GRANT_RELEASED);
-	ck_assert_int_eq(held->state, GRANT_LIVE);
-	ck_assert_int_eq(kept->state, GRANT_LIVE);
+	ck_assert_state(dropped->state, GRANT_RELEASED);
+	ck_assert_state(held->state, GRANT_LIVE);
+	ck_assert_state(kept->state, GRANT_LIVE);
 }
 END_TEST
 
@@ -318,7 +318,7 @@ START_TEST(hang_up_of_a_dead_peer)
 	/* before the loop has told */
 	ledger_check_peer(lf.ledger, peer);
 	ck_assert_uint_eq(lf.released, 1);
-	ck_assert_int_eq(held->state, GRANT_ORPHANED);
+	ck_assert_state(held->state, GRANT_ORPHANED);
 	peer_unref(peer);
 }
 END_TEST
@@ -452,7 +452,7 @@ START_TEST(free_lets_go_of_all)
 
 	grant_counted(self, "u", PAGE);
 	released = grant_uncounted(self, "u", PAGE);
-	ck_assert_int_eq(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
 	ck_assert_int_eq(ledger_release(lf.ledger, self, released->id), 0);
 	fixture_end_audit();
 	lf.ledger = ledger_free(lf.ledger);
@@ -472,29 +472,31 @@ START_TEST(names)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("ledger");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ reserve_commit_release },
+		{ numbers_in_no_record_come_again },
+		{ cancel_leaves_nothing },
+		{ no_memory_leaves_nothing },
+		{ release_of_a_held_buffer },
+		{ timer_finds_what_was_let_go },
+		{ orphan_then_release },
+		{ exit_releases_what_nobody_holds },
+		{ commit_for_the_dead },
+		{ exit_that_cannot_be_watched },
+		{ hang_up_of_a_living_peer },
+		{ hang_up_of_a_dead_peer },
+		{ release_by_another_process },
+		{ two_connections_share_a_holder },
+		{ grants_say_who_asked },
+		{ release_is_recorded_in_the_end },
+		{ release_is_not_recorded_in_the_end },
+		{ free_lets_go_of_all },
+		{ names },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, reserve_commit_release);
-	tcase_add_test(tcase, numbers_in_no_record_come_again);
-	tcase_add_test(tcase, cancel_leaves_nothing);
-	tcase_add_test(tcase, no_memory_leaves_nothing);
-	tcase_add_test(tcase, release_of_a_held_buffer);
-	tcase_add_test(tcase, timer_finds_what_was_let_go);
-	tcase_add_test(tcase, orphan_then_release);
-	tcase_add_test(tcase, exit_releases_what_nobody_holds);
-	tcase_add_test(tcase, commit_for_the_dead);
-	tcase_add_test(tcase, exit_that_cannot_be_watched);
-	tcase_add_test(tcase, hang_up_of_a_living_peer);
-	tcase_add_test(tcase, hang_up_of_a_dead_peer);
-	tcase_add_test(tcase, release_by_another_process);
-	tcase_add_test(tcase, two_connections_share_a_holder);
-	tcase_add_test(tcase, grants_say_who_asked);
-	tcase_add_test(tcase, release_is_recorded_in_the_end);
-	tcase_add_test(tcase, release_is_not_recorded_in_the_end);
-	tcase_add_test(tcase, free_lets_go_of_all);
-	tcase_add_test(tcase, names);
-	return fixture_run("ledger", tcase);
+	return run_tests(argc, argv, "ledger", &hooks, tests);
 }

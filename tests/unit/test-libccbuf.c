@@ -3,7 +3,6 @@
  * Tests of libccbuf against a broker that answers as it is told: replies in order and out of it.
  * Replies are queued before the question where the call waits, so that one process plays both.
  */
-#include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sys/un.h>
 
 #include "ccbuf.h"
+#include "runner.h"
 #include "util.h"
 #include "verdict.h"
 #include "wire.h"
@@ -183,7 +183,7 @@ START_TEST(grants)
 		ck_assert_int_eq(fcntl(buffers[i].fd, F_GETFD), FD_CLOEXEC);
 		close(buffers[i].fd);
 	}
-	ck_assert_uint_eq(ccbuf_verdict(client), CCBUF_GRANTED);
+	ck_assert_verdict(ccbuf_verdict(client), CCBUF_GRANTED);
 	ck_assert_str_eq(ccbuf_reason(client), "");
 }
 END_TEST
@@ -208,9 +208,9 @@ START_TEST(refusals)
 	struct ccbuf_buffer buffer = { .fd = -1 };
 
 	answer(&packet, sizeof(packet), 0);
-	ck_assert_int_eq(ask(1, 0, &buffer), CCBUF_DENIED);
+	ck_assert_verdict(ask(1, 0, &buffer), CCBUF_DENIED);
 	ck_assert_int_eq(buffer.fd, -1);
-	ck_assert_uint_eq(ccbuf_verdict(client), CCBUF_DENIED);
+	ck_assert_verdict(ccbuf_verdict(client), CCBUF_DENIED);
 	ck_assert_str_eq(ccbuf_rule(client), "guests");
 	ck_assert_str_eq(ccbuf_reason(client), "guests get no shared memory");
 	/* A refusal leaves the connection as it was. */
@@ -247,7 +247,7 @@ START_TEST(releases)
 	answer(&packet, sizeof(packet), 0);
 	ck_assert_int_eq(ccbuf_release(client, 101, NULL), 0);
 	answer(&refusal, sizeof(refusal), 0);
-	ck_assert_int_eq(ccbuf_release(client, 7, &held), CCBUF_UNKNOWN_GRANT);
+	ck_assert_verdict(ccbuf_release(client, 7, &held), CCBUF_UNKNOWN_GRANT);
 	ck_assert(held);
 	packet = released(4, 103, 0);
 	answer(&packet, sizeof(packet), 0);
@@ -419,7 +419,7 @@ START_TEST(hang_up_with_the_question_unread)
 	answer(&packet, sizeof(packet), 0);
 	close_fd(&server);
 	ck_assert_int_eq(ccbuf_receive(client, &reply), 0);
-	ck_assert_uint_eq(reply.verdict, CCBUF_MALFORMED);
+	ck_assert_verdict(reply.verdict, CCBUF_MALFORMED);
 	ck_assert_int_eq(ccbuf_receive(client, &reply), -ECONNRESET);
 }
 END_TEST
@@ -431,7 +431,7 @@ START_TEST(connection_refused_with_a_reason)
 
 	answer(&packet, sizeof(packet), 0);
 	close_fd(&server);
-	ck_assert_int_eq(ask(1, 0, &buffer), CCBUF_BUSY);
+	ck_assert_verdict(ask(1, 0, &buffer), CCBUF_BUSY);
 	ck_assert_str_eq(ccbuf_reason(client), "guests get no shared memory");
 	ck_assert_int_eq(ask(1, 0, &buffer), -ECONNRESET);
 }
@@ -484,7 +484,7 @@ START_TEST(several_in_flight)
 			answer(&grant, sizeof(grant), 1);
 		ck_assert_int_eq(ccbuf_receive(client, &reply), 0);
 		ck_assert_uint_eq(reply.id, ids[i]);
-		ck_assert_uint_eq(reply.verdict, CCBUF_GRANTED);
+		ck_assert_verdict(reply.verdict, CCBUF_GRANTED);
 		ck_assert_uint_eq(reply.n_buffers, i % 2 ? 0 : 1);
 		if (reply.n_buffers)
 			close(reply.buffers[0].fd);
@@ -561,34 +561,28 @@ START_TEST(buffers)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("libccbuf");
-	TCase *tcase = tcase_create("libccbuf");
-	SRunner *runner;
-	int failed;
+	static const struct test_hooks hooks = { setup, teardown };
+	const struct test tests[] = {
+		{ grants },
+		{ batch },
+		{ refusals },
+		{ releases },
+		{ damaged_grants, .times = DAMAGES },
+		{ wrong_length, .times = 8 },
+		{ wrong_number_of_fds, .times = 6 },
+		{ too_many_fds_for_a_full_batch },
+		{ damaged_refusals, .times = 8 },
+		{ hang_up },
+		{ hang_up_with_the_question_unread },
+		{ connection_refused_with_a_reason },
+		{ table_of_fds_full },
+		{ several_in_flight },
+		{ bad_arguments },
+		{ buffers },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, grants);
-	tcase_add_test(tcase, batch);
-	tcase_add_test(tcase, refusals);
-	tcase_add_test(tcase, releases);
-	tcase_add_loop_test(tcase, damaged_grants, 0, DAMAGES);
-	tcase_add_loop_test(tcase, wrong_length, 0, 8);
-	tcase_add_loop_test(tcase, wrong_number_of_fds, 0, 6);
-	tcase_add_test(tcase, too_many_fds_for_a_full_batch);
-	tcase_add_loop_test(tcase, damaged_refusals, 0, 8);
-	tcase_add_test(tcase, hang_up);
-	tcase_add_test(tcase, hang_up_with_the_question_unread);
-	tcase_add_test(tcase, connection_refused_with_a_reason);
-	tcase_add_test(tcase, table_of_fds_full);
-	tcase_add_test(tcase, several_in_flight);
-	tcase_add_test(tcase, bad_arguments);
-	tcase_add_test(tcase, buffers);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "libccbuf", &hooks, tests);
 }

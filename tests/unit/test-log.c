@@ -114,13 +114,15 @@ START_TEST(long_path)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("log");
+	static const struct test_hooks hooks = { fixture_set_up, fixture_tear_down };
+	const struct test tests[] = {
+		{ nobody_reads, .times = 2 },
+		{ each, .times = ARRAY_SIZE(hostile) },
+		{ long_path },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, fixture_set_up, fixture_tear_down);
-	tcase_add_loop_test(tcase, nobody_reads, 0, 2);
-	tcase_add_loop_test(tcase, each, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, long_path);
-	return fixture_run("log", tcase);
+	return run_tests(argc, argv, "log", &hooks, tests);
 }

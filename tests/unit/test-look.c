@@ -673,27 +673,29 @@ START_TEST(real_looker)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("look");
+	static const struct test_hooks hooks = { set_up, fixture_tear_down };
+	const struct test tests[] = {
+		{ answers },
+		{ answer_is_taken_early },
+		{ lookers_that_fail, .times = 5 },
+		{ unasked_answer },
+		{ forms_of_answers, .times = ARRAY_SIZE(forms) },
+		{ texts_of_an_answer },
+		{ others_do_not_wait },
+		{ person_that_hangs },
+		{ person_that_is_slow },
+		{ as_many_as_may_be },
+		{ turns_of_users },
+		{ cancelled },
+		{ stopped },
+		{ sets_of_groups },
+		{ filter, .times = ARRAY_SIZE(ends) },
+		{ filter_lets_look },
+		{ real_looker },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, fixture_tear_down);
-	tcase_add_test(tcase, answers);
-	tcase_add_test(tcase, answer_is_taken_early);
-	tcase_add_loop_test(tcase, lookers_that_fail, 0, 5);
-	tcase_add_test(tcase, unasked_answer);
-	tcase_add_loop_test(tcase, forms_of_answers, 0, (int)ARRAY_SIZE(forms));
-	tcase_add_test(tcase, texts_of_an_answer);
-	tcase_add_test(tcase, others_do_not_wait);
-	tcase_add_test(tcase, person_that_hangs);
-	tcase_add_test(tcase, person_that_is_slow);
-	tcase_add_test(tcase, as_many_as_may_be);
-	tcase_add_test(tcase, turns_of_users);
-	tcase_add_test(tcase, cancelled);
-	tcase_add_test(tcase, stopped);
-	tcase_add_test(tcase, sets_of_groups);
-	tcase_add_loop_test(tcase, filter, 0, (int)ARRAY_SIZE(ends));
-	tcase_add_test(tcase, filter_lets_look);
-	tcase_add_test(tcase, real_looker);
-	return fixture_run("look", tcase);
+	return run_tests(argc, argv, "look", &hooks, tests);
 }

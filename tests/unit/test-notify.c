@@ -229,18 +229,20 @@ START_TEST(end_is_bounded)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("notify");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ tells, .times = 2 },
+		{ no_manager, .times = 7 },
+		{ too_long_a_path },
+		{ waits_for_room },
+		{ many_unsent },
+		{ signs_of_life },
+		{ life_of_another_process },
+		{ end_is_bounded },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_loop_test(tcase, tells, 0, 2);
-	tcase_add_loop_test(tcase, no_manager, 0, 7);
-	tcase_add_test(tcase, too_long_a_path);
-	tcase_add_test(tcase, waits_for_room);
-	tcase_add_test(tcase, many_unsent);
-	tcase_add_test(tcase, signs_of_life);
-	tcase_add_test(tcase, life_of_another_process);
-	tcase_add_test(tcase, end_is_bounded);
-	return fixture_run("notify", tcase);
+	return run_tests(argc, argv, "notify", &hooks, tests);
 }

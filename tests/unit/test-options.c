@@ -127,14 +127,16 @@ START_TEST(help_and_version)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("options");
+	const struct test tests[] = {
+		{ defaults },
+		{ all_options },
+		{ many_policies },
+		{ mistakes },
+		{ help_and_version },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, defaults);
-	tcase_add_test(tcase, all_options);
-	tcase_add_test(tcase, many_policies);
-	tcase_add_test(tcase, mistakes);
-	tcase_add_test(tcase, help_and_version);
-	return fixture_run("options", tcase);
+	return run_tests(argc, argv, "options", NULL, tests);
 }

@@ -3,7 +3,6 @@
  * Tests of the socket protocol's packets: each way to be malformed with its reason, and what is
  * well-formed there and back.
  */
-#include <check.h>
 #include <stddef.h>
 
 #include "fixture.h"
@@ -248,7 +247,7 @@ START_TEST(refused)
 	ck_assert_uint_eq(socket_packet_refused(&packet, UINT64_MAX, VERDICT_DENIED, "mpi", "why"),
 		sizeof(packet.refused));
 	check_header(WIRE_REFUSED, sizeof(packet.refused), UINT64_MAX);
-	ck_assert_uint_eq(packet.refused.verdict, VERDICT_DENIED);
+	ck_assert_verdict(packet.refused.verdict, VERDICT_DENIED);
 	ck_assert_uint_eq(packet.refused.reserved, 0);
 	ck_assert_str_eq(packet.refused.rule, "mpi");
 	ck_assert_str_eq(packet.refused.reason, "why");
@@ -311,19 +310,21 @@ START_TEST(released)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("packet");
+	const struct test tests[] = {
+		{ request_there_and_back },
+		{ release_there },
+		{ lengths },
+		{ versions_and_types },
+		{ reserved_bits },
+		{ texts },
+		{ granted },
+		{ refused },
+		{ reasons },
+		{ released },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, request_there_and_back);
-	tcase_add_test(tcase, release_there);
-	tcase_add_test(tcase, lengths);
-	tcase_add_test(tcase, versions_and_types);
-	tcase_add_test(tcase, reserved_bits);
-	tcase_add_test(tcase, texts);
-	tcase_add_test(tcase, granted);
-	tcase_add_test(tcase, refused);
-	tcase_add_test(tcase, reasons);
-	tcase_add_test(tcase, released);
-	return fixture_run("packet", tcase);
+	return run_tests(argc, argv, "packet", NULL, tests);
 }

@@ -703,31 +703,33 @@ START_TEST(references)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("peer");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ host_is_that_of_pid_1 },
+		{ host_files },
+		{ host_files_with_care },
+		{ peer_of_a_socket },
+		{ peer_with_many_groups },
+		{ peer_of_a_socket_is_dead },
+		{ strong_and_weak },
+		{ contradictions, .times = 8 },
+		{ labels },
+		{ claims_that_are_refused },
+		{ claims_of_the_dead },
+		{ another_program },
+		{ other_credentials, .times = 2 },
+		{ exe_that_is_replaced },
+		{ own_mount_namespace },
+		{ own_user_namespace },
+		{ own_pid_namespace },
+		{ own_root },
+		{ no_container },
+		{ groups },
+		{ references },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, host_is_that_of_pid_1);
-	tcase_add_test(tcase, host_files);
-	tcase_add_test(tcase, host_files_with_care);
-	tcase_add_test(tcase, peer_of_a_socket);
-	tcase_add_test(tcase, peer_with_many_groups);
-	tcase_add_test(tcase, peer_of_a_socket_is_dead);
-	tcase_add_test(tcase, strong_and_weak);
-	tcase_add_loop_test(tcase, contradictions, 0, 8);
-	tcase_add_test(tcase, labels);
-	tcase_add_test(tcase, claims_that_are_refused);
-	tcase_add_test(tcase, claims_of_the_dead);
-	tcase_add_test(tcase, another_program);
-	tcase_add_loop_test(tcase, other_credentials, 0, 2);
-	tcase_add_test(tcase, exe_that_is_replaced);
-	tcase_add_test(tcase, own_mount_namespace);
-	tcase_add_test(tcase, own_user_namespace);
-	tcase_add_test(tcase, own_pid_namespace);
-	tcase_add_test(tcase, own_root);
-	tcase_add_test(tcase, no_container);
-	tcase_add_test(tcase, groups);
-	tcase_add_test(tcase, references);
-	return fixture_run("peer", tcase);
+	return run_tests(argc, argv, "peer", &hooks, tests);
 }

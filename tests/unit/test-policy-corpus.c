@@ -118,17 +118,17 @@ START_TEST(shipped)
 
 	ck_assert_msg(parse_file(paths[0], &policy, line) == 0, "%s", line);
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_int_eq(decision.verdict, VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(decision.verdict, VERDICT_UNKNOWN_USE);
 	ck_assert_uint_eq(policy->n_rules, 0);
 	policy = policy_unref(policy);
 
 	ck_assert_msg(parse_file(paths[1], &policy, line) == 0, "%s", line);
 	test_resolve(NULL, "hpc", &peer.uid);
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_int_eq(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
 	peer.container = true;
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_int_eq(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
 	policy = policy_unref(policy);
 
 	ck_assert_msg(parse_file(paths[2], &policy, line) == 0, "%s", line);
@@ -136,23 +136,23 @@ START_TEST(shipped)
 	test_resolve(NULL, "camera", &peer.uid);
 	copy_string(request.use, sizeof(request.use), "capture");
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_int_eq(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
 	peer.uid = 0;
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_int_eq(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
 	ck_assert_str_eq(decision.rule->name, "camera-only");
 	policy_unref(policy);
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy-corpus");
-	TCase *tcase = tcase_create("policy-corpus");
+	const struct test tests[] = {
+		{ corpus },
+		{ schema_keys },
+		{ shipped },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, corpus);
-	tcase_add_test(tcase, schema_keys);
-	tcase_add_test(tcase, shipped);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy-corpus", NULL, tests);
 }

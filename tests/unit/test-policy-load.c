@@ -490,31 +490,31 @@ START_TEST(hidden_files)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy-load");
-	TCase *tcase = tcase_create("policy-load");
+	static const struct test_hooks hooks = { setup, teardown };
+	const struct test tests[] = {
+		{ default_folders },
+		{ nothing },
+		{ order },
+		{ masks },
+		{ limits_in_order },
+		{ modes },
+		{ owners },
+		{ folders_above },
+		{ linked_folders },
+		{ odd_files },
+		{ unreadable },
+		{ large },
+		{ all_mistakes },
+		{ real_users },
+		{ users_of_digits },
+		{ paths },
+		{ leftovers },
+		{ hidden_files },
+		{ NULL },
+	};
 
 	umask(022);
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, default_folders);
-	tcase_add_test(tcase, nothing);
-	tcase_add_test(tcase, order);
-	tcase_add_test(tcase, masks);
-	tcase_add_test(tcase, limits_in_order);
-	tcase_add_test(tcase, modes);
-	tcase_add_test(tcase, owners);
-	tcase_add_test(tcase, folders_above);
-	tcase_add_test(tcase, linked_folders);
-	tcase_add_test(tcase, odd_files);
-	tcase_add_test(tcase, unreadable);
-	tcase_add_test(tcase, large);
-	tcase_add_test(tcase, all_mistakes);
-	tcase_add_test(tcase, real_users);
-	tcase_add_test(tcase, users_of_digits);
-	tcase_add_test(tcase, paths);
-	tcase_add_test(tcase, leftovers);
-	tcase_add_test(tcase, hidden_files);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy-load", &hooks, tests);
 }

@@ -172,16 +172,15 @@ START_TEST(load)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy-memory");
-	TCase *tcase = tcase_create("policy-memory");
+	const struct test tests[] = {
+		{ compile },
+		{ mistakes },
+		{ show },
+		{ load },
+		{ NULL },
+	};
 
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, compile);
-	tcase_add_test(tcase, mistakes);
-	tcase_add_test(tcase, show);
-	tcase_add_test(tcase, load);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy-memory", NULL, tests);
 }

@@ -330,19 +330,18 @@ START_TEST(names_of_digits)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy-pattern");
-	TCase *tcase = tcase_create("policy-pattern");
+	const struct test tests[] = {
+		{ nothing_can_match },
+		{ something_can_match },
+		{ long_names },
+		{ never_refuses_what_matches },
+		{ message },
+		{ ids_of_nobody },
+		{ names_of_digits },
+		{ NULL },
+	};
 
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, nothing_can_match);
-	tcase_add_test(tcase, something_can_match);
-	tcase_add_test(tcase, long_names);
-	tcase_add_test(tcase, never_refuses_what_matches);
-	tcase_add_test(tcase, message);
-	tcase_add_test(tcase, ids_of_nobody);
-	tcase_add_test(tcase, names_of_digits);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy-pattern", NULL, tests);
 }

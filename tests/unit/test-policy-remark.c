@@ -605,22 +605,21 @@ START_TEST(many_rules)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy-remark");
-	TCase *tcase = tcase_create("policy-remark");
+	const struct test tests[] = {
+		{ rules_never_reached },
+		{ nots },
+		{ limits },
+		{ characters },
+		{ nothing_to_say },
+		{ unknowable },
+		{ facts },
+		{ passed_over },
+		{ right_or_silent },
+		{ many_rules },
+		{ NULL },
+	};
 
-	tcase_set_timeout(tcase, 60);
-	tcase_add_test(tcase, rules_never_reached);
-	tcase_add_test(tcase, nots);
-	tcase_add_test(tcase, limits);
-	tcase_add_test(tcase, characters);
-	tcase_add_test(tcase, nothing_to_say);
-	tcase_add_test(tcase, unknowable);
-	tcase_add_test(tcase, facts);
-	tcase_add_test(tcase, passed_over);
-	tcase_add_test(tcase, right_or_silent);
-	tcase_add_test(tcase, many_rules);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy-remark", NULL, tests);
 }

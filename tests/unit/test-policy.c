@@ -1007,35 +1007,35 @@ START_TEST(exposures)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("policy");
-	TCase *tcase = tcase_create("policy");
+	const struct test tests[] = {
+		{ nothing },
+		{ errors_may_be_ignored },
+		{ syntax },
+		{ characters },
+		{ ends_of_comments },
+		{ places },
+		{ comments },
+		{ top_level },
+		{ uses_and_heaps },
+		{ limits },
+		{ percent_of_much },
+		{ rules },
+		{ matches },
+		{ files },
+		{ many_mistakes },
+		{ long_lists },
+		{ quoting },
+		{ names, .times = ARRAY_SIZE(hostile) },
+		{ names_shown, .times = ARRAY_SIZE(hostile) },
+		{ guesses },
+		{ digest_same },
+		{ digest_different },
+		{ show },
+		{ exposures },
+		{ NULL },
+	};
 
-	tcase_add_test(tcase, nothing);
-	tcase_add_test(tcase, errors_may_be_ignored);
-	tcase_add_test(tcase, syntax);
-	tcase_add_test(tcase, characters);
-	tcase_add_test(tcase, ends_of_comments);
-	tcase_add_test(tcase, places);
-	tcase_add_test(tcase, comments);
-	tcase_add_test(tcase, top_level);
-	tcase_add_test(tcase, uses_and_heaps);
-	tcase_add_test(tcase, limits);
-	tcase_add_test(tcase, percent_of_much);
-	tcase_add_test(tcase, rules);
-	tcase_add_test(tcase, matches);
-	tcase_add_test(tcase, files);
-	tcase_add_test(tcase, many_mistakes);
-	tcase_add_test(tcase, long_lists);
-	tcase_add_test(tcase, quoting);
-	tcase_add_loop_test(tcase, names, 0, ARRAY_SIZE(hostile));
-	tcase_add_loop_test(tcase, names_shown, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, guesses);
-	tcase_add_test(tcase, digest_same);
-	tcase_add_test(tcase, digest_different);
-	tcase_add_test(tcase, show);
-	tcase_add_test(tcase, exposures);
-	suite_add_tcase(suite, tcase);
-	return test_run(suite);
+	return run_tests(argc, argv, "policy", NULL, tests);
 }

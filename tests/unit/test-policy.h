@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include <check.h>
 #include <stdio.h>
 
 #include "policy-internal.h"
+#include "runner.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -113,16 +113,4 @@ static inline char *test_mistakes(const char *const *texts, size_t n)
 	policy_errors_done(&errors);
 	ck_assert_uint_eq(errors.count, 0);
 	return all;
-}
-
-/* Runs a suite of one case and gives the exit code of the program. */
-static inline int test_run(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
 }

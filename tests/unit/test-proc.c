@@ -390,22 +390,24 @@ START_TEST(folder_of_a_dead_process)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("proc");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ reads_small_files },
+		{ start_times, .times = ARRAY_SIZE(stats) },
+		{ start_time_of_a_hostile_name },
+		{ credentials_of_self },
+		{ credentials_of_text },
+		{ groups_of_text },
+		{ credentials_of_a_pidfd },
+		{ cgroup_paths, .times = ARRAY_SIZE(cgroups) },
+		{ cgroup_that_is_too_long },
+		{ cgroup_units, .times = ARRAY_SIZE(units) },
+		{ links },
+		{ folder_of_a_dead_process },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, reads_small_files);
-	tcase_add_loop_test(tcase, start_times, 0, (int)ARRAY_SIZE(stats));
-	tcase_add_test(tcase, start_time_of_a_hostile_name);
-	tcase_add_test(tcase, credentials_of_self);
-	tcase_add_test(tcase, credentials_of_text);
-	tcase_add_test(tcase, groups_of_text);
-	tcase_add_test(tcase, credentials_of_a_pidfd);
-	tcase_add_loop_test(tcase, cgroup_paths, 0, (int)ARRAY_SIZE(cgroups));
-	tcase_add_test(tcase, cgroup_that_is_too_long);
-	tcase_add_loop_test(tcase, cgroup_units, 0, (int)ARRAY_SIZE(units));
-	tcase_add_test(tcase, links);
-	tcase_add_test(tcase, folder_of_a_dead_process);
-	return fixture_run("proc", tcase);
+	return run_tests(argc, argv, "proc", &hooks, tests);
 }

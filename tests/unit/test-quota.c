@@ -81,8 +81,8 @@ static void check_refused(
 	struct grant *grants[REQUEST_COUNT_MAX];
 	uint64_t bytes = ledger_bytes(lf.ledger), n = ledger_count(lf.ledger);
 
-	ck_assert_int_eq(would_reserve(peer, use, size, count), verdict);
-	ck_assert_int_eq(reserve(peer, use, size, count, grants), verdict);
+	ck_assert_verdict(would_reserve(peer, use, size, count), verdict);
+	ck_assert_verdict(reserve(peer, use, size, count, grants), verdict);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), bytes);
 	ck_assert_uint_eq(ledger_count(lf.ledger), n);
 }
@@ -93,8 +93,8 @@ static struct grant *check_granted(
 {
 	static struct grant *grants[REQUEST_COUNT_MAX];
 
-	ck_assert_int_eq(would_reserve(peer, use, size, count), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(peer, use, size, count, grants), VERDICT_GRANTED);
+	ck_assert_verdict(would_reserve(peer, use, size, count), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, use, size, count, grants), VERDICT_GRANTED);
 	return grants[0];
 }
 
@@ -222,7 +222,7 @@ START_TEST(rate)
 
 	/* asking whether takes nothing, and a request for many is one */
 	for (int i = 0; i < 20; i++)
-		ck_assert_int_eq(would_reserve(a, "slow", PAGE, 1), VERDICT_GRANTED);
+		ck_assert_verdict(would_reserve(a, "slow", PAGE, 1), VERDICT_GRANTED);
 	for (int i = 0; i < 5; i++) {
 		grant = check_granted(a, "slow", PAGE, i == 0 ? 64 : 1);
 		if (i)
@@ -256,7 +256,7 @@ START_TEST(processes_of_a_user_are_bounded)
 	for (int i = 0; i < PROCESSES; i++) {
 		struct peer *peer = other_peer(1, i + 1, NULL);
 
-		ck_assert_int_eq(reserve(peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
+		ck_assert_verdict(reserve(peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
 		ledger_cancel(lf.ledger, grant);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -284,7 +284,7 @@ START_TEST(would_reserve_changes_nothing)
 		would_reserve(a, uses[i], PAGE, 1);
 		would_reserve(a, uses[i], 1 << 30, 64);
 	}
-	ck_assert_int_eq(held->state, GRANT_LIVE);
+	ck_assert_state(held->state, GRANT_LIVE);
 	ck_assert_uint_eq(lf.looks, looks);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 4 * PAGE);
 	ck_assert_uint_eq(lf.ledger->rules.count, 1);
@@ -322,11 +322,11 @@ START_TEST(full_rule_is_relieved)
 	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
 	hold(gone, 0);
 	hold(other, 0);
-	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_int_eq(gone->state, GRANT_RELEASED);
-	ck_assert_int_eq(kept->state, GRANT_LIVE);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_state(gone->state, GRANT_RELEASED);
+	ck_assert_state(kept->state, GRANT_LIVE);
 	/* not what is charged to others */
-	ck_assert_int_eq(other->state, GRANT_LIVE);
+	ck_assert_state(other->state, GRANT_LIVE);
 	ck_assert_str_eq(lf.reason, "no longer held");
 }
 END_TEST
@@ -351,8 +351,8 @@ START_TEST(full_rule_is_relieved_of_the_dead)
 	gone = grant_uncounted(peer, "rule", 4 * PAGE);
 	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
 	child_kill(&child);
-	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_state(gone->state, GRANT_RELEASED);
 	peer_unref(peer);
 }
 END_TEST
@@ -364,9 +364,9 @@ START_TEST(full_number_is_relieved)
 	for (int i = 0; i < 3; i++)
 		grants[i] = grant_counted(self, "few", PAGE);
 	hold(grants[1], 0);
-	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), VERDICT_GRANTED);
 	ck_assert_uint_eq(lf.released, 1);
-	ck_assert_int_eq(reserve(self, "few", PAGE, 1, &grant), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), VERDICT_BUFFERS_LIMIT);
 }
 END_TEST
 
@@ -374,10 +374,10 @@ START_TEST(full_user_is_relieved)
 {
 	struct grant *gone = grant_counted(self, "other", 32 << 20), *grant;
 
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	hold(gone, 0);
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_state(gone->state, GRANT_RELEASED);
 }
 END_TEST
 
@@ -388,10 +388,10 @@ START_TEST(full_total_is_relieved)
 
 	lf.settings.per_user = POLICY_UNLIMITED;
 	gone = grant_counted(self, "other", 64 << 20);
-	ck_assert_int_eq(reserve(a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	hold(gone, 0);
-	ck_assert_int_eq(reserve(a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_int_eq(gone->state, GRANT_RELEASED);
+	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_state(gone->state, GRANT_RELEASED);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
 }
 END_TEST
@@ -409,7 +409,7 @@ START_TEST(relieved_in_several_looks)
 	for (size_t i = 290; i < ARRAY_SIZE(grants); i++)
 		hold(grants[i], 0);
 	lf.looks = 0;
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 256);
 	/* the next request goes on where that one stopped, if only a little way */
 	lf.looks = 0;
@@ -430,13 +430,13 @@ START_TEST(second_look_is_short)
 	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
 		grants[i] = grant_counted(self, "free", PAGE);
 	lf.looks = 0;
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, ARRAY_SIZE(grants));
 	user = grants[0]->user;
 	ck_assert_uint_gt(user->pause_usec, 0);
 	user->pause_usec = UINT64_MAX;
 	lf.looks = 0;
-	ck_assert_int_eq(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 16);
 }
 END_TEST
@@ -449,23 +449,23 @@ START_TEST(fds_are_left)
 	struct grant *grants[8];
 
 	users_set_max(fixture.users, USER_FDS, 8);
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 4, grants), VERDICT_GRANTED);
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 4, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 4), VERDICT_BUFFERS_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "4 files are open for user"));
-	ck_assert_int_eq(reserve(b, "kept", PAGE, 3, grants + 4), VERDICT_BUFFERS_LIMIT);
-	ck_assert_int_eq(reserve(b, "kept", PAGE, 2, grants + 4), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(b, "kept", PAGE, 3, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(b, "kept", PAGE, 2, grants + 4), VERDICT_GRANTED);
 	/* of the last quarter one each */
-	ck_assert_int_eq(reserve(c, "kept", PAGE, 2, grants + 6), VERDICT_BUFFERS_LIMIT);
-	ck_assert_int_eq(reserve(c, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(c, "kept", PAGE, 2, grants + 6), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(c, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
 	/* not only where one is kept afterwards: until it is handed out there is one of each */
 	lf.heap = &telling_heap;
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants + 7), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 7), VERDICT_BUFFERS_LIMIT);
 	ledger_cancel(lf.ledger, steal_pointer(&grants[0]));
 	lf.heap = &counted_heap;
-	ck_assert_int_eq(would_reserve(self, "kept", PAGE, 1), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(would_reserve(self, "kept", PAGE, 1), VERDICT_BUFFERS_LIMIT);
 	for (size_t i = 4; i <= 6; i++)
 		ledger_cancel(lf.ledger, grants[i]);
-	ck_assert_int_eq(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
 	for (size_t i = 0; i < 4; i++)
 		ledger_cancel(lf.ledger, grants[i]);
 }
@@ -476,41 +476,43 @@ START_TEST(reserved_are_left_alone)
 {
 	struct grant *reserved, *grant;
 
-	ck_assert_int_eq(reserve(self, "rule", 4 * PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "rule", 4 * PAGE, 1, &reserved), VERDICT_GRANTED);
 	lf.looks = 0;
-	ck_assert_int_eq(reserve(self, "rule", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 0);
-	ck_assert_int_eq(reserved->state, GRANT_RESERVED);
+	ck_assert_state(reserved->state, GRANT_RESERVED);
 	ledger_cancel(lf.ledger, reserved);
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("quota");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ per_rule },
+		{ per_user },
+		{ per_unit },
+		{ per_process },
+		{ number_of_buffers },
+		{ user_and_all },
+		{ sums_that_overflow },
+		{ limit_below_what_is_granted },
+		{ rate },
+		{ rate_by_the_hour_and_process },
+		{ processes_of_a_user_are_bounded },
+		{ would_reserve_changes_nothing },
+		{ emulated_is_bounded },
+		{ full_rule_is_relieved },
+		{ full_rule_is_relieved_of_the_dead },
+		{ full_number_is_relieved },
+		{ full_user_is_relieved },
+		{ full_total_is_relieved },
+		{ relieved_in_several_looks },
+		{ second_look_is_short },
+		{ fds_are_left },
+		{ reserved_are_left_alone },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, per_rule);
-	tcase_add_test(tcase, per_user);
-	tcase_add_test(tcase, per_unit);
-	tcase_add_test(tcase, per_process);
-	tcase_add_test(tcase, number_of_buffers);
-	tcase_add_test(tcase, user_and_all);
-	tcase_add_test(tcase, sums_that_overflow);
-	tcase_add_test(tcase, limit_below_what_is_granted);
-	tcase_add_test(tcase, rate);
-	tcase_add_test(tcase, rate_by_the_hour_and_process);
-	tcase_add_test(tcase, processes_of_a_user_are_bounded);
-	tcase_add_test(tcase, would_reserve_changes_nothing);
-	tcase_add_test(tcase, emulated_is_bounded);
-	tcase_add_test(tcase, full_rule_is_relieved);
-	tcase_add_test(tcase, full_rule_is_relieved_of_the_dead);
-	tcase_add_test(tcase, full_number_is_relieved);
-	tcase_add_test(tcase, full_user_is_relieved);
-	tcase_add_test(tcase, full_total_is_relieved);
-	tcase_add_test(tcase, relieved_in_several_looks);
-	tcase_add_test(tcase, second_look_is_short);
-	tcase_add_test(tcase, fds_are_left);
-	tcase_add_test(tcase, reserved_are_left_alone);
-	return fixture_run("quota", tcase);
+	return run_tests(argc, argv, "quota", &hooks, tests);
 }

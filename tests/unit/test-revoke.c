@@ -74,7 +74,7 @@ START_TEST(a_device_holds_it)
 	ck_assert_uint_eq(told.last.hold.mappings, 2);
 	ck_assert_uint_eq(told.last.hold.vmaps, 1);
 	ck_assert_str_eq(told.last.hold.device, "virtio_gpu virtio3");
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	ck_assert_uint_eq(ledger_bytes(mf.broker.ledger), PAGE);
 	/* again: it says what holds it now, and is recorded */
 	mf.hold = (struct ccbuf_heap_revoke){ 0 };
@@ -168,7 +168,7 @@ START_TEST(it_fails)
 	take_back(grant);
 	ck_assert_int_eq(told.last.result, -EFAULT);
 	ck_assert(!told.last.released);
-	ck_assert_int_eq(grant->state, GRANT_LIVE);
+	ck_assert_state(grant->state, GRANT_LIVE);
 	ck_assert_uint_eq(fixture_trail_count("could not be taken back: Bad address"), 0);
 	fixture_audit_wait();
 	ck_assert_uint_eq(fixture_trail_count("could not be taken back: Bad address"), 1);
@@ -183,7 +183,7 @@ START_TEST(without_a_record)
 	fixture_audit_fail();
 	take_back(grant);
 	ck_assert_uint_eq(mf.n_revoked, 1);
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	ck_assert_uint_eq(module_events_of("revoke"), 0);
 	fixture_audit_heal();
 }
@@ -250,7 +250,7 @@ START_TEST(review)
 	ck_assert_uint_eq(ledger_count(mf.broker.ledger), !reviews[_i].revoked);
 	ck_assert_uint_eq(module_events_of("revoke"), reviews[_i].revoked);
 	if (!reviews[_i].revoked) {
-		ck_assert_int_eq(grant->state, GRANT_LIVE);
+		ck_assert_state(grant->state, GRANT_LIVE);
 		return;
 	}
 	line = fixture_trail_last("\"event\":\"revoke\"");
@@ -269,7 +269,7 @@ START_TEST(revoked_already)
 	const struct grant *grant = module_grant("u", PAGE);
 
 	reload(POLICY(REVOKE, ""));
-	ck_assert_int_eq(grant->state, GRANT_REVOKED);
+	ck_assert_state(grant->state, GRANT_REVOKED);
 	reload(POLICY(REVOKE, ""));
 	ck_assert_uint_eq(mf.n_revoked, 1);
 }
@@ -280,13 +280,13 @@ START_TEST(some_that_cannot)
 {
 	const struct grant *emulated;
 
-	ck_assert_int_eq(module_ask("u", PAGE, 3), VERDICT_GRANTED);
+	ck_assert_verdict(module_ask("u", PAGE, 3), VERDICT_GRANTED);
 	emulated = module_grant("e", PAGE);
 	mf.released_by_revoke = true;
 	reload(POLICY(REVOKE, ""));
 	ck_assert_uint_eq(mf.n_revoked, 3);
 	ck_assert_uint_eq(ledger_count(mf.broker.ledger), 1);
-	ck_assert_int_eq(emulated->state, GRANT_LIVE);
+	ck_assert_state(emulated->state, GRANT_LIVE);
 }
 END_TEST
 
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(many)
 {
 	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
 	policy_unref(mf.broker.policy);
 	mf.broker.policy = module_policy(POLICY(REVOKE, ""));
 	review_start(mf.broker.review);
@@ -311,7 +311,7 @@ END_TEST
 START_TEST(under_way_at_the_reload)
 {
 	mf.later = true;
-	ck_assert_int_eq(module_ask("u", PAGE, 2), VERDICT_GRANTED);
+	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_GRANTED);
 	policy_unref(mf.broker.policy);
 	mf.broker.policy = module_policy(POLICY(REVOKE, ""));
 	review_start(mf.broker.review);
@@ -323,23 +323,25 @@ START_TEST(under_way_at_the_reload)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("revoke");
+	static const struct test_hooks hooks = { set_up, module_tear_down };
+	const struct test tests[] = {
+		{ nothing_holds_it },
+		{ a_device_holds_it },
+		{ a_device_is_busy },
+		{ busy_to_the_end },
+		{ at_a_stop },
+		{ too_late },
+		{ it_fails },
+		{ without_a_record },
+		{ review, .times = ARRAY_SIZE(reviews) },
+		{ revoked_already },
+		{ some_that_cannot },
+		{ many },
+		{ under_way_at_the_reload },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, module_tear_down);
-	tcase_add_test(tcase, nothing_holds_it);
-	tcase_add_test(tcase, a_device_holds_it);
-	tcase_add_test(tcase, a_device_is_busy);
-	tcase_add_test(tcase, busy_to_the_end);
-	tcase_add_test(tcase, at_a_stop);
-	tcase_add_test(tcase, too_late);
-	tcase_add_test(tcase, it_fails);
-	tcase_add_test(tcase, without_a_record);
-	tcase_add_loop_test(tcase, review, 0, (int)ARRAY_SIZE(reviews));
-	tcase_add_test(tcase, revoked_already);
-	tcase_add_test(tcase, some_that_cannot);
-	tcase_add_test(tcase, many);
-	tcase_add_test(tcase, under_way_at_the_reload);
-	return fixture_run("revoke", tcase);
+	return run_tests(argc, argv, "revoke", &hooks, tests);
 }

@@ -400,17 +400,19 @@ START_TEST(other_architectures)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("sandbox");
+	static const struct test_hooks hooks = { fixture_set_up, fixture_tear_down };
+	const struct test tests[] = {
+		{ goes_on_working, .times = ARRAY_SIZE(allowed) },
+		{ own_abort_is_seen },
+		{ is_an_error, .times = ARRAY_SIZE(errors) },
+		{ is_the_end, .times = ARRAY_SIZE(ends) },
+		{ rights_are_given_up },
+		{ threads_are_in_it },
+		{ other_architectures },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, fixture_set_up, fixture_tear_down);
-	tcase_add_loop_test(tcase, goes_on_working, 0, (int)ARRAY_SIZE(allowed));
-	tcase_add_test(tcase, own_abort_is_seen);
-	tcase_add_loop_test(tcase, is_an_error, 0, (int)ARRAY_SIZE(errors));
-	tcase_add_loop_test(tcase, is_the_end, 0, (int)ARRAY_SIZE(ends));
-	tcase_add_test(tcase, rights_are_given_up);
-	tcase_add_test(tcase, threads_are_in_it);
-	tcase_add_test(tcase, other_architectures);
-	return fixture_run("sandbox", tcase);
+	return run_tests(argc, argv, "sandbox", &hooks, tests);
 }

@@ -282,28 +282,21 @@ START_TEST(cut_escapes)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("text");
-	TCase *tcase = tcase_create("text");
-	SRunner *runner;
-	int failed;
+	const struct test tests[] = {
+		{ decoding, .times = ARRAY_SIZE(hostile) },
+		{ decoding_all },
+		{ visibility },
+		{ forms_of_one },
+		{ lines },
+		{ each, .times = ARRAY_SIZE(hostile) },
+		{ all_differ },
+		{ random_bytes },
+		{ cuts, .times = ARRAY_SIZE(hostile) },
+		{ cut_escapes },
+		{ NULL },
+	};
 
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, decoding, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, decoding_all);
-	tcase_add_test(tcase, visibility);
-	tcase_add_test(tcase, forms_of_one);
-	tcase_add_test(tcase, lines);
-	tcase_add_loop_test(tcase, each, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, all_differ);
-	tcase_add_test(tcase, random_bytes);
-	tcase_add_loop_test(tcase, cuts, 0, ARRAY_SIZE(hostile));
-	tcase_add_test(tcase, cut_escapes);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "text", NULL, tests);
 }

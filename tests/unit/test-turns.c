@@ -163,16 +163,18 @@ START_TEST(others_of_the_same_priority)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("turns");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ round_and_round },
+		{ others_in_between },
+		{ others_of_the_same_priority },
+		{ one_alone },
+		{ taken_out },
+		{ taken_out_by_its_own },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, round_and_round);
-	tcase_add_test(tcase, others_in_between);
-	tcase_add_test(tcase, others_of_the_same_priority);
-	tcase_add_test(tcase, one_alone);
-	tcase_add_test(tcase, taken_out);
-	tcase_add_test(tcase, taken_out_by_its_own);
-	return fixture_run("turns", tcase);
+	return run_tests(argc, argv, "turns", &hooks, tests);
 }

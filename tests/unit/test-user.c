@@ -188,19 +188,21 @@ START_TEST(in_words)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("user");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ one_account_a_user },
+		{ always_some_for_one_more },
+		{ plenty_is_not_rationed },
+		{ all_or_nothing },
+		{ very_little_to_share },
+		{ unlimited },
+		{ never_uncharged_below_zero, .signal = SIGABRT },
+		{ users_come_and_go },
+		{ in_words },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, one_account_a_user);
-	tcase_add_test(tcase, always_some_for_one_more);
-	tcase_add_test(tcase, plenty_is_not_rationed);
-	tcase_add_test(tcase, all_or_nothing);
-	tcase_add_test(tcase, very_little_to_share);
-	tcase_add_test(tcase, unlimited);
-	tcase_add_test_raise_signal(tcase, never_uncharged_below_zero, SIGABRT);
-	tcase_add_test(tcase, users_come_and_go);
-	tcase_add_test(tcase, in_words);
-	return fixture_run("user", tcase);
+	return run_tests(argc, argv, "user", &hooks, tests);
 }

@@ -3,10 +3,10 @@
  * Tests of the way to a file: who could put another one in its place. As root and as anybody; what
  * needs another owner is done by root only.
  */
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "runner.h"
 #include "util.h"
 #include "way.h"
 
@@ -181,25 +181,19 @@ START_TEST(words)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	Suite *suite = suite_create("way");
-	TCase *tcase = tcase_create("way");
-	SRunner *runner;
-	int failed;
+	static const struct test_hooks hooks = { setup, teardown };
+	const struct test tests[] = {
+		{ good },
+		{ not_there },
+		{ folders_that_others_may_write },
+		{ links },
+		{ owners },
+		{ words },
+		{ NULL },
+	};
 
 	umask(022);
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, good);
-	tcase_add_test(tcase, not_there);
-	tcase_add_test(tcase, folders_that_others_may_write);
-	tcase_add_test(tcase, links);
-	tcase_add_test(tcase, owners);
-	tcase_add_test(tcase, words);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_tests(argc, argv, "way", &hooks, tests);
 }

@@ -335,21 +335,23 @@ START_TEST(threads_cannot_be_made)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char *argv[])
 {
-	TCase *tcase = tcase_create("workers");
+	static const struct test_hooks hooks = { set_up, tear_down };
+	const struct test tests[] = {
+		{ done_in_the_loop },
+		{ owners_take_turns },
+		{ newcomers_do_not_wait_for_a_queue },
+		{ small_never_behind_large },
+		{ one_large_job_an_owner },
+		{ large_storm },
+		{ large_buffers_close_in_a_thread },
+		{ free_finishes_all },
+		{ done_may_submit },
+		{ threads_are_out_of_the_way },
+		{ threads_cannot_be_made },
+		{ NULL },
+	};
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_add_test(tcase, done_in_the_loop);
-	tcase_add_test(tcase, owners_take_turns);
-	tcase_add_test(tcase, newcomers_do_not_wait_for_a_queue);
-	tcase_add_test(tcase, small_never_behind_large);
-	tcase_add_test(tcase, one_large_job_an_owner);
-	tcase_add_test(tcase, large_storm);
-	tcase_add_test(tcase, large_buffers_close_in_a_thread);
-	tcase_add_test(tcase, free_finishes_all);
-	tcase_add_test(tcase, done_may_submit);
-	tcase_add_test(tcase, threads_are_out_of_the_way);
-	tcase_add_test(tcase, threads_cannot_be_made);
-	return fixture_run("workers", tcase);
+	return run_tests(argc, argv, "workers", &hooks, tests);
 }
