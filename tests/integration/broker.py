@@ -70,6 +70,7 @@ class Broker(Bus):
         """None, or the refusal; of a policy with mistakes the verdict is PolicyInvalid."""
         try:
             self.method('Reload')
+            return None
         except BusError as error:
             return refusal(error)
 

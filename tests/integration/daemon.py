@@ -23,7 +23,7 @@ from waiting import DEADLINE, Skip, die_with_parent, wait_readable, wait_until
 from wire import Socket
 
 options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False,
-                             dbus_broker=False, preload=None)
+                             dbus_broker=False, preload=None, only=[])
 
 BASIC = {
     'version': 1,
@@ -53,11 +53,12 @@ def policy(*rules, **more):
 class Daemon:
     """ccbufd with its own bus, socket, policy folder and audit trail; a context manager.
 
-    user: run it as that uid (root only). bus: a MessageBus, an address, or False for --no-bus.
-    arguments, environment, listen_fds (to be passed as LISTEN_FDS) and prepare (called in the child
-    before exec) are for special starts."""
+    policy: True for BASIC, a dictionary, text, or None for no file. user: run it as that uid (root
+    only). bus: a MessageBus, an address, or False for --no-bus. arguments, environment, listen_fds
+    (to be passed as LISTEN_FDS) and prepare (called in the child before exec) are for special
+    starts."""
 
-    def __init__(self, policy=BASIC, user=None, bus=True, arguments=(), environment=None,
+    def __init__(self, policy=True, user=None, bus=True, arguments=(), environment=None,
                  listen_fds=(), prepare=None, start=True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='ccbuf-test-'))
         self.folder.chmod(0o755)
@@ -73,7 +74,8 @@ class Daemon:
             os.chown(self.socket_dir, user, user)
         self.socket, self.audit = self.socket_dir / 'socket', self.audit_dir / 'audit.jsonl'
         self.log = self.folder / 'ccbufd.log'
-        self.process, self.fds_idle = None, None
+        self.pid, self.pidfd, self.process, self.fds_idle = None, None, None, None
+        self.notify, self.messages = None, []
         self.clients, self.bus, self.address, self.own_bus = [], None, None, False
         try:
             self.bus = make_bus(self.folder, options.dbus_broker) if bus is True else bus
@@ -81,7 +83,7 @@ class Daemon:
             if bus:
                 self.address = bus if isinstance(bus, str) else self.bus.address
             if policy is not None:
-                self.write_policy(policy)
+                self.write_policy(BASIC if policy is True else policy)
             if start:
                 self.start()
         except BaseException:
@@ -277,9 +279,11 @@ class Daemon:
         return found
 
     def wait_records(self, event, count=1, **more):
-        return wait_until(
-            lambda: (lambda r: r if len(r) >= count else None)(self.records(event, **more)),
-            f'{count} record(s) {event} {more}')
+        def enough():
+            found = self.records(event, **more)
+            return found if len(found) >= count else None
+
+        return wait_until(enough, f'{count} record(s) {event} {more}')
 
     def verify(self):
         """Our own look at the chain, then the product's."""
@@ -335,8 +339,11 @@ class Daemon:
 
     def wait_totals(self, count=0, size=0):
         with Closing(Broker(self.address)) as bus:
-            wait_until(lambda: (lambda p: (p['GrantCount'], p['GrantedBytes']) == (count, size))(
-                bus.properties()), f'{count} grants, {size} bytes')
+            def reached():
+                now = bus.properties()
+                return (now['GrantCount'], now['GrantedBytes']) == (count, size)
+
+            wait_until(reached, f'{count} grants, {size} bytes')
 
     # --- the end ---
 

@@ -2,6 +2,7 @@
 """Files on a file system whose server can stop to answer: FUSE, spoken by a process of ours. It
 must never outlive its test: when that process ends, whoever waits for it hears an error."""
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -103,7 +104,7 @@ class HangingFiles:
         return listed
 
     def _answer(self, op, node, body):
-        """The bytes, or a number of an error, or None where no answer is due."""
+        """The bytes, or the negative number of an error, or None where no answer is due."""
         if op == INIT:
             return struct.pack('<IIIIHHIIHHIIHHII', 7, 31, 65536, 0, 12, 9, 131072, 1, 0, 0, 0, 0,
                                0, 0, 0, 0).ljust(64, b'\0')
@@ -112,7 +113,7 @@ class HangingFiles:
         if op == LOOKUP:
             name = body.rstrip(b'\0').decode()
             if name not in self.names[1:]:
-                return 2
+                return -errno.ENOENT
             found = self.names.index(name) + 1
             return struct.pack('<QQQQII', found, 0, self.keep, self.keep, 0, 0) + \
                 self._attributes(found)
@@ -129,7 +130,7 @@ class HangingFiles:
             return struct.pack('<QQQQQIII', 0, 0, 0, 0, 0, 4096, 255, 0).ljust(80, b'\0')
         if op in (RELEASE, RELEASEDIR, FLUSH, ACCESS):
             return b''
-        return 38
+        return -errno.ENOSYS
 
     def _serve(self):
         while True:
@@ -141,5 +142,5 @@ class HangingFiles:
             answer = self._answer(op, node, request[40:])
             if answer is None:
                 continue
-            error, data = (-answer, b'') if isinstance(answer, int) else (0, answer)
+            error, data = (answer, b'') if isinstance(answer, int) else (0, answer)
             os.write(self.fd, struct.pack('<IiQ', 16 + len(data), error, unique) + data)

@@ -13,8 +13,8 @@ def load():
     """{name: bytes}"""
     table = HEADER.read_text().split('hostile[] = {', 1)[1]
     texts = {}
-    for name, literals in re.findall(r'\{\s*"([^"]*)",\s*((?:%s\s*)+)\}' % LITERAL, table):
-        texts[name] = ast.literal_eval('(%s)' % re.sub(LITERAL, lambda m: 'b' + m[0], literals))
+    for name, literals in re.findall(rf'\{{\s*"([^"]*)",\s*((?:{LITERAL}\s*)+)\}}', table):
+        texts[name] = ast.literal_eval(f"({re.sub(LITERAL, lambda m: 'b' + m[0], literals)})")
     assert len(texts) == table.count(' },'), 'a text that was not understood'
     return texts
 

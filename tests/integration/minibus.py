@@ -151,6 +151,7 @@ def pack(serial, destination, path, interface, member, signature='', *body, kind
 class Message:
     def __init__(self, kind, serial, fields, body):
         self.kind, self.serial, self.body = kind, serial, body
+        self.reply_serial = None
         for name in HEADER:
             setattr(self, name, fields.get(name))
 
@@ -217,7 +218,7 @@ class Bus:
         """Waits for the reply to a call; returns the body or raises BusError."""
         end = time.monotonic() + self.timeout
         while serial not in self.replies:
-            self._receive(end)
+            self.receive(end)
         message = self.replies.pop(serial)
         if message.kind == ERROR:
             raise BusError(message.error, message.body[0] if message.body else '')
@@ -233,16 +234,17 @@ class Bus:
             for i, message in enumerate(self.signals):
                 if message.member == member:
                     return self.signals.pop(i)
-            self._receive(end)
+            self.receive(end)
 
     def next_signal(self):
         """The next one of any name."""
         end = time.monotonic() + self.timeout
         while not self.signals:
-            self._receive(end)
+            self.receive(end)
         return self.signals.pop(0)
 
-    def _receive(self, end):
+    def receive(self, end):
+        """Takes what has come; until then it waits."""
         if not select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
             raise TimeoutError('no message from the bus in time')
         data, control, _, _ = self.socket.recvmsg(

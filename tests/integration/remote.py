@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A folder that can be written, on a file system whose server can be stopped: FUSE, spoken by a
 process of ours that passes everything on to another folder. Who waits for it can be killed."""
+import errno
 import os
 import select
 import signal
@@ -18,8 +19,8 @@ ROOT = 1
 
 
 class RemoteFolder:
-    """with RemoteFolder(folder, behind) as remote: what is in behind, mounted on folder. stop(): from
-    now on nothing is answered; go_on(): it is, what waits too."""
+    """with RemoteFolder(folder, behind) as remote: what is in behind, mounted on folder. stop():
+    from now on nothing is answered; go_on(): it is, what waits too."""
 
     def __init__(self, folder, behind):
         need_root('mounting')
@@ -113,12 +114,12 @@ class RemoteFolder:
     def _rename(flags, names):
         old, new = names.split(b'\0')[:2]
         if flags and os.path.lexists(new):
-            return 17
+            return -errno.EEXIST
         os.rename(old, new)
         return b''
 
     def _answer(self, op, node, body):
-        """The bytes, or a number of an error, or None where no answer is due."""
+        """The bytes, or the negative number of an error, or None where no answer is due."""
         name = body.rstrip(b'\0')
         if op == INIT:
             return struct.pack('<IIIIHHIIHHIIHHII', 7, 31, 65536, 0, 12, 9, 131072, 1, 0, 0, 0, 0,
@@ -161,7 +162,7 @@ class RemoteFolder:
             return struct.pack('<QQQQQIII', 0, 0, 0, 0, 0, 4096, 255, 0).ljust(80, b'\0')
         if op in (RELEASE, RELEASEDIR, FSYNC, FSYNCDIR, ACCESS):
             return b''
-        return 38  # a flush too: then a close asks nobody
+        return -errno.ENOSYS  # a flush too: then a close asks nobody
 
     def _serve(self):
         while True:
@@ -175,8 +176,8 @@ class RemoteFolder:
             try:
                 answer = self._answer(op, node, request[40:])
             except OSError as error:
-                answer = error.errno
+                answer = -error.errno
             if answer is None:
                 continue
-            error, data = (-answer, b'') if isinstance(answer, int) else (0, answer)
+            error, data = (answer, b'') if isinstance(answer, int) else (0, answer)
             os.write(self.fd, struct.pack('<IiQ', 16 + len(data), error, unique) + data)

@@ -4,10 +4,11 @@ import ctypes
 import os
 import resource
 import subprocess
+import traceback
 
 from broker import Broker
 from harness import Daemon, Skip, main, need_root, policy, rule, same, wait_until
-from wire import Socket
+from wire import Socket, pack_release
 
 PAGE = 4096
 
@@ -98,7 +99,6 @@ def grow(daemon):
 
 
 def release(grant):
-    from wire import pack_release
     return pack_release(grant)
 
 
@@ -161,7 +161,6 @@ def in_child(function, *arguments):
             print(f'skipped: {skip}', flush=True)
             code = 77
         except BaseException:
-            import traceback
             traceback.print_exc()
         finally:
             os._exit(code)

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as xml
 
 from broker import ERROR, INTERFACE, NAME, PATH, Broker, Variant
 from buses import make_bus, shipped_policy
-from harness import DEADLINE, HERE, OTHER, USER, Daemon, Skip, main, need_program, need_root, \
+from harness import DEADLINE, OTHER, USER, Daemon, Skip, main, need_program, need_root, \
     options, policy, rule, same
 from minibus import BusError
 from peers import Peer

@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a user can name is any bytes. Each of the hostile texts is the path of a program, a cgroup, a
-policy file, a heap, an argument: everything that ccbuf says of it is one line of text that can be
+"""What a user can name is any bytes. Each of the hostile texts is the path of a program, a cgroup,
+a policy file, a heap, an argument: everything that ccbuf says of it is one line of text that can be
 seen, and says which of them it is."""
 import contextlib
-import ctypes
 import json
 import os
 import shutil
 import subprocess
 import unicodedata
 
-from broker import INTERFACE, NAME, PATH, ERROR, Broker
+from broker import INTERFACE, NAME, PATH, ERROR
 from harness import DEADLINE, Daemon, Skip, client_environment, main, need_root, options, policy, \
     rule, run_client, same, wait_until
 from hostile import TEXTS, check_line, check_lines, read_back
 from minibus import BusError, Variant
 
 PAGE = 4096
-VALID = {}
-for key, raw in TEXTS.items():
-    with contextlib.suppress(UnicodeDecodeError):
-        VALID[key] = raw.decode()
+
+
+def decoded(texts):
+    """Those that are UTF-8."""
+    valid = {}
+    for key, raw in texts.items():
+        with contextlib.suppress(UnicodeDecodeError):
+            valid[key] = raw.decode()
+    return valid
+
+
+VALID = decoded(TEXTS)
 NONCHARACTERS = [key for key, text in VALID.items()
                  if any(ord(c) & 0xfffe == 0xfffe or 0xfdd0 <= ord(c) <= 0xfdef for c in text)]
 
@@ -517,8 +524,9 @@ def test_every_character():
         path = daemon.folder / 'other.jsonl'
         with open(path, 'w', encoding='utf-8') as file:
             for i, text in enumerate(texts):
-                file.write('{"seq":%d,"prev":"%064d","time":"T","event":"error","reason":%s}\n' %
-                           (i + 1, 0, json.dumps(text, ensure_ascii=False)))
+                reason = json.dumps(text, ensure_ascii=False)
+                file.write(f'{{"seq":{i + 1},"prev":"{0:064d}","time":"T","event":"error",'
+                           f'"reason":{reason}}}\n')
         shown = run_client('audit', 'show', path).stdout.split('\n')[:-1]
         printed = run_client('audit', 'show', '--json', path).stdout.split('\n')[:-1]
         same('lines', (len(shown), len(printed)), (len(texts), len(texts)))

@@ -283,8 +283,9 @@ def test_doctor_has_the_eyes_of_the_daemon():
     need_root('a daemon of another user')
     with Daemon(user=OTHER) as daemon:
         policy_file = daemon.folder / 'mine.json'
-        policy_file.write_text('{ "version": 1, "uses": { "x": { "heap": "nonesuch" } }, "rules": [ '
-                               '{ "name": "exe", "match": { "exe": "/usr/bin/x" }, "deny": "no" } ] }')
+        policy_file.write_text('{ "version": 1, "uses": { "x": { "heap": "nonesuch" } }, '
+                               '"rules": [ { "name": "exe", "match": { "exe": "/usr/bin/x" }, '
+                               '"deny": "no" } ] }')
         policy_file.chmod(0o600)
         result = run_client('doctor', '--json', '--policy', policy_file, daemon=daemon)
         said = '\n'.join(f['text'] for f in json.loads(result.stdout)['findings'])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The trail is on a file system that stops to answer, as one over a network may: grants fail and say
-why, everything else goes on, and a stop ends."""
+"""The trail is on a file system that stops to answer, as one over a network may: grants fail and
+say why, everything else goes on, and a stop ends."""
 import signal
 
 from harness import DEADLINE, USER, Daemon, main, policy, rule, same, wait_until

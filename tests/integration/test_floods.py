@@ -129,7 +129,7 @@ def test_listings_of_another_do_not_come_first():
             answered = 0
             for bus in hostile:
                 while wait_readable(bus.socket, 0):
-                    bus._receive(time.monotonic() + 1)
+                    bus.receive(time.monotonic() + 1)
                 answered += len(bus.replies)
             assert answered <= len(serials) // 2, answered
             same('all are whole', {len(bus.reply(serial)[0]) for bus, serial in serials}, {1024})
@@ -199,7 +199,8 @@ def test_other_users_keep_their_connections():
         channel.send(client.request('scratch', PAGE).close().verdict)
 
     with Daemon(policy(limits={'connections-per-user': 2})) as daemon:
-        daemon.connect(), daemon.connect()
+        for _ in range(2):
+            daemon.connect()
         with Peer(asker, str(daemon.socket), uid=OTHER) as peer:
             same('another user', peer.receive(), 'granted')
 
@@ -261,7 +262,6 @@ def test_flood_of_unknown_releases():
 
 def hang_up(channel, path, address, number):
     """Asks and hangs up without waiting; then its process goes on."""
-    from broker import Broker
     for i in range(number):
         client = Socket(path)
         for _ in range(i % 20):
@@ -288,11 +288,11 @@ def test_hang_up_in_the_middle():
         # Each buffer that was made is accounted for.
         granted = {b['grant'] for r in daemon.records('grant') for b in r['buffers']}
 
-        def ended():
+        def accounted():
             return granted == {b['grant'] for r in daemon.records()
                                if r['event'] in ('release', 'undelivered') for b in r['buffers']}
 
-        wait_until(ended, 'a release or an undelivered for each grant')
+        wait_until(accounted, 'a release or an undelivered for each grant')
 
 
 def test_large_requests_do_not_delay_small_ones():

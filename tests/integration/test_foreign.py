@@ -9,7 +9,7 @@ import socket
 from broker import NAME, PATH
 from buses import make_bus, shipped_policy
 from foreign import Fuse, Lingering
-from harness import OTHER, USER, Daemon, Skip, main, need_root, options, policy, rule, same, \
+from harness import OTHER, USER, Daemon, Skip, main, need_root, options, policy, same, \
     stopped, wait_readable, wait_until
 from minibus import Variant
 from peers import Peer, wait_end
@@ -231,7 +231,7 @@ def test_fd_over_the_bus():
 
 def test_fd_over_the_bus_to_nobody():
     """In a call that is none of ours, and in a signal, with a long message behind."""
-    def send(daemon, bus, fd):
+    def send(_, bus, fd):
         owner, = bus.call(*BUS, 'GetNameOwner', 's', NAME)
         bus.send(NAME, '/nowhere', 'no.such', 'Call', 'ah', [fd] * 5, flags=1)
         bus.send(owner, '/nowhere', 'no.such', 'Signal', 'hay', fd, bytes(20000), kind=4)

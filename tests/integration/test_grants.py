@@ -5,7 +5,8 @@ import mmap
 import os
 
 from harness import Closing, Daemon, main, policy, rule, same
-from wire import IN_FLIGHT_MAX
+from peers import Peer, wait_end
+from wire import IN_FLIGHT_MAX, Socket
 
 PAGE = mmap.PAGESIZE
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -124,10 +125,7 @@ def test_release():
 
 def test_release_of_others():
     """A number that another process holds is no grant of ours."""
-    from peers import Peer, wait_end
-
     def holder(channel, path):
-        from wire import Socket
         client = Socket(path)
         channel.send(client.request('scratch', PAGE).close().grants[0])
         wait_end(channel)

@@ -5,7 +5,7 @@ import resource
 import signal
 
 from broker import INTERFACE, NAME, PATH, Broker
-from harness import OTHER, Daemon, main, need_root, policy, rule, same, wait_until
+from harness import OTHER, Daemon, main, need_root, policy, same, wait_until
 from peers import Peer, become, wait_end
 from wire import IN_FLIGHT_MAX, Socket
 

@@ -213,7 +213,7 @@ def test_slow_but_alive():
         assert time.monotonic() - begun < WAIT, time.monotonic() - begun
 
 
-def member(channel, path, address):
+def member(channel, _, address):
     channel.receive()
     with Closing(Broker(address)) as bus:
         answer = bus.reload()

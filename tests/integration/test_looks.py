@@ -5,6 +5,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -120,7 +121,6 @@ def program_with_group(folder):
 def connect_then(channel, transport, path, address, change, program):
     """Connects, lends its connection, changes, and says so."""
     if transport == 'socket':
-        import socket
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(path)
     else:
@@ -387,7 +387,6 @@ def test_rights():
 
 def run_there(channel, path, program):
     """Connects and becomes a program elsewhere; the parent speaks for it."""
-    import socket
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     connection.connect(path)
     channel.send('connected', fds=[connection.fileno()])

@@ -2,6 +2,7 @@
 """Packets that are not in order: refused as malformed, recorded, the connection ended, nobody else
 disturbed."""
 import os
+import socket
 import struct
 import tempfile
 
@@ -142,7 +143,6 @@ def test_requests_before_are_answered():
 
 def test_shut_down_halves():
     """A client that says it will send no more still gets what it asked for, or is let go."""
-    import socket
     with Daemon() as daemon:
         for _ in range(10):
             client = daemon.connect()
@@ -160,7 +160,6 @@ def test_shut_down_halves():
 
 def test_other_socket_tricks():
     """Out-of-band data, credentials sent along, and a peek: no harm."""
-    import socket
     with Daemon() as daemon:
         client = daemon.connect()
         made_up = struct.pack('3i', os.getpid(), os.getuid(), os.getgid())

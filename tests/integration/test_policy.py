@@ -166,8 +166,8 @@ def test_masks_and_folders():
         late.mkdir()
         daemon.arguments = ['--policy', str(late)]
         for name in '10-test.json', '05-first.json':
-            (late / name).write_text('{"version": 1, "rules": [{"name": "late-%s", "match": {}, '
-                                     '"deny": "late"}]}' % name[:2])
+            (late / name).write_text(f'{{"version": 1, "rules": [{{"name": "late-{name[:2]}", '
+                                     '"match": {}, "deny": "late"}]}')
             (late / name).chmod(0o644)
         daemon.start()
         for client in daemon.doors():
@@ -272,7 +272,7 @@ class DefaultFolders(Daemon):
             raise Skip('ccbufd was built for another /etc')
         if subprocess.run(['unshare', '--mount', 'true'], check=False).returncode != 0:
             raise Skip('no mount namespace can be made here')
-        super().__init__(start=False, prepare=self._mount, **more)
+        super().__init__(start=False, prepare=self.mount, **more)
         self.etc = self.folder / 'etc'
         shutil.copytree('/etc', self.etc, symlinks=True, ignore=shutil.ignore_patterns('ccbufd'))
         self.policy_dir.rename(self.etc / 'ccbufd.d')
@@ -281,7 +281,7 @@ class DefaultFolders(Daemon):
         (self.etc / 'ccbufd.d').rename(self.policy_dir)
         self.start()
 
-    def _mount(self):
+    def mount(self):
         libc = ctypes.CDLL(None, use_errno=True)
         private, bind = 1 << 18 | 1 << 14, 1 << 12
         etc = str(self.etc).encode()
@@ -323,7 +323,7 @@ def test_a_folder_that_vanished_is_no_empty_policy():
 
 def checked(daemon, *paths):
     """What policy check says where the daemon's /etc is."""
-    return run_client('policy', 'check', *paths, daemon=daemon, preexec_fn=daemon._mount)
+    return run_client('policy', 'check', *paths, daemon=daemon, preexec_fn=daemon.mount)
 
 
 def test_check_has_the_eyes_of_the_daemon():
@@ -346,7 +346,8 @@ def test_check_has_the_eyes_of_the_daemon():
                 if paths and paths[0].endswith('.json') and (place, mode) == (folder, 0o775):
                     words = 'the way to'
                 done = checked(daemon, *paths)
-                assert (done.returncode, words in done.stderr) == (1, True), (place, oct(mode), done)
+                assert (done.returncode, words in done.stderr) == (1, True), \
+                    (place, oct(mode), done)
             why = reload(daemon)
             assert why, f'{place} {mode:o}: the daemon has it'
             place.chmod(before)

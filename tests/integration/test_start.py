@@ -6,7 +6,7 @@ import socket
 import stat
 
 from broker import NAME, Broker
-from harness import BASIC, Closing, Daemon, main, same, wait_readable, wait_until
+from harness import BASIC, Closing, Daemon, main, options, same, wait_readable, wait_until
 from minibus import BusError
 from wire import Socket
 
@@ -277,7 +277,6 @@ def test_command_line():
 
 def test_filter_is_on():
     """The system call filter, and no new privileges."""
-    from harness import options
     with Daemon() as daemon:
         same('filter', daemon.status('Seccomp'), '0' if options.sanitize else '2')
         for task in os.listdir(f'/proc/{daemon.pid}/task'):

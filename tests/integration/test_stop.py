@@ -112,7 +112,7 @@ def test_stop_with_a_slow_reader_of_the_bus():
 
 def test_killed_in_the_middle():
     with Daemon() as daemon:
-        for i in range(4):
+        for _ in range(4):
             with Peer(load, str(daemon.socket), daemon.address) as peer:
                 peer.receive()
                 count = len(daemon.records('grant'))
@@ -130,7 +130,7 @@ def test_killed_in_the_middle():
 
 
 def test_incomplete_last_record():
-    """As a crash in the middle of a write leaves it. One that was whole is missed, see test_trail."""
+    """As a crash in the middle of a write leaves it. One that was whole is missed: test_trail."""
     with Daemon() as daemon:
         daemon.connect().request('scratch', PAGE).close()
         daemon.kill()

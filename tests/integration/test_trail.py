@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Others have their hands on the audit trail: log rotation, administrators, readers. The file of that
-name is the trail or becomes it again, what is missing is said, and grants go on."""
+"""Others have their hands on the audit trail: log rotation, administrators, readers. The file of
+that name is the trail or becomes it again, what is missing is said, and grants go on."""
 import fcntl
 import gzip
 import json
@@ -12,7 +12,7 @@ import subprocess
 
 import trail
 from harness import (DEADLINE, OTHER, USER, Daemon, Skip, main, need_program, need_root, options,
-                     policy, rule, run_client, same, wait_process, wait_until)
+                     policy, rule, run_client, same, wait_until)
 from peers import Peer
 from wire import Socket
 
@@ -383,8 +383,8 @@ def test_everything_is_gone():
 
 
 def test_under_load():
-    """As a hasty logrotate: again and again while records come. No grant fails, no record is lost to
-    who follows."""
+    """As a hasty logrotate: again and again while records come. No grant fails, no record is lost
+    to who follows."""
     with Daemon(durability('written'), bus=False) as daemon:
         follow = Follow(daemon)
         follow.wait_for(1)
@@ -434,7 +434,8 @@ def test_folder_gone_for_a_while():
 
 def test_notes_gone():
     """Without its notes a start cannot know what was cut off, and says so, once."""
-    for disturb in (lambda state: state.unlink(), lambda state: state.write_bytes(b'{"version":2}')):
+    for disturb in (lambda state: state.unlink(),
+                    lambda state: state.write_bytes(b'{"version":2}')):
         with Daemon(bus=False) as daemon:
             ask(daemon, 'before')
             end(daemon)

@@ -12,7 +12,7 @@ UNITS = HERE.parent.parent / 'units'
 DEVICE = '/sys/class/mem/null'  # stands in for a heap, which this kernel may not have
 
 # In a mount namespace: a /dev/null, a /run and a group database of the test's own.
-UDEV = """set -eu
+UDEV = f"""set -eu
 mkdir "$1/dev" && mknod "$1/dev/null" c 1 3 && chmod 600 "$1/dev/null"
 cp /etc/group "$1/group" && echo ccbufd:x:4700: >>"$1/group"
 mount --bind "$1/group" /etc/group
@@ -21,9 +21,9 @@ for folder in /usr/lib/udev /lib/udev /etc/udev; do
 	if [ -d "$folder/rules.d" ]; then mount -t tmpfs none "$folder/rules.d"; fi
 done
 mount --bind "$1/dev/null" /dev/null
-udevadm test --action=add %s >"$1/log" 2>&1 || true
-stat -c '%%a %%U %%G' /dev/null
-""" % DEVICE
+udevadm test --action=add {DEVICE} >"$1/log" 2>&1 || true
+stat -c '%a %U %G' /dev/null
+"""
 
 
 def node_after(*rules):

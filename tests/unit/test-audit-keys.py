@@ -8,7 +8,8 @@ import sys
 
 fields, events, page = (pathlib.Path(name).read_text(encoding='utf-8') for name in sys.argv[1:])
 
-keys = set(re.findall(r'\b(?:number|boolean|words|name|array|add)\(&?m(?:aker)?, "([a-z-]+)"', fields))
+keys = set(re.findall(r'\b(?:number|boolean|words|name|array|add)\(&?m(?:aker)?, "([a-z-]+)"',
+                      fields))
 # Those that stand before these, in objects, or beside one of them.
 keys |= {'seq', 'prev', 'time', 'boottime', 'boot', 'peer', 'by', 'grant', 'inode', 'first', 'last',
          'gids-cut'}

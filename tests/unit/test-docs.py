@@ -11,8 +11,8 @@ top = {path.name for path in root.iterdir() if path.is_dir()}
 mistakes = []
 
 
-def words_of(name):
-    return re.findall(r'`([^`\n]+)`', (root / name).read_text(encoding='utf-8'))
+def words_of(document):
+    return re.findall(r'`([^`\n]+)`', (root / document).read_text(encoding='utf-8'))
 
 
 for document in ('README.md', 'SECURITY.md', 'HACKING.md', 'tests/README.md'):
@@ -33,7 +33,8 @@ for path in sources:
     name = re.sub('^test[-_]', '', path.stem)
     if name not in named:
         mistakes.append(f'tests/README.md does not name {path.relative_to(root)}')
-functions = {name for text in sources.values() for name in re.findall(r'^def (test_\w+)', text, re.M)}
+functions = {function for text in sources.values()
+             for function in re.findall(r'^def (test_\w+)', text, re.M)}
 for word in named:
     if word.startswith('test_') and not fnmatch.filter(functions, word):
         mistakes.append(f'tests/README.md names {word}, which is not there')

@@ -20,17 +20,17 @@ def named(path, pattern, least=1):
             mistakes.append(f'{path} names version {other}')
 
 
-pages = sorted(path.relative_to(root) for path in root.glob('man/*.[1-8]'))
+pages = sorted(page.relative_to(root) for page in root.glob('man/*.[1-8]'))
 assert len(pages) >= 5, pages
 for page in pages:
     named(page, r'^\.Os(?: ccbuf)? *(.*)$')
 # The module has its version from there, and DKMS its folder.
 named('kmod/dkms.conf', r'^PACKAGE_VERSION="(.*)"$')
-for path, text in (('kmod/Kbuild', '/dkms.conf)'), ('kmod/heap.c', '(CCBUF_MODULE_VERSION)')):
-    lines = [line for line in (root / path).read_text(encoding='utf-8').splitlines()
+for name, text in (('kmod/Kbuild', '/dkms.conf)'), ('kmod/heap.c', '(CCBUF_MODULE_VERSION)')):
+    lines = [line for line in (root / name).read_text(encoding='utf-8').splitlines()
              if 'MODULE_VERSION' in line]
     if len(lines) != 1 or text not in lines[0]:
-        mistakes.append(f'{path} does not take the version of the module from kmod/dkms.conf')
+        mistakes.append(f'{name} does not take the version of the module from kmod/dkms.conf')
 named('README.md', r'ccbuf-heap/([0-9][^\s`]*)')
 named('kmod/README.md', r'ccbuf-heap/([0-9][^\s`]*)', 2)
 # The newest version in it is the one.

@@ -9,8 +9,8 @@ ends without `done`, or not in time, is a failed check named `boot`.
 A line `host: echo WORD` is answered by WORD. Any other `host: TEXT` is for the host that a test
 plays: --host names a Python file whose class Host is made with the machine's memory (a mmap), the
 guest's memory in bytes and the kind of guest; its line(TEXT) is called for each, and end() when the
-guest is gone. What they raise is a failed check named `host`. Its attribute qmp is set to the path of
-the socket of QEMU's monitor.
+guest is gone. What they raise is a failed check named `host`. Its attribute qmp is set to the path
+of the socket of QEMU's monitor.
 
 A guest that ends early by a fault of the emulator, which no guest and no test can cause, is to be
 booted again: the status is 75.
@@ -87,7 +87,8 @@ def devices(args):
 
 
 def command(args, memory_file=None):
-    append = "console=ttyS0,115200 panic=-1 quiet systemd.show_status=0 systemd.firstboot=no " + args.append
+    append = ("console=ttyS0,115200 panic=-1 quiet systemd.show_status=0 systemd.firstboot=no " +
+              args.append)
     if args.shell:
         append += " ccbuf.shell"
     serial = ["-serial", "mon:stdio", "-serial", "null"] if args.shell else [
@@ -138,7 +139,7 @@ def tell(host, guest, report, text):
             guest.stdin.flush()
         else:
             host.line(text)
-    except Exception as e:  # pylint: disable=broad-except
+    except Exception as e:
         report.line(f"not ok host {e}")
 
 
@@ -228,7 +229,7 @@ def main():
             guest.wait()
         try:
             host.end()
-        except Exception as e:  # pylint: disable=broad-except
+        except Exception as e:
             report.line(f"not ok host {e}")
     fault = emulators_fault(args.tee, read_log(args, "console.log"), read_log(args, "cocovm.log"))
     if fault and problem and not report.failed:

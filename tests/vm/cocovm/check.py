@@ -13,8 +13,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from boot import emulators_fault, folder_for_memory, machine, map_memory  # noqa: E402
-from eye import Host, Leak, Problem, expect  # noqa: E402
+from boot import emulators_fault, folder_for_memory, machine, map_memory
+from eye import Host, Leak, Problem, expect
 
 FEATURES = {"plain": None, "sev": "AMD SEV", "snp": "AMD SEV SEV-ES SEV-SNP", "tdx": "Intel TDX"}
 
@@ -61,7 +61,8 @@ def judge(args, host, lines, log):
     bad = re.search(r"probe: not ok (\S+)", console)
     expect(not bad, f"the guest says: not ok {bad[1] if bad else ''}", Leak)
     if args.test == "wrong" and args.strict:
-        expect(f"private access to shared memory: guest physical {host.at.get('shared', 0):x}" in log,
+        at = host.at.get("shared", 0)
+        expect(f"private access to shared memory: guest physical {at:x}" in log,
                "the access to the wrong half did not stop the guest")
         return
     if args.test == "fatal":

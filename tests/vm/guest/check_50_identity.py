@@ -116,10 +116,11 @@ def identity_fake_exe_in_a_root_of_its_own():
     for name in ("lib", "lib64"):
         if not os.path.lexists(f"{root}/{name}"):
             os.symlink(f"usr/{name}", f"{root}/{name}")
-    script = ("mkdir -p {0}/usr/lib {0}/usr/lib64; mount --bind /usr/lib {0}/usr/lib; "
-              "mount --bind /usr/lib64 {0}/usr/lib64; mount --bind /run/ccbufd {0}/run/ccbufd; "
-              "exec chroot --userspec={2}:{2} --groups= {0} {1} \"$@\""
-              ).format(root, TRUSTED, out("id", "-u", "alice"))
+    uid = out("id", "-u", "alice")
+    script = (f"mkdir -p {root}/usr/lib {root}/usr/lib64; mount --bind /usr/lib {root}/usr/lib; "
+              f"mount --bind /usr/lib64 {root}/usr/lib64; "
+              f"mount --bind /run/ccbufd {root}/run/ccbufd; "
+              f"exec chroot --userspec={uid}:{uid} --groups= {root} {TRUSTED} \"$@\"")
     done = run("unshare", "--mount", "sh", "-c", script, "sh", *ASK, "--", TRUSTED, "--version",
                ok=None)
     expect(done.returncode == 3, f"exit status {done.returncode}: {done.stdout}{done.stderr}")

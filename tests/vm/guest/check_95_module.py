@@ -332,7 +332,8 @@ def module_leak():
     expect_in("could not be made private again", client("doctor", ok=None).stdout)
     set_parameter("leak_limit", 0)
     got = refusal("alice", "--accept-shared", use="host")
-    expect(got["verdict"] == "heap-unavailable" and "restart the machine" in got["reason"], str(got))
+    expect(got["verdict"] == "heap-unavailable" and "restart the machine" in got["reason"],
+           str(got))
     found = heap()
     expect(found["stopped"] and not found["available"], str(found))
     expect_in("gives out no memory any more", client("doctor", ok=False).stdout)

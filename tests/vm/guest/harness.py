@@ -166,7 +166,7 @@ def _run_one(report, name, function):
     except TimedOut:
         report.result("not ok", name, f"no end after {CHECK_SECONDS} s")
         report.remark(traceback.format_exc())
-    except Exception as e:  # pylint: disable=broad-except
+    except Exception as e:
         report.result("not ok", name, str(e).splitlines()[0] if str(e) else repr(e))
         report.remark(traceback.format_exc())
     finally:

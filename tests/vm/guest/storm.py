@@ -47,8 +47,8 @@ def child(rng, tell):
             got = array.array("i")
             got.frombytes(control[0][2][:20])
             kept += got
-            for end in pair:
-                end.close()
+            for side in pair:
+                side.close()
         elif way == 3:
             if os.fork() == 0:
                 signal.pause()
@@ -101,7 +101,7 @@ def main():
         for _, ready in rng.sample(children, rng.randrange(CHILDREN)):
             os.read(ready, 1)
     for pid, ready in children:
-        if pid != children[0][0] and pid != children[1][0]:
+        if pid not in (children[0][0], children[1][0]):
             end(pid)
         else:
             os.read(ready, 1)

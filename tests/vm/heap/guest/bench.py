@@ -10,9 +10,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
-import heap  # noqa: E402  pylint: disable=wrong-import-position
-from harness import read, wait_for  # noqa: E402  pylint: disable=wrong-import-position
-from heap import MIB, Heap  # noqa: E402  pylint: disable=wrong-import-position
+import heap
+from harness import read, wait_for
+from heap import MIB, Heap
 
 SYSTEM = "/dev/dma_heap/system"
 SIZES = (("4 KiB", 4096, 400), ("64 KiB", 64 << 10, 300), ("2 MiB", 2 * MIB, 60),

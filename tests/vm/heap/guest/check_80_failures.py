@@ -86,8 +86,8 @@ def fail_to_shared(arm):
 
 @check
 def heap_fail_to_shared():
-    """Nothing was done, or all, but the heap cannot know. To undo it is no error on SEV and SNP; TDX
-    does not accept memory twice, so there it is lost."""
+    """Nothing was done, or all, but the heap cannot know. To undo it is no error on SEV and SNP;
+    TDX does not accept memory twice, so there it is lost."""
     how = not_shared()
     lost, shared = fail_to_shared(lambda chunk: kernel.arm(TO_SHARED, how, chunk))
     expect(lost == 0 or technology() == TDX, f"{lost} bytes are lost")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""From end to end: ccbufd with this heap, or with the kernel's own; an unprivileged service that has
-host-shared memory by policy over D-Bus, and the host that reads and writes just that; another
+"""From end to end: ccbufd with this heap, or with the kernel's own; an unprivileged service that
+has host-shared memory by policy over D-Bus, and the host that reads and writes just that; another
 service gets nothing; all of it is in the trail; and in the end nothing is shared any more."""
 import hashlib
 import os
@@ -92,7 +92,8 @@ def heap_service_end_to_end():
                     buffer="1M", buffers=1, per="unit"),
         uses={"ring": {"heap": heap.NAME}}, load=False)
     broker.start()
-    expect(heap.loaded() != NATIVE, "the service ccbufd did not load the module, or over the kernel's")
+    expect(heap.loaded() != NATIVE,
+           "the service ccbufd did not load the module, or over the kernel's")
 
     # who may, does; all others do not, nor the one who may without consent
     run("systemctl", "start", "ccbuf-ring.service")

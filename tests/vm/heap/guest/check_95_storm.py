@@ -103,7 +103,7 @@ def start(number, seed, pipe):
             signal.alarm(0)
             worker(number, seed)
             code = 0
-        except BaseException as e:  # pylint: disable=broad-except
+        except BaseException as e:
             os.write(pipe, f"worker {number}: {e!r}\n".encode())
         finally:
             os._exit(code)

@@ -6,10 +6,10 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
-import harness  # noqa: E402  pylint: disable=wrong-import-position
-import heap  # noqa: E402  pylint: disable=wrong-import-position
-import host  # noqa: E402  pylint: disable=wrong-import-position
-import kernel  # noqa: E402  pylint: disable=wrong-import-position
+import harness
+import heap
+import host
+import kernel
 
 
 def main():
