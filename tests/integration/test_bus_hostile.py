@@ -54,7 +54,7 @@ class DeafBus:
     """A bus that lets the daemon in, passes calls on, and reads nothing more."""
 
     def __init__(self, folder):
-        self.path = folder / 'deaf'
+        self.path, self.client = folder / 'deaf', None
         self.address = f'unix:path={self.path}'
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.path))
