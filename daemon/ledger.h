@@ -35,7 +35,7 @@
 
 #include "account.h"
 #include "audit.h"
-#include "heap.h"
+#include "heap-buffer.h"
 #include "peer.h"
 #include "policy.h"
 #include "user.h"

@@ -22,7 +22,7 @@
 #include <sys/un.h>
 
 #include "fixture.h"
-#include "heap.h"
+#include "heap-buffer.h"
 #include "pidfd-info.h"
 #include "sandbox.h"
 
