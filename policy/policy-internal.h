@@ -8,6 +8,7 @@
 #pragma once
 
 #include <json-c/json.h>
+#include <stddef.h>
 
 #include "policy.h"
 #include "util.h"
@@ -117,7 +118,18 @@ enum policy_text_key {
 	POLICY_TEXT_KEYS,
 };
 
-extern const char *const policy_text_names[POLICY_TEXT_KEYS]; /* policy-keys: as in a policy */
+/* Keys whose values are texts of a process; in policy-keys. */
+struct policy_text {
+	const char *name;      /* as in a policy */
+	size_t offset;	       /* of the member of struct identity */
+	enum policy_fact fact; /* what must be known of processes here */
+};
+extern const struct policy_text policy_texts[POLICY_TEXT_KEYS];
+
+static inline const char *policy_text_of(const struct identity *peer, enum policy_text_key key)
+{
+	return *(char *const *)((const char *)peer + policy_texts[key].offset);
+}
 
 struct policy_pattern {
 	const char *text;

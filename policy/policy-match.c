@@ -80,13 +80,11 @@ bool policy_match_holds(
 		return false;
 	if (match->users.count && !has_id(&match->users, peer->uid))
 		return false;
-	if (!groups_hold(&match->groups, peer) ||
-		!text_holds(POLICY_UNIT, &match->texts[POLICY_UNIT], peer->unit) ||
-		!text_holds(POLICY_EXE, &match->texts[POLICY_EXE], peer->exe) ||
-		!text_holds(POLICY_LABEL, &match->texts[POLICY_LABEL], peer->label) ||
-		!text_holds(POLICY_CGROUP, &match->texts[POLICY_CGROUP], peer->cgroup) ||
-		!text_holds(POLICY_SLICE, &match->texts[POLICY_SLICE], peer->slice))
+	if (!groups_hold(&match->groups, peer))
 		return false;
+	for (enum policy_text_key key = 0; key < POLICY_TEXT_KEYS; key++)
+		if (!text_holds(key, &match->texts[key], policy_text_of(peer, key)))
+			return false;
 	return !match->except || !policy_match_holds(match->except, peer, transport);
 }
 

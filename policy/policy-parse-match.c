@@ -202,7 +202,7 @@ bool policy_parse_match(struct policy_parse *parse, const struct policy_place *p
 		struct policy_place at = { .up = place, .key = key };
 
 		for (int i = 0; i < POLICY_TEXT_KEYS; i++)
-			if (streq(key, policy_text_names[i]))
+			if (streq(key, policy_texts[i].name))
 				good = parse_patterns(parse, &at, value, (enum policy_text_key)i,
 					       &match) &&
 				       good;

@@ -204,7 +204,7 @@ static struct json_object *show_match(struct show *show, const struct policy_mat
 		list = json_object_new_array();
 		for (size_t i = 0; i < patterns->count; i++)
 			put_string(show, list, NULL, patterns->items[i].text);
-		put_list(show, object, policy_text_names[key], list);
+		put_list(show, object, policy_texts[key].name, list);
 	}
 	if (match->container_asked)
 		put(show, object, "container", json_object_new_boolean(match->container));

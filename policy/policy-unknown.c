@@ -6,19 +6,6 @@
  */
 #include "policy-internal.h"
 
-static enum policy_fact fact_of(int key)
-{
-	static const enum policy_fact facts[POLICY_TEXT_KEYS] = {
-		[POLICY_UNIT] = POLICY_FACT_UNIT,
-		[POLICY_EXE] = POLICY_FACT_EXE,
-		[POLICY_LABEL] = POLICY_FACT_LABEL,
-		[POLICY_CGROUP] = POLICY_FACT_CGROUP,
-		[POLICY_SLICE] = POLICY_FACT_UNIT,
-	};
-
-	return facts[key];
-}
-
 /* What a match does without what is not known: hold for nobody, for more than is meant, for fewer.
  */
 enum change { NEVER, MORE, FEWER, CHANGES };
@@ -37,7 +24,7 @@ static void note(struct effect *effect, enum change change, const char *key, enu
 }
 
 /* Where control groups are not used all are in the uppermost, and that is known. */
-static bool is_known(const struct policy_patterns *patterns, int key)
+static bool is_known(const struct policy_patterns *patterns, enum policy_text_key key)
 {
 	for (size_t i = 0; key == POLICY_CGROUP && i < patterns->count; i++)
 		if (policy_match_pattern(POLICY_CGROUP, &patterns->items[i], "/"))
@@ -48,9 +35,9 @@ static bool is_known(const struct policy_patterns *patterns, int key)
 static void weigh(
 	const struct policy_match *match, const struct policy_facts *facts, struct effect *effect)
 {
-	for (int key = 0; key < POLICY_TEXT_KEYS; key++)
-		if (!is_known(&match->texts[key], key) && facts->unknown[fact_of(key)])
-			note(effect, NEVER, policy_text_names[key], fact_of(key));
+	for (enum policy_text_key key = 0; key < POLICY_TEXT_KEYS; key++)
+		if (!is_known(&match->texts[key], key) && facts->unknown[policy_texts[key].fact])
+			note(effect, NEVER, policy_texts[key].name, policy_texts[key].fact);
 	/* what cannot be seen to be the host's counts as a container */
 	if (match->container_asked && facts->unknown[POLICY_FACT_CONTAINER])
 		note(effect, match->container ? MORE : NEVER, "container", POLICY_FACT_CONTAINER);
@@ -122,19 +109,6 @@ int policy_unknowable(const struct policy *policy, const struct policy_facts *fa
 
 enum answer { NO, YES, UNKNOWN };
 
-static const char *text_of(const struct identity *peer, int key)
-{
-	const char *const texts[POLICY_TEXT_KEYS] = {
-		[POLICY_UNIT] = peer->unit,
-		[POLICY_EXE] = peer->exe,
-		[POLICY_LABEL] = peer->label,
-		[POLICY_CGROUP] = peer->cgroup,
-		[POLICY_SLICE] = peer->slice,
-	};
-
-	return texts[key];
-}
-
 /* As policy_match_holds(), but not known where that takes what is not known for no. */
 static enum answer ask(const struct policy_match *match, const struct identity *peer,
 	enum transport transport, const char **ret_key)
@@ -144,9 +118,9 @@ static enum answer ask(const struct policy_match *match, const struct identity *
 	enum answer inner;
 
 	known.except = NULL;
-	for (int key = 0; key < POLICY_TEXT_KEYS; key++)
-		if (match->texts[key].count && !text_of(peer, key)) {
-			missing = missing ? missing : policy_text_names[key];
+	for (enum policy_text_key key = 0; key < POLICY_TEXT_KEYS; key++)
+		if (match->texts[key].count && !policy_text_of(peer, key)) {
+			missing = missing ? missing : policy_texts[key].name;
 			known.texts[key].count = 0;
 		}
 	if (!policy_match_holds(&known, peer, transport))
