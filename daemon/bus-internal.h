@@ -2,9 +2,9 @@
 /*
  * What the files of the D-Bus front end share: bus.c (connection), bus-io.c (reading it),
  * bus-peer.c (who calls), bus-calls.c (what waits for its turn), bus-delivery.c (what the bus
- * refuses), bus-signals.c (signals), bus-methods.c and bus-properties.c (the interface), bus-list.c
- * (ListGrants), bus-why.c (Why), bus-revoke.c (Revoke), bus-append.c (dictionaries). For nobody
- * else.
+ * refuses), bus-signals.c (signals), bus-interface.c, bus-methods.c and bus-properties.c (the
+ * interface), bus-list.c (ListGrants), bus-why.c (Why), bus-revoke.c (Revoke), bus-append.c
+ * (dictionaries). For nobody else.
  */
 #pragma once
 
@@ -90,12 +90,11 @@ void bus_calls_go(struct bus_peer *bus_peer);
 void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason);
 void bus_calls_drop(struct bus_peer *bus_peer);
 
-/* Has the loop read and write the bus's connection. 0 or a negative errno. */
-int bus_io_new(struct bus *bus, struct bus_io **ret_io);
+/* Has the loop read and write the bus's connection, and calls lost when it cannot go on. 0 or a
+ * negative errno. */
+int bus_io_new(struct bus *bus, void (*lost)(struct bus *bus), struct bus_io **ret_io);
 /* After sd-bus has closed it. Takes NULL. */
 struct bus_io *bus_io_free(struct bus_io *io);
-/* The connection cannot go on: another one soon. */
-void bus_lost(struct bus *bus);
 
 /* 0 or a negative errno. */
 int bus_deliveries_new(struct bus *bus, struct bus_deliveries **ret_deliveries);
@@ -111,9 +110,10 @@ void bus_deliveries_gone(struct bus_deliveries *deliveries, const struct bus_pee
 /* Finds out whether a connection takes fds; its calls wait meanwhile. 0 or a negative errno. */
 int bus_probe(struct bus_peer *bus_peer);
 
-/* Finds out who sent a call, then has it handled. Suits a vtable's method: returns 1 or a negative
- * errno. */
-int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler);
+/* Finds out who sent a call, and whether it takes fds if it is answered with some, then has it
+ * handled. Suits a vtable's method: returns 1 or a negative errno. */
+int bus_identify(
+	struct bus *bus, sd_bus_message *message, bus_handler handler, bool answers_with_fds);
 void bus_peer_put(struct bus_peer *bus_peer);
 void bus_peers_free(struct bus *bus);
 /* Callback of a match: a name has no owner any more. */
@@ -133,30 +133,44 @@ void bus_signals_send(struct bus_signals *signals);
 /* Sends what waits. Takes NULL. */
 struct bus_signals *bus_signals_free(struct bus_signals *signals);
 
-extern const sd_bus_vtable bus_vtable[];
+/* Adds the interface to a new connection, and takes it away. 0 or a negative errno. */
+int bus_interface_attach(struct bus *bus);
+void bus_interface_detach(struct bus *bus);
 
 int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message);
+int bus_handle_release(struct bus_peer *bus_peer, sd_bus_message *message);
+int bus_handle_reload(struct bus_peer *bus_peer, sd_bus_message *message);
 int bus_handle_list(struct bus_peer *bus_peer, sd_bus_message *message);
 /* Takes NULL. */
 struct bus_listing *bus_listing_free(struct bus_listing *listing);
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message);
 int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message);
 
-/* Append one entry of an a{sv}. A string is a name as it came, any bytes: D-Bus gets UTF-8. */
-int bus_append_string(sd_bus_message *message, const char *key, const char *value);
+/* An a{sv} that is being written. The first error stays, and what comes after it does nothing. */
+struct bus_dict {
+	sd_bus_message *message;
+	int r;
+};
+
+/* Begins one in a message, if r is not an error already. */
+struct bus_dict bus_dict(sd_bus_message *message, int r);
+/* Ends it: 0 or the first error. */
+int bus_dict_end(struct bus_dict *dict);
+/* A name as it came, any bytes: D-Bus gets UTF-8. NULL is left out. */
+void bus_put_string(struct bus_dict *dict, const char *key, const char *value);
 /* Words of our own, in which names may stand. */
-int bus_append_words(sd_bus_message *message, const char *key, const char *value);
-int bus_append_u64(sd_bus_message *message, const char *key, uint64_t value);
-int bus_append_u32(sd_bus_message *message, const char *key, uint32_t value);
-int bus_append_bool(sd_bus_message *message, const char *key, bool value);
-/* Append the entries that describe a grant. */
+void bus_put_words(struct bus_dict *dict, const char *key, const char *value);
+void bus_put_u64(struct bus_dict *dict, const char *key, uint64_t value);
+void bus_put_u32(struct bus_dict *dict, const char *key, uint32_t value);
+void bus_put_bool(struct bus_dict *dict, const char *key, bool value);
+/* One that describes a grant. 0 or a negative errno. */
 int bus_append_grant(sd_bus_message *message, const struct grant *grant);
+/* A reply that is one dictionary: ends it, and sends it if all went well. Takes the message. */
+int bus_dict_send(struct bus_dict *dict);
 
 /* The mistakes of the policy files, a line each, as D-Bus can have them; to be freed. Empty when
  * there are none, NULL when out of memory. */
 char *bus_policy_error(const struct broker *broker);
-/* A filter: has calls of Get and GetAll wait for their turn as all others do. */
-int bus_properties_filter(sd_bus_message *message, void *userdata, sd_bus_error *error);
 /* Getters of the properties. */
 int bus_get_version(sd_bus *connection, const char *path, const char *interface,
 	const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error);

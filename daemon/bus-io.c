@@ -38,6 +38,7 @@ struct bus_io {
 	sd_event_source *io;   /* off while the closer reads */
 	sd_event_source *time; /* always on, for a source that is off does not prepare */
 	bool taking;
+	void (*lost)(struct bus *bus);
 	struct next next;
 };
 
@@ -187,7 +188,7 @@ static int refuse(struct bus *bus, const struct next *next)
 	if (r >= 0)
 		r = sd_bus_message_seal(message, next->cookie, 0);
 	if (r >= 0)
-		r = bus_identify(bus, message, handle_fds);
+		r = bus_identify(bus, message, handle_fds, false);
 	sd_bus_message_unref(message);
 	return r;
 }
@@ -233,10 +234,10 @@ static int process(struct bus_io *io, uint32_t events)
 		r = closer_take(io->bus->broker->closer, io->fd, on_taken, io);
 		io->taking = r != -EPIPE;
 		if (r < 0 && r != -EPIPE)
-			bus_lost(io->bus);
+			io->lost(io->bus);
 	}
 	if (!io->taking && sd_bus_process(io->bus->connection, NULL) < 0)
-		bus_lost(io->bus);
+		io->lost(io->bus);
 	return 0;
 }
 
@@ -299,7 +300,7 @@ static int prepare(sd_event_source *source, void *userdata)
 	return sd_event_source_set_time(io->time, until);
 }
 
-int bus_io_new(struct bus *bus, struct bus_io **ret_io)
+int bus_io_new(struct bus *bus, void (*lost)(struct bus *bus), struct bus_io **ret_io)
 {
 	struct bus_io *io = calloc(1, sizeof(*io));
 	int r;
@@ -307,6 +308,7 @@ int bus_io_new(struct bus *bus, struct bus_io **ret_io)
 	if (!io)
 		return -ENOMEM;
 	io->bus = bus;
+	io->lost = lost;
 	io->fd = -1;
 	r = follow(io);
 	if (r >= 0)

@@ -81,15 +81,6 @@ static int begin(struct bus_peer *bus_peer, sd_bus_message *message)
 	return r;
 }
 
-static int append(struct bus_listing *listing, const struct grant *grant)
-{
-	int r = sd_bus_message_open_container(listing->reply, 'a', "{sv}");
-
-	if (r >= 0)
-		r = bus_append_grant(listing->reply, grant);
-	return r < 0 ? r : sd_bus_message_close_container(listing->reply);
-}
-
 static int go_on(struct bus_listing *listing, const struct ledger *ledger)
 {
 	size_t end = listing->done + PART;
@@ -99,7 +90,7 @@ static int go_on(struct bus_listing *listing, const struct ledger *ledger)
 		const struct grant *grant = ledger_find(ledger, listing->grants[listing->done]);
 
 		if (grant)
-			r = append(listing, grant);
+			r = bus_append_grant(listing->reply, grant);
 	}
 	return r;
 }

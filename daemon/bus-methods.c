@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The interface org.ccbuf.Broker1: its methods. It must never decide on a request.
+ * Request, Release and Reload. It must never decide on a request.
  */
 #include <stdio.h>
 
@@ -9,47 +9,6 @@
 #include "reload.h"
 #include "text.h"
 #include "util.h"
-
-struct bus_exchange *bus_exchange_new(struct bus_peer *bus_peer, sd_bus_message *message)
-{
-	struct bus_exchange *exchange = malloc(sizeof(*exchange));
-
-	if (!exchange)
-		return NULL;
-	*exchange = (struct bus_exchange){ bus_peer, sd_bus_message_ref(message) };
-	bus_peer->refs++;
-	return exchange;
-}
-
-void bus_exchange_free(struct bus_exchange *exchange)
-{
-	if (!exchange)
-		return;
-	sd_bus_message_unref(exchange->message);
-	bus_peer_put(exchange->bus_peer);
-	free(exchange);
-}
-
-int bus_reply_refusal(
-	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason)
-{
-	cleanup(cleanup_free) char *words = text_new(reason, TEXT_VISIBLE);
-	char name[64];
-
-	if (!words)
-		return -ENOMEM;
-	snprintf(name, sizeof(name), BUS_ERROR "%s", verdict_error_name(verdict));
-	if (rule)
-		return sd_bus_reply_method_errorf(message, name, "%s (rule %s)", words, rule);
-	return sd_bus_reply_method_errorf(message, name, "%s", words);
-}
-
-int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
-	enum verdict verdict, const char *reason)
-{
-	grant_record_refusal(bus_peer->bus->broker, bus_peer->peer, request, verdict, reason);
-	return bus_reply_refusal(message, verdict, NULL, reason);
-}
 
 /* --- Request --- */
 
@@ -186,7 +145,7 @@ int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 
 /* --- the other methods --- */
 
-static int handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
+int bus_handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	uint64_t id;
 	char reason[64];
@@ -222,7 +181,7 @@ static void on_reloaded(void *userdata, int result)
 	bus_exchange_free(exchange);
 }
 
-static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
+int bus_handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	struct broker *broker = bus_peer->bus->broker;
 	struct bus_exchange *exchange;
@@ -239,48 +198,3 @@ static int handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 		bus_exchange_free(exchange);
 	return r;
 }
-
-#define METHOD(name, handler)                                                                      \
-	static int name(sd_bus_message *message, void *userdata, sd_bus_error *error)              \
-	{                                                                                          \
-		(void)error;                                                                       \
-		return bus_identify(userdata, message, handler);                                   \
-	}
-
-METHOD(method_request, bus_handle_request)
-METHOD(method_release, handle_release)
-METHOD(method_list, bus_handle_list)
-METHOD(method_why, bus_handle_why)
-METHOD(method_reload, handle_reload)
-METHOD(method_revoke, bus_handle_revoke)
-
-const sd_bus_vtable bus_vtable[] = { SD_BUS_VTABLE_START(0),
-	SD_BUS_METHOD_WITH_ARGS("Request", SD_BUS_ARGS("s", use, "t", size, "a{sv}", options),
-		SD_BUS_RESULT("h", fd, "t", grant, "t", size), method_request,
-		SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("t", grant), SD_BUS_RESULT("b", still_held),
-		method_release, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("ListGrants", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", grants),
-		method_list, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Why", SD_BUS_ARGS("s", use, "t", size, "a{sv}", peer),
-		SD_BUS_RESULT("a{sv}", verdict), method_why, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
-		SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD_WITH_ARGS("Revoke", SD_BUS_ARGS("t", grant), SD_BUS_RESULT("a{sv}", held),
-		method_revoke, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Version", "s", bus_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Platform", "s", bus_get_platform, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Heaps", "aa{sv}", bus_get_heaps, 0, 0),
-	SD_BUS_PROPERTY(
-		"PolicyDigest", "s", bus_get_policy_digest, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY(
-		"PolicyError", "s", bus_get_policy_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("GrantedBytes", "t", bus_get_granted_bytes, 0,
-		SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
-	SD_BUS_PROPERTY("GrantCount", "t", bus_get_grant_count, 0,
-		SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
-	SD_BUS_PROPERTY("AuditSequence", "t", bus_get_audit_sequence, 0, 0),
-	SD_BUS_SIGNAL_WITH_ARGS("GrantAdded", SD_BUS_ARGS("t", grant, "a{sv}", details), 0),
-	SD_BUS_SIGNAL_WITH_ARGS("GrantRevoked", SD_BUS_ARGS("t", grant), 0),
-	SD_BUS_SIGNAL_WITH_ARGS("GrantReleased", SD_BUS_ARGS("t", grant, "s", reason), 0),
-	SD_BUS_VTABLE_END };

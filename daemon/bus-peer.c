@@ -16,15 +16,6 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct bus_peer *)a)->name, ((const struct bus_peer *)b)->name);
 }
 
-void bus_peer_put(struct bus_peer *bus_peer)
-{
-	if (--bus_peer->refs > 0)
-		return;
-	peer_unref(bus_peer->peer);
-	free(bus_peer->name);
-	free(bus_peer);
-}
-
 static void uncharge(struct bus_peer *bus_peer)
 {
 	if (!bus_peer->user)
@@ -280,7 +271,8 @@ static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret
 	return 0;
 }
 
-int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler)
+int bus_identify(
+	struct bus *bus, sd_bus_message *message, bus_handler handler, bool answers_with_fds)
 {
 	struct bus_peer wanted = { .name = (char *)sd_bus_message_get_sender(message) };
 	struct bus_peer **found, *bus_peer;
@@ -295,7 +287,7 @@ int bus_identify(struct bus *bus, sd_bus_message *message, bus_handler handler)
 		if (r < 0)
 			return r;
 	}
-	if (handler == bus_handle_request && !bus_peer->probed) {
+	if (answers_with_fds && !bus_peer->probed) {
 		r = bus_probe(bus_peer);
 		if (r < 0)
 			return r;

@@ -12,29 +12,16 @@ static int answer(sd_bus_message *message, const struct revocation *revocation)
 {
 	const struct module_hold *hold = &revocation->hold;
 	sd_bus_message *reply = NULL;
-	int r;
+	int r = sd_bus_message_new_method_return(message, &reply);
+	struct bus_dict dict = bus_dict(reply, r);
 
-	r = sd_bus_message_new_method_return(message, &reply);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "{sv}");
-	if (r >= 0)
-		r = bus_append_u64(reply, "grant", revocation->grant);
-	if (r >= 0)
-		r = bus_append_bool(reply, "released", revocation->released);
-	if (r >= 0)
-		r = bus_append_u32(reply, "mappings", hold->mappings);
-	if (r >= 0)
-		r = bus_append_u32(reply, "vmaps", hold->vmaps);
-	if (r >= 0)
-		r = bus_append_bool(reply, "busy", hold->busy);
-	if (r >= 0 && hold->device[0])
-		r = bus_append_string(reply, "device", hold->device);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_send(reply);
-	sd_bus_message_unref(reply);
-	return r;
+	bus_put_u64(&dict, "grant", revocation->grant);
+	bus_put_bool(&dict, "released", revocation->released);
+	bus_put_u32(&dict, "mappings", hold->mappings);
+	bus_put_u32(&dict, "vmaps", hold->vmaps);
+	bus_put_bool(&dict, "busy", hold->busy);
+	bus_put_string(&dict, "device", hold->device[0] ? hold->device : NULL);
+	return bus_dict_send(&dict);
 }
 
 static void on_revoked(void *userdata, const struct revocation *revocation)

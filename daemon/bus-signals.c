@@ -34,11 +34,7 @@ static int append_added(sd_bus_message *message, const struct grant *grant)
 {
 	int r = sd_bus_message_append(message, "t", grant->id);
 
-	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'a', "{sv}");
-	if (r >= 0)
-		r = bus_append_grant(message, grant);
-	return r < 0 ? r : sd_bus_message_close_container(message);
+	return r < 0 ? r : bus_append_grant(message, grant);
 }
 
 /* A signal that cannot be sent is lost: the audit trail is for those who must know. */

@@ -188,37 +188,24 @@ static int answer(sd_bus_message *message, const struct decision *decision, cons
 {
 	const struct policy_rule *rule = decision->rule;
 	sd_bus_message *reply = NULL;
-	int r;
+	int r = sd_bus_message_new_method_return(message, &reply);
+	struct bus_dict dict = bus_dict(reply, r);
 
-	r = sd_bus_message_new_method_return(message, &reply);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "{sv}");
-	if (r >= 0)
-		r = bus_append_string(reply, "verdict", verdict_name(decision->verdict));
-	if (r >= 0)
-		r = bus_append_u32(reply, "code", (uint32_t)decision->verdict);
-	if (r >= 0)
-		r = bus_append_words(reply, "reason", decision->reason);
-	if (r >= 0)
-		r = bus_append_string(reply, "words", verdict_words(decision->verdict));
-	if (r >= 0 && rule)
-		r = bus_append_string(reply, "rule", rule->name);
-	if (r >= 0 && rule)
-		r = bus_append_string(reply, "file", rule->path);
-	if (r >= 0 && rule)
-		r = bus_append_u64(reply, "index", rule->index);
-	if (r >= 0 && decision->heap)
-		r = bus_append_string(reply, "heap", decision->heap);
-	if (r >= 0 && decision->heap)
-		r = bus_append_string(reply, "exposure", exposure_name(decision->exposure));
-	if (r >= 0 && passed[0])
-		r = bus_append_words(reply, "passed-over", passed);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	if (r >= 0)
-		r = sd_bus_message_send(reply);
-	sd_bus_message_unref(reply);
-	return r;
+	bus_put_string(&dict, "verdict", verdict_name(decision->verdict));
+	bus_put_u32(&dict, "code", (uint32_t)decision->verdict);
+	bus_put_words(&dict, "reason", decision->reason);
+	bus_put_string(&dict, "words", verdict_words(decision->verdict));
+	if (rule) {
+		bus_put_string(&dict, "rule", rule->name);
+		bus_put_string(&dict, "file", rule->path);
+		bus_put_u64(&dict, "index", rule->index);
+	}
+	if (decision->heap) {
+		bus_put_string(&dict, "heap", decision->heap);
+		bus_put_string(&dict, "exposure", exposure_name(decision->exposure));
+	}
+	bus_put_words(&dict, "passed-over", passed[0] ? passed : NULL);
+	return bus_dict_send(&dict);
 }
 
 int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)

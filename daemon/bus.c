@@ -84,10 +84,9 @@ static void disconnect(struct bus *bus)
 	bus->owned = false;
 	bus_peers_free(bus);
 	bus_deliveries_detach(bus->deliveries);
-	bus->object = sd_bus_slot_unref(bus->object);
+	bus_interface_detach(bus);
 	bus->name = sd_bus_slot_unref(bus->name);
 	bus->acquired = sd_bus_slot_unref(bus->acquired);
-	bus->properties = sd_bus_slot_unref(bus->properties);
 	bus->gone = sd_bus_slot_unref(bus->gone);
 	bus->calls = sd_bus_slot_unref(bus->calls);
 	bus->disconnected = sd_bus_slot_unref(bus->disconnected);
@@ -104,7 +103,8 @@ static int arm_retry(struct bus *bus, uint64_t usec)
 	return sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
 }
 
-void bus_lost(struct bus *bus)
+/* The connection cannot go on: another one soon. */
+static void lost(struct bus *bus)
 {
 	uint64_t held_usec;
 
@@ -121,7 +121,7 @@ void bus_lost(struct bus *bus)
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	(void)message, (void)error;
-	bus_lost(userdata);
+	lost(userdata);
 	return 1;
 }
 
@@ -134,7 +134,7 @@ static int connect_bus(struct bus *bus)
 	bus->since_usec = clock_usec(CLOCK_MONOTONIC);
 	r = sd_bus_open_system_with_description(&bus->connection, "ccbufd");
 	if (r >= 0)
-		r = bus_io_new(bus, &bus->io);
+		r = bus_io_new(bus, lost, &bus->io);
 	if (r >= 0)
 		r = sd_bus_match_signal_async(bus->connection, &bus->disconnected, NULL,
 			"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
@@ -152,14 +152,10 @@ static int connect_bus(struct bus *bus)
 	if (r >= 0)
 		r = bus_deliveries_attach(bus->deliveries);
 	if (r >= 0)
-		r = sd_bus_add_filter(
-			bus->connection, &bus->properties, bus_properties_filter, bus);
-	/* The last one is asked first. */
+		r = bus_interface_attach(bus);
+	/* The last filter is asked first. */
 	if (r >= 0)
 		r = sd_bus_add_filter(bus->connection, &bus->calls, bus_calls_filter, bus);
-	if (r >= 0)
-		r = sd_bus_add_object_vtable(
-			bus->connection, &bus->object, BUS_PATH, BUS_INTERFACE, bus_vtable, bus);
 	if (r >= 0)
 		r = sd_bus_request_name_async(
 			bus->connection, &bus->name, BUS_NAME, SD_BUS_NAME_QUEUE, on_name, bus);
@@ -226,7 +222,7 @@ void bus_stop(struct bus *bus)
 	bus->owned = false;
 	if (bus->connection)
 		sd_bus_release_name_async(bus->connection, NULL, BUS_NAME, NULL, NULL);
-	bus->object = sd_bus_slot_unref(bus->object);
+	bus_interface_detach(bus);
 }
 
 struct bus *bus_free(struct bus *bus)
