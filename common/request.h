@@ -62,13 +62,13 @@ struct identity {
 	gid_t gid;
 	gid_t *groups; /* supplementary groups, n_groups of them */
 	size_t n_groups;
-	char *exe;	/* absolute path; only if the peer is in the host's mount namespace and the
-			   host's file of that path has the same device and inode */
+	char *exe;	/* absolute path; only if the peer is in PID 1's mount namespace and the
+			   file of that path there has the same device and inode */
 	char *unit;	/* "mpi@3.service", the innermost system unit of the cgroup */
 	char *slice;	/* "system.slice" */
 	char *cgroup;	/* "/system.slice/mpi@3.service" */
 	char *label;	/* LSM label, without a trailing NUL */
-	bool container; /* user or PID namespace or root directory other than the host's */
+	bool container; /* user or PID namespace or root directory is not that of PID 1 */
 	bool unseen;	/* nobody has looked at it: no more is known than its ids */
 	bool strong;	/* a pidfd from the kernel or the bus anchors it from the connect on */
 };

@@ -38,7 +38,7 @@ static void weigh(
 	for (enum policy_text_key key = 0; key < POLICY_TEXT_KEYS; key++)
 		if (!is_known(&match->texts[key], key) && facts->unknown[policy_texts[key].fact])
 			note(effect, NEVER, policy_texts[key].name, policy_texts[key].fact);
-	/* what cannot be seen to be the host's counts as a container */
+	/* a process that cannot be seen to be outside of one counts as in a container */
 	if (match->container_asked && facts->unknown[POLICY_FACT_CONTAINER])
 		note(effect, match->container ? MORE : NEVER, "container", POLICY_FACT_CONTAINER);
 	if (match->except) {
