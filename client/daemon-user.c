@@ -93,7 +93,7 @@ void daemon_user_find(struct daemon_user *ret_user)
 			snprintf(who, sizeof(who), "user %s", account->pw_name);
 		else
 			snprintf(who, sizeof(who), "user %u", user.uid);
-		snprintf(user.words, sizeof(user.words), "%s, as whom ccbufd runs", who);
+		snprintf(user.words, sizeof(user.words), "%s, who runs ccbufd", who);
 	} else if ((account = getpwnam(ACCOUNT))) {
 		user = (struct daemon_user){ .uid = account->pw_uid, .gid = account->pw_gid };
 		find_groups(ACCOUNT, &user);
@@ -206,7 +206,7 @@ struct json_object *daemon_user_run(const struct daemon_user *user,
 	}
 	object = status == 0 ? json_tokener_parse(text) : NULL;
 	if (!object)
-		complain("the examination for %s did not come to its end%s", user->words,
+		complain("the examination for %s did not finish%s", user->words,
 			WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM
 				? ": something does not answer"
 				: "");

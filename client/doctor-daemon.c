@@ -45,7 +45,7 @@ static void examine_properties(struct findings *findings, struct json_object *pr
 
 	if (streq(version, CCBUF_VERSION))
 		found(findings, STATUS_OK, "daemon", NULL,
-			"ccbufd %s answers on the bus, %s buffers are out", version,
+			"ccbufd %s answers on the bus, %s buffers are granted", version,
 			member_text(properties, "GrantCount"));
 	else
 		found(findings, STATUS_WARNING, "daemon", "restart it: systemctl restart ccbufd",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What doctor sees of the heap nodes: what the host can do with their memory, and who could open
- * them past the broker. It must never open one.
+ * them without the broker. It must never open one.
  */
 #include <dirent.h>
 #include <grp.h>
@@ -65,8 +65,8 @@ static void examine_access(struct findings *findings, const struct places *place
 	unsigned int mode = st->st_mode & 0777;
 	int r = 0;
 
-	if (asprintf(&acl_repair, "remove it: setfacl -b on the node; whence it comes: %s",
-		    repair) < 0)
+	if (asprintf(&acl_repair, "remove it: setfacl -b on the node; this sets it: %s", repair) <
+		0)
 		abort();
 
 	group_name(st->st_gid, group);
@@ -76,19 +76,19 @@ static void examine_access(struct findings *findings, const struct places *place
 		r = daemon_user_access(places->user, path, R_OK);
 	if (mode & 0007)
 		found(findings, STATUS_PROBLEM, "heap", repair,
-			"%s: everybody can open it past the broker (mode %04o, %s:%s)", about, mode,
-			user, group);
+			"%s: everybody can open it without the broker (mode %04o, %s:%s)", about,
+			mode, user, group);
 	else if (st->st_uid != 0)
 		found(findings, STATUS_PROBLEM, "heap", repair,
-			"%s: user %s can open it past the broker (mode %04o, %s:%s)", about, user,
-			mode, user, group);
+			"%s: user %s can open it without the broker (mode %04o, %s:%s)", about,
+			user, mode, user, group);
 	else if ((mode & 0070) && st->st_gid != 0 && !of_broker)
 		found(findings, STATUS_PROBLEM, "heap", repair,
-			"%s: group %s can open it past the broker (mode %04o, %s:%s)", about, group,
-			mode, user, group);
+			"%s: group %s can open it without the broker (mode %04o, %s:%s)", about,
+			group, mode, user, group);
 	else if (getxattr(path, "system.posix_acl_access", NULL, 0) > 0)
 		found(findings, STATUS_PROBLEM, "heap", acl_repair,
-			"%s: an access control list lets others open it past the broker "
+			"%s: an access control list lets others open it without the broker "
 			"(mode %04o, %s:%s)",
 			about, mode, user, group);
 	else if (of_broker && (mode & 0030))
@@ -144,7 +144,7 @@ static void examine_heap(struct findings *findings, const struct places *places,
 
 	name = shown_name(name);
 	if (stat(path, &st) < 0) {
-		found(findings, STATUS_WARNING, "heap", NULL, "%s cannot be looked at: %m", name);
+		found(findings, STATUS_WARNING, "heap", NULL, "%s cannot be examined: %m", name);
 		return;
 	}
 	if (asprintf(&about, "%s is %s", name, exposure_words(exposure)) < 0)

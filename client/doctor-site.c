@@ -146,8 +146,7 @@ char *site_repair(const struct places *places, const char *node)
 		r = asprintf(&repair, "install ccbuf's udev rule, %s: %s%s%s", again, wanted,
 			rule ? "; see also " : "", rule ? rule : "");
 	else if (hidden)
-		r = asprintf(&repair,
-			"remove %s, which is read in the place of ccbuf's udev rule, %s",
+		r = asprintf(&repair, "remove %s, which is read instead of ccbuf's udev rule, %s",
 			shown_name(own), again);
 	else if (rule)
 		r = asprintf(&repair, "see %s, another rule for it, and remove that, %s: %s", rule,
@@ -245,7 +244,7 @@ void examine_site(struct findings *findings, const struct places *places)
 			if (j < LAST && access(path, F_OK) == 0)
 				found(findings, STATUS_WARNING, "units",
 					"remove it, or keep it in step with ccbuf's own",
-					"%s is read in the place of ccbuf's %s", shown_name(path),
+					"%s is read instead of ccbuf's %s", shown_name(path),
 					names[i]);
 			each_file(folder, ".conf", tell_changed, &unit);
 		}

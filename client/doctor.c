@@ -74,7 +74,7 @@ static int run(const struct verb *verb, int argc, char *argv[])
 	daemon_user_find(&user);
 	places.user = &user;
 	found(&findings, STATUS_OK, "user", NULL,
-		"what ccbufd must read, open and write is looked at for %s", user.words);
+		"files that ccbufd must read, open and write are checked for %s", user.words);
 	examine_platform(&findings);
 	examine_kernel(&findings);
 	examine_module(&findings, &places);

@@ -35,8 +35,8 @@ static void tell_untrusted(struct findings *findings, const struct places *place
 	if (way_judge(st, uid, &unmapped) == WAY_TRUSTED)
 		return;
 	found(findings, STATUS_WARNING, topic, "only root may be able to change it",
-		"others could put another folder in the place of %s: %s %s", shown_name(path),
-		shown_name(at), way_words(words, st, uid, &unmapped));
+		"others could replace the folder %s: %s %s", shown_name(path), shown_name(at),
+		way_words(words, st, uid, &unmapped));
 }
 
 void examine_way(

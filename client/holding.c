@@ -61,7 +61,7 @@ static int explain_socket(const struct holding *holding, int r, bool json)
 		complain("ccbufd ended the connection; 'journalctl -u ccbufd' may say why");
 		break;
 	case -EBADMSG:
-		complain("ccbufd gave an answer that is not in order; is it of another version? "
+		complain("ccbufd gave a malformed answer; is it of another version? "
 			 "(see 'ccbuf-client status')");
 		break;
 	case -EMFILE:

@@ -181,7 +181,7 @@ static int ask(const struct question *question)
 	}
 	if (r < 0) {
 		errno = -r;
-		complain("the question could not be put to ccbufd: %m");
+		complain("the question could not be sent to ccbufd: %m");
 		return EXIT_FAILED;
 	}
 	if (question->json)

@@ -276,7 +276,7 @@ def test_doctor():
         assert result.returncode in (0, 1), result
         findings = json.loads(result.stdout)['findings']
         who = [f['text'] for f in findings if f['topic'] == 'user']
-        assert len(who) == 1 and 'as whom ccbufd runs' in who[0], who
+        assert len(who) == 1 and 'who runs ccbufd' in who[0], who
 
 
 def test_doctor_has_the_eyes_of_the_daemon():

@@ -332,7 +332,7 @@ def test_check_has_the_eyes_of_the_daemon():
         file, folder = daemon.policy_dir / '10-test.json', daemon.policy_dir
         done = checked(daemon)
         same('good', done.returncode, 0)
-        assert 'as whom ccbufd runs' in done.stdout, done
+        assert 'who runs ccbufd' in done.stdout, done
         for place, mode, words in ((file, 0o600, 'Permission denied'),
                                    (folder, 0o700, 'Permission denied'),
                                    (folder.parent, 0o700, 'Permission denied'),

@@ -458,7 +458,7 @@ START_TEST(heap_nodes)
 	examine_heaps(&findings, &places);
 	ck_assert_str_eq(
 		status_of(&findings, "system is private: the host sees ciphertext at most: "
-				     "everybody can open it past the broker (mode 0444"),
+				     "everybody can open it without the broker (mode 0444"),
 		"problem");
 	/* Nodes belong to root; here they belong to who runs the test. */
 	if (geteuid() == 0) {

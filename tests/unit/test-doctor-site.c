@@ -86,7 +86,7 @@ START_TEST(device_rules)
 	expect("'udevadm", "", "");
 	/* in the place of ours */
 	put("etc/udev/rules.d/70-ccbufd.rules", "");
-	expect("remove ", "/etc/udev/rules.d/70-ccbufd.rules", ", which is read in the place of");
+	expect("remove ", "/etc/udev/rules.d/70-ccbufd.rules", ", which is read instead of");
 }
 END_TEST
 
@@ -122,7 +122,7 @@ START_TEST(units)
 	ck_assert_uint_eq(findings.warnings, 2);
 	ck_assert_ptr_nonnull(strstr(text, "ccbufd.socket is changed by"));
 	ck_assert_ptr_nonnull(strstr(text, "mode.conf (SocketMode)"));
-	ck_assert_ptr_nonnull(strstr(text, "is read in the place of ccbuf's ccbufd.service"));
+	ck_assert_ptr_nonnull(strstr(text, "is read instead of ccbuf's ccbufd.service"));
 	json_object_put(findings.list);
 }
 END_TEST
