@@ -5,12 +5,12 @@
  */
 #pragma once
 
-#include "audit.h"
-#include "closer.h"
-#include "heap-events.h"
-#include "helper.h"
-#include "ledger.h"
-#include "look.h"
+#include "audit/audit.h"
+#include "front/closer.h"
+#include "helper/helper.h"
+#include "ledger/heap-events.h"
+#include "ledger/ledger.h"
+#include "peer/probe.h"
 #include "policy-load.h"
 #include "workers.h"
 

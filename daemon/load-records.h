@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "load-names.h"
-#include "load-stream.h"
+#include "helper/load-names.h"
+#include "helper/load-stream.h"
 #include "policy.h"
 
 #define LOAD_PACKET_MAX	 (sizeof(struct load_record) + LOAD_TEXT_MAX)

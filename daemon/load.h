@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One load of the policy. A child (load-child.h) reads the files and asks the name service, and
- * says what it met; the daemon compiles the files again with the same answers, so that one engine
- * decides and nothing that the child made has to be believed but what stands in the files and what
- * the names mean.
+ * One load of the policy. A child (helper/load-child.h) reads the files and asks the name service,
+ * and says what it met; the daemon compiles the files again with the same answers, so that one
+ * engine decides and nothing that the child made has to be believed but what stands in the files
+ * and what the names mean.
  */
 #pragma once
 
-#include "helper.h"
+#include "helper/helper.h"
 #include "policy.h"
 
 /* So long may one file or one name take, and all of them together. */

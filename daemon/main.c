@@ -10,10 +10,11 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#include "audit-trouble.h"
+#include "audit/trouble.h"
 #include "broker.h"
-#include "bus.h"
 #include "config.h"
+#include "front/bus.h"
+#include "front/socket.h"
 #include "lease.h"
 #include "log.h"
 #include "notify.h"
@@ -22,8 +23,7 @@
 #include "review.h"
 #include "revoke.h"
 #include "sandbox.h"
-#include "socket.h"
-#include "turns.h"
+#include "user/turns.h"
 #include "util.h"
 #include "ways.h"
 

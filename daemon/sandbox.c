@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 
 #include "ccbuf_heap.h"
-#include "pidfd-info.h"
+#include "peer/pidfd-info.h"
 #include "util.h"
 
 static const int calls[] = {

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "heap-buffer.h"
+#include "heap/buffer.h"
 #include "util.h"
 
 #define SMALL_THREADS 1

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "user.h"
+#include "user/user.h"
 
 /* Bytes; a job with more belongs in the lane of large ones. */
 #define WORKERS_LARGE (UINT64_C(1) << 20)

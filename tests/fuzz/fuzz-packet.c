@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "socket-packet.h"
+#include "front/packet.h"
 #include "util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

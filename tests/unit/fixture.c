@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "look-internal.h"
+#include "peer/probe-internal.h"
 
 #define PAD_TO	 (64u << 10) /* allocations up to here are possible while the trail fails */
 #define PAD_TEXT 4000

@@ -11,9 +11,9 @@
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
-#include "audit.h"
-#include "helper.h"
-#include "peer.h"
+#include "audit/audit.h"
+#include "helper/helper.h"
+#include "peer/peer.h"
 #include "policy.h"
 #include "runner.h"
 #include "util.h"

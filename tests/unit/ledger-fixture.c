@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-#include "ledger-state.h"
+#include "ledger/state.h"
 
 #define FDS_MAX 1024
 

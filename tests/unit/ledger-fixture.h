@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 
 #include "fixture.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 struct ledger_fixture {
 	struct ledger *ledger;

@@ -5,8 +5,8 @@
  */
 #include "fixture.h"
 
-#include "account.h"
 #include "policy.h"
+#include "user/account.h"
 
 #define SECOND UINT64_C(1000000)
 #define NOW    (1000 * SECOND)

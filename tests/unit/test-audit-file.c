@@ -13,9 +13,9 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "audit-look.h"
-#include "audit-open.h"
-#include "audit-rotate.h"
+#include "audit/look.h"
+#include "audit/open.h"
+#include "audit/rotate.h"
 
 static struct {
 	int truncate, rename, flock, unlink; /* errno to fail with, 0 not to */

@@ -4,7 +4,7 @@
  */
 #include "test-audit.h"
 
-#include "audit-fold.h"
+#include "audit/fold.h"
 
 static sd_event *loop;
 static struct audit_fold *fold;

@@ -6,8 +6,8 @@
 
 #include "test-audit.h"
 
-#include "audit-copy.h"
-#include "audit-format.h"
+#include "audit/copy.h"
+#include "audit/format.h"
 #include "hostile-checks.h"
 
 static struct audit_format format;

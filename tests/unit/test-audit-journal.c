@@ -11,10 +11,10 @@
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 
-#include "audit-format.h"
-#include "audit-journal.h"
-#include "record-text.h"
+#include "audit/format.h"
+#include "audit/journal.h"
 #include "hostile-checks.h"
+#include "record-text.h"
 
 /* The messages sent, each with its fields one a line (newlines in values as '|'). */
 static struct {

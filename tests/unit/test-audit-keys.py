@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every key that a record can have, and every event, is in ccbufd(8), section AUDIT TRAIL.
-Arguments: daemon/audit-fields.c, daemon/audit-event.c, man/ccbufd.8."""
+Arguments: daemon/audit/fields.c, daemon/audit/event.c, man/ccbufd.8."""
 import pathlib
 import re
 import sys

@@ -4,8 +4,8 @@
  */
 #include "test-audit.h"
 
-#include "audit-lost.h"
-#include "audit-state.h"
+#include "audit/lost.h"
+#include "audit/state.h"
 
 static struct audit_lost lost_by(size_t n_users, uint64_t each)
 {

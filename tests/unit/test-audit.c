@@ -4,7 +4,7 @@
  */
 #include "test-audit.h"
 
-#include "user.h"
+#include "user/user.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "audit.h"
+#include "audit/audit.h"
 #include "chain.h"
 #include "runner.h"
 #include "util.h"

@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "closer.h"
 #include "fixture.h"
+#include "front/closer.h"
 
 static struct closer *closer;
 static unsigned int n_done;

@@ -8,13 +8,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "channel.h"
-#include "connection.h"
 #include "fixture.h"
+#include "front/channel.h"
+#include "front/connection.h"
+#include "front/packet.h"
+#include "front/socket.h"
 #include "grant.h"
-#include "socket-packet.h"
-#include "socket.h"
-#include "turns.h"
+#include "user/turns.h"
 
 #define PAGE 4096u
 

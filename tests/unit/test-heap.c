@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "fixture.h"
-#include "heap-buffer.h"
+#include "heap/buffer.h"
 #include "platform.h"
 
 #define PAGE 4096u

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "fixture.h"
-#include "helper.h"
-#include "load-child.h"
-#include "load-stream.h"
+#include "helper/helper.h"
+#include "helper/load-child.h"
+#include "helper/load-stream.h"
 #include "load.h"
 
 static void (*act)(int fd); /* in the child; NULL: what it does otherwise */

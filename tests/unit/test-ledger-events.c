@@ -5,7 +5,7 @@
  * of grants that are taken back, and of reviews.
  */
 #include "ledger-fixture.h"
-#include "ledger-state.h"
+#include "ledger/state.h"
 
 #define PAGE 4096
 

@@ -3,7 +3,7 @@
  * Tests of the ledger: the states of a grant, who may end it, what is recorded when.
  */
 #include "ledger-fixture.h"
-#include "ledger-state.h"
+#include "ledger/state.h"
 
 #define PAGE 4096
 

@@ -16,9 +16,9 @@
 
 #include "clock.h"
 #include "fixture.h"
-#include "look-child.h"
-#include "look-filter.h"
-#include "look-internal.h"
+#include "helper/probe-child.h"
+#include "helper/probe-filter.h"
+#include "peer/probe-internal.h"
 
 /* What is made of a number. */
 enum act {

@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "fixture.h"
-#include "ledger-state.h"
+#include "ledger/state.h"
 #include "notify.h"
 
 #define ROOM 1000 /* messages that no queue takes */

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 #include "fixture.h"
+#include "front/packet.h"
 #include "hostile-checks.h"
-#include "socket-packet.h"
 
 static union socket_packet packet;
 static struct request request;

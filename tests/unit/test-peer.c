@@ -14,7 +14,7 @@
 #include <sys/un.h>
 
 #include "fixture.h"
-#include "host.h"
+#include "helper/init-ns.h"
 
 static struct host host;
 

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 
 #include "fixture.h"
-#include "pidfd-info.h"
-#include "proc.h"
+#include "helper/proc.h"
+#include "peer/pidfd-info.h"
 
 #define FIELDS "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 "
 

@@ -4,7 +4,7 @@
  * for buffers that are gone when something is full.
  */
 #include "ledger-fixture.h"
-#include "ledger-state.h"
+#include "ledger/state.h"
 
 #define PAGE 4096u
 

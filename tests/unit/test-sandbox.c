@@ -22,8 +22,8 @@
 #include <sys/un.h>
 
 #include "fixture.h"
-#include "heap-buffer.h"
-#include "pidfd-info.h"
+#include "heap/buffer.h"
+#include "peer/pidfd-info.h"
 #include "sandbox.h"
 
 static char *page; /* ordinary memory */

@@ -4,7 +4,7 @@
  */
 #include "fixture.h"
 
-#include "turns.h"
+#include "user/turns.h"
 
 #define MAX 64
 

@@ -4,7 +4,7 @@
  */
 #include "fixture.h"
 
-#include "user.h"
+#include "user/user.h"
 
 #define MAX 4096
 

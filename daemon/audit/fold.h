@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Refusals that repeat themselves: the first few are recorded one by one, the rest counted and
+ * recorded as one with "repeated":N. Every refusal is in exactly one record.
+ *
+ * Two refusals are alike when user, exe, unit, use, verdict and rule are the same. A peer chooses
+ * the name of the use, so it could be different each time: of one user at most
+ * AUDIT_FOLD_PER_USER kinds are kept apart at a time, of all AUDIT_FOLD_KINDS. What is beyond that
+ * is counted by user, and beyond AUDIT_FOLD_USERS users all together. So neither the memory nor the
+ * number of records in a given time depends on how many refusals there are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "audit/fields.h"
+
+#define AUDIT_FOLD_KINDS    128
+#define AUDIT_FOLD_PER_USER 16
+#define AUDIT_FOLD_USERS    32
+
+struct audit_fold;
+
+/* Records a counted refusal; fields and all they point to are borrowed for the call. False when it
+ * cannot now and shall be asked again later. */
+typedef bool (*audit_fold_emit)(void *userdata, const struct audit_fields *fields);
+
+/* after and usec as fold_after and fold_usec of struct audit_settings. 0 or a negative errno. */
+int audit_fold_new(sd_event *loop, uint64_t after, uint64_t usec, audit_fold_emit emit,
+	void *userdata, struct audit_fold **ret_fold);
+/* Takes NULL. What is still counted is gone: audit_fold_flush() first. */
+struct audit_fold *audit_fold_free(struct audit_fold *fold);
+
+/* True when the event is counted and not to be recorded now. Only refusals ever are. */
+bool audit_fold_take(struct audit_fold *fold, const struct audit_fields *fields);
+
+/* Records everything counted so far. */
+void audit_fold_flush(struct audit_fold *fold);

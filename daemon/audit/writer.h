@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The thread that waits for the disk. The event loop hands it the file together with one list of
+ * records, and has neither until it takes both back.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "audit/file.h"
+
+struct audit_writer;
+
+/* Starts the thread, all signals blocked in it. 0, -ENOMEM, -EAGAIN, -EMFILE, -ENFILE. */
+int audit_writer_new(struct audit_writer **ret_writer);
+/* Joins the thread. Nothing may be handed over at that time. Takes NULL. */
+struct audit_writer *audit_writer_free(struct audit_writer *writer);
+
+/* Readable when there is something to take back. */
+int audit_writer_fd(const struct audit_writer *writer);
+
+/* Whether to find out first what others did to the file. */
+enum audit_writer_look {
+	AUDIT_WRITER_LOOK_IF_ODD, /* when the file shows that something happened to it */
+	AUDIT_WRITER_LOOK,
+	AUDIT_WRITER_LOOKED, /* as the first, and write whatever is found */
+	AUDIT_WRITER_END,    /* of the file: it is synced and closed, and not to be used any more */
+};
+
+/* Hands over the file and the records, which may be none. Only one list at a time. */
+void audit_writer_hand(struct audit_writer *writer, struct audit_file *file,
+	struct audit_list *list, bool sync, enum audit_writer_look look);
+
+/*
+ * Takes back the records, and with them the file. Waits for so long until they are ready; false
+ * when they are not. *ret_written is false when none of the records was tried: a look found
+ * something that the trail has to say first.
+ */
+bool audit_writer_take(struct audit_writer *writer, unsigned int msec, struct audit_list *ret_list,
+	bool *ret_written);

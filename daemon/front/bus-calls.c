@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls that wait: until it is known who calls, and then for the turn of the caller's user. It must
+ * never handle a call at once, for all that comes from the bus comes in one stream.
+ */
+#include <stddef.h>
+
+#include "front/bus-internal.h"
+#include "user/turns.h"
+#include "util.h"
+
+/* Replies that the bus has not taken: beyond, calls are refused, and beyond twice as many they hear
+ * nothing. */
+#define UNSENT_MAX 1024
+
+/* What a call may bring: its strings and arrays, and each value as so many bytes more. The longest
+ * that means anything is a Why about somebody in very many groups. */
+#define CALL_MAX   65536
+#define VALUE_COST 64
+
+struct bus_call {
+	struct bus_call *next;
+	sd_bus_message *message;
+	bus_handler handler;
+};
+
+static void call_free(struct bus_peer *bus_peer, struct bus_call *call)
+{
+	if (bus_peer->n_charged) {
+		user_uncharge(bus_peer->peer->user, USER_CALLS, 1);
+		bus_peer->n_charged--;
+	}
+	bus_peer->n_pending--;
+	sd_bus_message_unref(call->message);
+	free(call);
+}
+
+/* True when it goes on in a later turn. */
+static bool handle(struct bus_peer *bus_peer, struct bus_call *call)
+{
+	int r = call->handler(bus_peer, call->message);
+
+	if (r == BUS_LATER)
+		return true;
+	if (r == -ENOMEM)
+		bus_refuse(bus_peer, call->message, NULL, VERDICT_INTERNAL, "out of memory");
+	else if (r < 0)
+		bus_refuse(bus_peer, call->message, NULL, VERDICT_MALFORMED, strerror(-r));
+	return false;
+}
+
+static bool run(struct turn *turn)
+{
+	struct bus_peer *bus_peer =
+		(struct bus_peer *)((char *)turn - offsetof(struct bus_peer, turn));
+	struct bus_call *call = bus_peer->pending;
+
+	bus_peer->pending = call->next;
+	if (handle(bus_peer, call)) {
+		call->next = bus_peer->pending;
+		bus_peer->pending = call;
+	} else {
+		call_free(bus_peer, call);
+	}
+	return bus_peer->pending && !bus_peer->probe;
+}
+
+void bus_calls_go(struct bus_peer *bus_peer)
+{
+	if (bus_peer->gone || !bus_peer->peer || bus_peer->probe || !bus_peer->pending)
+		return;
+	/* Those that came before it was known whose they are. */
+	user_force(bus_peer->peer->user, USER_CALLS, bus_peer->n_pending - bus_peer->n_charged);
+	bus_peer->n_charged = bus_peer->n_pending;
+	bus_peer->turn.user = bus_peer->peer->user;
+	bus_peer->turn.run = run;
+	turns_add(bus_peer->bus->broker->turns, &bus_peer->turn);
+}
+
+static int measure_string(sd_bus_message *message, char type, size_t *left)
+{
+	const char *string;
+	size_t length;
+	int r = sd_bus_message_read_basic(message, type, &string);
+
+	if (r < 0)
+		return r;
+	length = strnlen(string, *left + 1);
+	if (length > *left)
+		return -E2BIG;
+	*left -= length;
+	return 0;
+}
+
+static int measure_array(sd_bus_message *message, char type, size_t *left)
+{
+	const void *bytes;
+	size_t size;
+	int r = sd_bus_message_read_array(message, type, &bytes, &size);
+
+	if (r < 0)
+		return r;
+	if (size > *left)
+		return -E2BIG;
+	*left -= size;
+	return 0;
+}
+
+/* Up to the end of the container. As deep as sd-bus lets a message be. */
+static int measure(sd_bus_message *message, size_t *left)
+{
+	const char *contents;
+	uint64_t number;
+	char type;
+	int r;
+
+	while ((r = sd_bus_message_peek_type(message, &type, &contents)) > 0) {
+		if (*left < VALUE_COST)
+			return -E2BIG;
+		*left -= VALUE_COST;
+		if (strchr("sog", type)) {
+			r = measure_string(message, type, left);
+		} else if (type == 'a' && strchr("ynqiuxtd", contents[0]) && !contents[1]) {
+			r = measure_array(message, contents[0], left);
+		} else if (strchr("arev", type)) {
+			r = sd_bus_message_enter_container(message, type, contents);
+			if (r >= 0)
+				r = measure(message, left);
+			if (r >= 0)
+				r = sd_bus_message_exit_container(message);
+		} else {
+			r = sd_bus_message_read_basic(message, type, &number);
+		}
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* Before it waits, or takes somebody's turn: 0, -E2BIG, or what is wrong with it. */
+static int check_length(sd_bus_message *message)
+{
+	size_t left = CALL_MAX;
+	int r = measure(message, &left);
+
+	return r < 0 ? r : sd_bus_message_rewind(message, true);
+}
+
+static uint64_t unsent(const struct bus *bus)
+{
+	uint64_t n = 0;
+
+	sd_bus_get_n_queued_write(bus->connection, &n);
+	return n;
+}
+
+bool bus_takes_signals(const struct bus *bus)
+{
+	return unsent(bus) <= UNSENT_MAX;
+}
+
+int bus_calls_filter(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+	(void)error;
+	return sd_bus_message_is_method_call(message, NULL, NULL) > 0 &&
+	       unsent(userdata) > 2 * (uint64_t)UNSENT_MAX;
+}
+
+int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
+{
+	struct bus_call **at = &bus_peer->pending, *call;
+	const char *why = NULL;
+	int r;
+
+	r = check_length(message);
+	if (r < 0)
+		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+			r == -E2BIG ? "call that is longer than any has to be" : strerror(-r));
+	if (unsent(bus_peer->bus) > UNSENT_MAX)
+		why = "the bus does not take the replies; try again later";
+	else if (bus_peer->n_pending >= BUS_PENDING_MAX)
+		why = "too many calls of this connection wait to be answered";
+	else if (bus_peer->peer && user_left(bus_peer->peer->user, USER_CALLS) == 0)
+		why = "too many calls of this user wait to be answered, over all connections";
+	if (why)
+		return bus_refuse(bus_peer, message, NULL, VERDICT_BUSY, why);
+	call = calloc(1, sizeof(*call));
+	if (!call)
+		return -ENOMEM;
+	call->message = sd_bus_message_ref(message);
+	call->handler = handler;
+	while (*at)
+		at = &(*at)->next;
+	*at = call;
+	bus_peer->n_pending++;
+	bus_calls_go(bus_peer);
+	return 1;
+}
+
+void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
+{
+	for (struct bus_call *call = bus_peer->pending; call; call = call->next)
+		bus_reply_refusal(call->message, verdict, NULL, reason);
+}
+
+void bus_calls_drop(struct bus_peer *bus_peer)
+{
+	turns_remove(bus_peer->bus->broker->turns, &bus_peer->turn);
+	while (bus_peer->pending) {
+		struct bus_call *call = bus_peer->pending;
+
+		bus_peer->pending = call->next;
+		call_free(bus_peer, call);
+	}
+}

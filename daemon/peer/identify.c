@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Finding out who asks. It must never believe a peer's own word, and never follow a pid without its
+ * pidfd.
+ */
+#include <sys/syscall.h>
+
+#include "helper/proc.h"
+#include "peer/internal.h"
+#include "util.h"
+
+static void cleanup_peer(struct peer **peer)
+{
+	peer_unref(*peer);
+}
+
+static int copy_text(const struct look_answer *answer, enum look_text which, char **ret_copy)
+{
+	const char *text = look_answer_text(answer, which);
+
+	*ret_copy = text ? strdup(text) : NULL;
+	return text && !*ret_copy ? -ENOMEM : 0;
+}
+
+static size_t answer_size(const struct look_answer *answer)
+{
+	size_t size = sizeof(*answer);
+
+	for (int i = 0; i < LOOK_TEXTS; i++)
+		size += answer->sizes[i];
+	return size;
+}
+
+static int describe(struct peer *peer, const struct look_answer *answer)
+{
+	struct identity *identity = &peer->identity;
+	size_t size = answer_size(answer);
+	int r;
+
+	peer->look = malloc(size);
+	if (!peer->look)
+		return -ENOMEM;
+	memcpy(peer->look, answer, size);
+	identity->gid = answer->gids[1];
+	identity->start_time = answer->start_time;
+	identity->container = answer->container;
+	r = copy_text(answer, LOOK_TEXT_CGROUP, &identity->cgroup);
+	if (r >= 0 && identity->cgroup)
+		r = proc_cgroup_unit(identity->cgroup, &identity->unit, &identity->slice);
+	if (r >= 0)
+		r = copy_text(answer, LOOK_TEXT_EXE, &identity->exe);
+	return r;
+}
+
+struct peer_op {
+	struct look *look; /* NULL once it is done */
+	struct users *users;
+	struct peer *peer;	 /* to be completed, or looked at again */
+	struct peer_claim claim; /* of the first */
+	unsigned int wanted;	 /* enum look_wanted */
+	bool again;
+	peer_done done;
+	void *userdata;
+};
+
+static void op_free(struct peer_op *op)
+{
+	peer_unref(op->peer);
+	peer_claim_done(&op->claim);
+	free(op);
+}
+
+static int complete(struct peer_op *op, const struct look_answer *answer, const char **ret_why)
+{
+	struct peer *peer = op->peer;
+	int r = peer_contradiction(&op->claim, answer, ret_why);
+
+	if (r < 0)
+		return r;
+	/* Moved between the one and the other? */
+	if (!*ret_why && peer->cgroup != peer_cgroup(peer))
+		*ret_why = peer_other_cgroup;
+	if (*ret_why)
+		return -ESTALE;
+	r = describe(peer, answer);
+	if (r < 0)
+		return r;
+	peer->user = user_unref(peer->user);
+	return users_get(op->users, answer->person.uid, (ino_t)answer->person.ns, &peer->user);
+}
+
+static void on_looked(void *userdata, int result, const struct look_answer *answer)
+{
+	struct peer_op *op = userdata;
+	const char *why = NULL;
+	int r = result;
+
+	op->look = NULL;
+	if (r >= 0 && op->again) {
+		why = peer_difference(op->peer->look, answer, op->wanted);
+		r = why ? -ESTALE : 0;
+	} else if (r >= 0) {
+		r = complete(op, answer, &why);
+	}
+	/* Last, for only while it lives nobody else has its number: and the dead look like others.
+	 */
+	if (((r >= 0 && !op->again) || r == -ESTALE) && !peer_alive(op->peer)) {
+		r = -ESRCH;
+		why = NULL;
+	}
+	op->done(op->userdata, r, r < 0 && !why ? peer_words(r) : why,
+		r < 0 || op->again ? NULL : peer_ref(op->peer));
+	op_free(op);
+}
+
+static int open_process(const struct peer_claim *claim, struct process **ret_process)
+{
+	struct process *process;
+	int fd;
+
+	if (claim->pid <= 0)
+		return -ESRCH; /* it lives in a PID namespace that we cannot see into */
+	process = malloc(sizeof(*process));
+	if (!process)
+		return -ENOMEM;
+	fd = claim->pidfd < 0 ? (int)syscall(SYS_pidfd_open, claim->pid, 0) : claim->pidfd;
+	if (fd < 0) {
+		free(process);
+		return -errno;
+	}
+	*process = (struct process){ .refs = 1, .pidfd = fd };
+	*ret_process = process;
+	return 0;
+}
+
+/* What the claim says; the pidfd, the groups and the label go to the peer. */
+static int make_peer(struct peer_claim *claim, struct user *user, struct peer **ret_peer)
+{
+	cleanup(cleanup_peer) struct peer *peer = calloc(1, sizeof(*peer));
+	gid_t *groups;
+	int r;
+
+	if (!peer)
+		return -ENOMEM;
+	peer->refs = 1;
+	r = open_process(claim, &peer->process);
+	if (r < 0)
+		return r;
+	peer->cgroup = peer_cgroup(peer);
+	peer->identity.strong = claim->pidfd >= 0;
+	claim->pidfd = -1;
+	peer->user = user_ref(user);
+	peer->identity.pid = claim->pid;
+	peer->identity.uid = claim->uid;
+	if (claim->label) {
+		/* as the kernel writes it, with a NUL or a newline at its end */
+		claim->label[strcspn(claim->label, "\n")] = 0;
+		peer->identity.label = strdup(claim->label);
+	}
+	if (claim->label && !peer->identity.label)
+		return -ENOMEM;
+	groups = malloc(claim->n_groups * sizeof(*groups) + 1);
+	if (!groups)
+		return -ENOMEM;
+	if (claim->n_groups)
+		memcpy(groups, claim->groups, claim->n_groups * sizeof(*groups));
+	peer->identity.groups = groups;
+	peer->identity.n_groups = claim->n_groups;
+	*ret_peer = steal_pointer(&peer);
+	return 0;
+}
+
+int peer_identify(struct looks *looks, struct users *users, struct user *user,
+	struct peer_claim *claim, peer_done done, void *userdata, struct peer_op **ret_op)
+{
+	struct peer_op *op = calloc(1, sizeof(*op));
+	int r;
+
+	if (!op) {
+		peer_claim_done(claim);
+		return -ENOMEM;
+	}
+	*op = (struct peer_op){
+		.users = users, .claim = *claim, .done = done, .userdata = userdata
+	};
+	*claim = (struct peer_claim){ .pidfd = -1 };
+	r = make_peer(&op->claim, user, &op->peer);
+	if (r >= 0)
+		r = look_new(looks, user, op->claim.pid, LOOK_WANT_ALL, on_looked, op, &op->look);
+	if (r < 0)
+		op_free(op);
+	else
+		*ret_op = op;
+	return r;
+}
+
+int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *userdata,
+	struct peer_op **ret_op)
+{
+	struct peer_op *op = calloc(1, sizeof(*op));
+	int r;
+
+	if (!op)
+		return -ENOMEM;
+	*op = (struct peer_op){
+		.peer = peer_ref(peer),
+		.claim.pidfd = -1,
+		.again = true,
+		.done = done,
+		.userdata = userdata,
+	};
+	/* What a pidfd tells, peer_check() asks it; what was not to be seen will not be. Without
+	 * CAP_SETGID other groups come by a program that has rights only, and with another uid or
+	 * gid. */
+	if (!peer->cgroup)
+		op->wanted |= LOOK_WANT_CGROUP | LOOK_WANT_CREDENTIALS;
+	if (peer->look->may_set_groups)
+		op->wanted |= LOOK_WANT_CREDENTIALS;
+	if (peer->look->known & LOOK_LABEL)
+		op->wanted |= LOOK_WANT_LABEL;
+	r = look_new(looks, peer->user, peer->identity.pid, op->wanted, on_looked, op, &op->look);
+	if (r < 0)
+		op_free(op);
+	else
+		*ret_op = op;
+	return r;
+}
+
+void peer_hurry(struct peer_op *op)
+{
+	if (op->look)
+		look_hurry(op->look);
+}
+
+struct peer_op *peer_cancel(struct peer_op *op)
+{
+	if (!op)
+		return NULL;
+	look_cancel(op->look);
+	op_free(op);
+	return NULL;
+}
