@@ -135,7 +135,7 @@ int broker_new_users(struct broker *broker)
 	users_set_max(users, USER_CALLS, 2048);
 	users_set_max(users, USER_ACCOUNTS, 65536);
 	users_set_max(users, USER_RECORDS, AUDIT_WAITING_BYTES);
-	users_set_max(users, USER_LOOKS, LOOK_CHILDREN_MAX);
+	users_set_max(users, USER_INSPECTIONS, INSPECT_CHILDREN_MAX);
 	broker->users = users;
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "helper/helper.h"
 #include "ledger/heap-events.h"
 #include "ledger/ledger.h"
-#include "peer/probe.h"
+#include "peer/inspect.h"
 #include "policy-load.h"
 #include "workers.h"
 
@@ -19,7 +19,7 @@
 struct broker {
 	sd_event *loop;
 	struct helper *helper;
-	struct looks *looks;
+	struct inspections *inspections;
 	struct heaps *heaps;
 	struct heap_events *heap_events;
 	struct workers *workers;

@@ -25,8 +25,8 @@ struct grant_op {
 	void *userdata;
 	int error; /* of the allocation */
 	bool recorded;
-	struct peer_op *look; /* while it is under way */
-	int looked;	      /* how it went */
+	struct peer_op *inspection; /* while it is under way */
+	int inspected;		    /* how it went */
 	char why[PEER_WHY_MAX];
 	uint32_t n_grants; /* 0 or request.count */
 	struct grant *grants[REQUEST_COUNT_MAX];
@@ -38,7 +38,7 @@ struct grant_op {
 static void decide(struct grant_op *op);
 static void allocate(struct job *job);
 static void on_allocated(struct job *job);
-static void on_looked(void *userdata, int result, const char *why, struct peer *peer);
+static void on_inspected(void *userdata, int result, const char *why, struct peer *peer);
 static void on_grant_recorded(void *userdata, int result);
 static void deliver(struct grant_op *op);
 static void refuse(struct grant_op *op, enum verdict verdict);
@@ -108,7 +108,7 @@ static void decide(struct grant_op *op)
 	op->n_grants = op->request.count;
 	/* Is it still what it was at connect, which the policy decided on? That comes while the
 	 * buffer is made and recorded. */
-	r = peer_recheck(broker->looks, op->peer, on_looked, op, &op->look);
+	r = peer_recheck(broker->inspections, op->peer, on_inspected, op, &op->inspection);
 	if (r < 0) {
 		refuse_saying(
 			op, VERDICT_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
@@ -159,13 +159,13 @@ static void on_allocated(struct job *job)
 		on_grant_recorded(op, r);
 }
 
-static void on_looked(void *userdata, int result, const char *why, struct peer *peer)
+static void on_inspected(void *userdata, int result, const char *why, struct peer *peer)
 {
 	struct grant_op *op = userdata;
 
 	(void)peer;
-	op->look = NULL;
-	op->looked = result;
+	op->inspection = NULL;
+	op->inspected = result;
 	if (result < 0)
 		copy_string(op->why, sizeof(op->why), why);
 	if (op->recorded)
@@ -200,17 +200,17 @@ static void on_grant_recorded(void *userdata, int result)
 		return;
 	}
 	op->recorded = true;
-	if (op->look)
-		peer_hurry(op->look);
+	if (op->inspection)
+		peer_hurry(op->inspection);
 	else
 		deliver(op);
 }
 
-/* The record stands, and the look is done: is it the process that the record describes? */
+/* The record stands, and the inspection is done: is it the process that the record describes? */
 static void deliver(struct grant_op *op)
 {
 	const char *why = op->why;
-	int r = op->looked;
+	int r = op->inspected;
 
 	if (r >= 0)
 		r = peer_check(op->peer, &why);
@@ -347,7 +347,7 @@ static void reply(struct grant_op *op)
 
 static void let_go(struct grant_op *op)
 {
-	op->look = peer_cancel(op->look);
+	op->inspection = peer_cancel(op->inspection);
 	for (uint32_t i = 0; i < op->request.count && i < REQUEST_COUNT_MAX; i++)
 		workers_close(op->broker->workers, op->peer->user, op->preflight.size, false,
 			&op->fds[i]);

@@ -229,7 +229,8 @@ static int load_policy(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r = reload_policy(broker, on_first_load, daemon);
 
-	while (r >= 0 && !daemon->stopping && !(daemon->loaded && looks_ready(broker->looks)))
+	while (r >= 0 && !daemon->stopping &&
+		!(daemon->loaded && inspections_ready(broker->inspections)))
 		r = sd_event_run(broker->loop, UINT64_MAX);
 	if (r < 0 || daemon->result < 0) {
 		log_error("start: there is no valid policy, so there is nothing to serve");
@@ -284,7 +285,8 @@ static int start(struct daemon *daemon)
 	}
 	r = broker_new_users(broker);
 	if (r >= 0)
-		r = looks_new(broker->helper, broker->loop, broker->users, &broker->looks);
+		r = inspections_new(
+			broker->helper, broker->loop, broker->users, &broker->inspections);
 	if (r < 0)
 		return r;
 	broker->heaps = heaps_new(daemon->options->heaps);
@@ -351,8 +353,8 @@ static void stop(struct daemon *daemon)
 	if (daemon->bus)
 		bus_stop(daemon->bus);
 	reload_stop(broker);
-	if (broker->looks)
-		looks_stop(broker->looks);
+	if (broker->inspections)
+		inspections_stop(broker->inspections);
 	drain(daemon);
 	/* What is still under way now finds its connection gone, and is undone as undelivered. */
 	socket_server_free(daemon->socket);
@@ -360,7 +362,7 @@ static void stop(struct daemon *daemon)
 	if (broker->ledger)
 		ledger_set_workers(broker->ledger, NULL);
 	broker->workers = workers_free(broker->workers);
-	broker->looks = looks_free(broker->looks);
+	broker->inspections = inspections_free(broker->inspections);
 	broker->helper = helper_free(broker->helper);
 	/* Its record comes while the trail still takes any. */
 	drain(daemon);

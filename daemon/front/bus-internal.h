@@ -58,8 +58,8 @@ struct bus_peer {
 	sd_bus_slot *probe;	     /* whether it takes fds: under way, and they wait */
 	bool probed, takes_no_fds;
 	sd_bus_slot *credentials;
-	struct peer_op *look; /* after the credentials */
-	struct user *user;    /* charged for the connection; NULL for nobody yet */
+	struct peer_op *inspection; /* after the credentials */
+	struct user *user;	    /* charged for the connection; NULL for nobody yet */
 	bool gone;
 };
 

@@ -37,7 +37,7 @@ static void forget(struct bus_peer *bus_peer)
 	bus_peer->listing = bus_listing_free(bus_peer->listing);
 	if (bus_peer->peer && peer_alive(bus_peer->peer))
 		bus_deliveries_gone(bus_peer->bus->deliveries, bus_peer);
-	bus_peer->look = peer_cancel(bus_peer->look);
+	bus_peer->inspection = peer_cancel(bus_peer->inspection);
 	uncharge(bus_peer);
 	if (bus_peer->peer)
 		ledger_check_peer(bus_peer->bus->broker->ledger, bus_peer->peer);
@@ -200,7 +200,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 	struct bus_peer *bus_peer = userdata;
 	char reason[192];
 
-	bus_peer->look = NULL;
+	bus_peer->inspection = NULL;
 	if (result < 0) {
 		reject_unidentified(bus_peer, result, why);
 		return;
@@ -234,8 +234,8 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 	if (r >= 0 && !charge(bus_peer, user, reason, sizeof(reason)))
 		reject(bus_peer, VERDICT_BUSY, reason);
 	else if (r >= 0)
-		r = peer_identify(broker->looks, broker->users, user, &claim, on_identified,
-			bus_peer, &bus_peer->look);
+		r = peer_identify(broker->inspections, broker->users, user, &claim, on_identified,
+			bus_peer, &bus_peer->inspection);
 	if (r < 0)
 		reject_unidentified(bus_peer, r, strerror(-r));
 	peer_claim_done(&claim);

@@ -35,7 +35,7 @@ struct admission {
 	int fd;
 	struct ucred ucred;
 	struct user *user; /* of the uid; charged */
-	struct peer_op *look;
+	struct peer_op *inspection;
 };
 
 static void turn_away(struct socket_server *server, struct user *user, int *fd,
@@ -62,7 +62,7 @@ static void admission_free(struct admission *admission)
 	while (*at != admission)
 		at = &(*at)->next;
 	*at = admission->next;
-	peer_cancel(admission->look);
+	peer_cancel(admission->inspection);
 	user_disconnect(admission->user, CHANNEL_FDS);
 	user_unref(admission->user);
 	free(admission);
@@ -77,7 +77,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 	int fd = steal_fd(&admission->fd);
 	char reason[192];
 
-	admission->look = NULL;
+	admission->inspection = NULL;
 	admission_free(admission);
 	if (result < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s", why);
@@ -100,8 +100,8 @@ static int identify(struct admission *admission)
 	int r = peer_claim_socket(admission->fd, &claim);
 
 	return r < 0 ? r
-		     : peer_identify(broker->looks, broker->users, admission->user, &claim,
-			       on_identified, admission, &admission->look);
+		     : peer_identify(broker->inspections, broker->users, admission->user, &claim,
+			       on_identified, admission, &admission->inspection);
 }
 
 static void admit(struct socket_server *server, int *fd)

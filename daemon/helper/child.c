@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #include "helper/load-child.h"
-#include "helper/probe-child.h"
+#include "helper/inspect-child.h"
 #include "util.h"
 
 #define CHILDREN_MAX 256
@@ -40,7 +40,7 @@ struct role {
 
 static const struct role roles[HELPER_ROLES] = {
 	[HELPER_LOAD] = { "ccbufd-load", load_child, false },
-	[HELPER_LOOK] = { "ccbufd-look", look_child, true },
+	[HELPER_INSPECT] = { "ccbufd-look", inspect_child, true },
 };
 
 struct server {

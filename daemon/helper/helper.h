@@ -15,8 +15,8 @@
 #include <systemd/sd-event.h>
 
 enum helper_role {
-	HELPER_LOAD, /* reads the policy and looks its names up (helper/load-child.h) */
-	HELPER_LOOK, /* looks at processes in /proc (helper/probe-child.h) */
+	HELPER_LOAD,	/* reads the policy and looks its names up (helper/load-child.h) */
+	HELPER_INSPECT, /* looks at processes in /proc (helper/inspect-child.h) */
 	HELPER_ROLES
 };
 

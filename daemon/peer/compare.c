@@ -19,33 +19,33 @@ static bool same_text(const char *a, const char *b)
 }
 
 static bool same_answer_text(
-	const struct look_answer *a, const struct look_answer *b, enum look_text which)
+	const struct inspect_answer *a, const struct inspect_answer *b, enum inspect_text which)
 {
-	return same_text(look_answer_text(a, which), look_answer_text(b, which));
+	return same_text(inspect_answer_text(a, which), inspect_answer_text(b, which));
 }
 
 const char *peer_difference(
-	const struct look_answer *a, const struct look_answer *b, unsigned int wanted)
+	const struct inspect_answer *a, const struct inspect_answer *b, unsigned int wanted)
 {
-	uint32_t seen = LOOK_EXE | LOOK_ROOT | LOOK_MOUNT_NS | LOOK_USER_NS;
+	uint32_t seen = INSPECT_EXE | INSPECT_ROOT | INSPECT_MOUNT_NS | INSPECT_USER_NS;
 
-	if (wanted & LOOK_WANT_START && a->start_time != b->start_time)
+	if (wanted & INSPECT_WANT_START && a->start_time != b->start_time)
 		return "another process has its number";
-	if (wanted & LOOK_WANT_CREDENTIALS && (memcmp(a->uids, b->uids, sizeof(a->uids)) ||
-						      memcmp(a->gids, b->gids, sizeof(a->gids))))
+	if (wanted & INSPECT_WANT_CREDENTIALS && (memcmp(a->uids, b->uids, sizeof(a->uids)) ||
+							 memcmp(a->gids, b->gids, sizeof(a->gids))))
 		return other_credentials;
-	if (wanted & LOOK_WANT_CREDENTIALS && !streq(a->groups, b->groups))
+	if (wanted & INSPECT_WANT_CREDENTIALS && !streq(a->groups, b->groups))
 		return "the process is in other groups than when it connected";
 	if (a->exe_dev != b->exe_dev || a->exe_ino != b->exe_ino)
 		return "the process runs another program than when it connected";
-	if (wanted & LOOK_WANT_LABEL && !same_answer_text(a, b, LOOK_TEXT_LABEL))
+	if (wanted & INSPECT_WANT_LABEL && !same_answer_text(a, b, INSPECT_TEXT_LABEL))
 		return "the process has another security label than when it connected";
 	if (a->mount_ns != b->mount_ns || a->user_ns != b->user_ns ||
-		(wanted & LOOK_WANT_START && a->pid_ns != b->pid_ns))
+		(wanted & INSPECT_WANT_START && a->pid_ns != b->pid_ns))
 		return "the process is in other namespaces than when it connected";
 	if (a->root_dev != b->root_dev || a->root_ino != b->root_ino)
 		return "the process has another root folder than when it connected";
-	if (wanted & LOOK_WANT_CGROUP && !same_answer_text(a, b, LOOK_TEXT_CGROUP))
+	if (wanted & INSPECT_WANT_CGROUP && !same_answer_text(a, b, INSPECT_TEXT_CGROUP))
 		return peer_other_cgroup;
 	if ((a->known ^ b->known) & seen)
 		return "the process can be seen otherwise than when it connected";
@@ -55,9 +55,9 @@ const char *peer_difference(
 /* What was noted at connect decides who it is. What differs from it now came later: an exec() of a
  * program that has other rights, most likely. NULL when nothing does. */
 static const char *contradiction(
-	const struct peer_claim *claim, const char *groups, const struct look_answer *answer)
+	const struct peer_claim *claim, const char *groups, const struct inspect_answer *answer)
 {
-	const char *label = look_answer_text(answer, LOOK_TEXT_LABEL);
+	const char *label = inspect_answer_text(answer, INSPECT_TEXT_LABEL);
 
 	if (answer->uids[1] != claim->uid)
 		return "the process connected as another user than it is now";
@@ -81,12 +81,12 @@ static int hash_groups(const struct peer_claim *claim, char hash[static CHAIN_HA
 		memcpy(copy, claim->groups, n * sizeof(*copy));
 	if (claim->gid != (gid_t)-1)
 		copy[n++] = claim->gid;
-	look_hash_groups(copy, n, hash);
+	inspect_hash_groups(copy, n, hash);
 	return 0;
 }
 
 int peer_contradiction(
-	const struct peer_claim *claim, const struct look_answer *answer, const char **ret_why)
+	const struct peer_claim *claim, const struct inspect_answer *answer, const char **ret_why)
 {
 	char groups[CHAIN_HASH_TEXT];
 	int r = hash_groups(claim, groups);
@@ -99,7 +99,7 @@ int peer_contradiction(
 bool peer_same(const struct peer *a, const struct peer *b)
 {
 	return a->identity.strong == b->identity.strong &&
-	       !peer_difference(a->look, b->look, LOOK_WANT_ALL) &&
+	       !peer_difference(a->inspection, b->inspection, INSPECT_WANT_ALL) &&
 	       same_text(a->identity.label, b->identity.label) &&
 	       same_text(a->identity.exe, b->identity.exe);
 }
@@ -145,8 +145,8 @@ int peer_check(const struct peer *peer, const char **ret_why)
 
 	if (peer->process->pidfd >= 0)
 		r = pidfd_info_credentials(peer->process->pidfd, &now, &cgroup);
-	if (r >= 0 && (memcmp(now.uids, peer->look->uids, sizeof(now.uids)) ||
-			      memcmp(now.gids, peer->look->gids, sizeof(now.gids))))
+	if (r >= 0 && (memcmp(now.uids, peer->inspection->uids, sizeof(now.uids)) ||
+			      memcmp(now.gids, peer->inspection->gids, sizeof(now.gids))))
 		why = other_credentials;
 	else if (r >= 0 && cgroup != peer->cgroup)
 		why = peer_other_cgroup;

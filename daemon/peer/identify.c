@@ -14,50 +14,50 @@ static void cleanup_peer(struct peer **peer)
 	peer_unref(*peer);
 }
 
-static int copy_text(const struct look_answer *answer, enum look_text which, char **ret_copy)
+static int copy_text(const struct inspect_answer *answer, enum inspect_text which, char **ret_copy)
 {
-	const char *text = look_answer_text(answer, which);
+	const char *text = inspect_answer_text(answer, which);
 
 	*ret_copy = text ? strdup(text) : NULL;
 	return text && !*ret_copy ? -ENOMEM : 0;
 }
 
-static size_t answer_size(const struct look_answer *answer)
+static size_t answer_size(const struct inspect_answer *answer)
 {
 	size_t size = sizeof(*answer);
 
-	for (int i = 0; i < LOOK_TEXTS; i++)
+	for (int i = 0; i < INSPECT_TEXTS; i++)
 		size += answer->sizes[i];
 	return size;
 }
 
-static int describe(struct peer *peer, const struct look_answer *answer)
+static int describe(struct peer *peer, const struct inspect_answer *answer)
 {
 	struct identity *identity = &peer->identity;
 	size_t size = answer_size(answer);
 	int r;
 
-	peer->look = malloc(size);
-	if (!peer->look)
+	peer->inspection = malloc(size);
+	if (!peer->inspection)
 		return -ENOMEM;
-	memcpy(peer->look, answer, size);
+	memcpy(peer->inspection, answer, size);
 	identity->gid = answer->gids[1];
 	identity->start_time = answer->start_time;
 	identity->container = answer->container;
-	r = copy_text(answer, LOOK_TEXT_CGROUP, &identity->cgroup);
+	r = copy_text(answer, INSPECT_TEXT_CGROUP, &identity->cgroup);
 	if (r >= 0 && identity->cgroup)
 		r = proc_cgroup_unit(identity->cgroup, &identity->unit, &identity->slice);
 	if (r >= 0)
-		r = copy_text(answer, LOOK_TEXT_EXE, &identity->exe);
+		r = copy_text(answer, INSPECT_TEXT_EXE, &identity->exe);
 	return r;
 }
 
 struct peer_op {
-	struct look *look; /* NULL once it is done */
+	struct inspection *inspection; /* NULL once it is done */
 	struct users *users;
 	struct peer *peer;	 /* to be completed, or looked at again */
 	struct peer_claim claim; /* of the first */
-	unsigned int wanted;	 /* enum look_wanted */
+	unsigned int wanted;	 /* enum inspect_wanted */
 	bool again;
 	peer_done done;
 	void *userdata;
@@ -70,7 +70,7 @@ static void op_free(struct peer_op *op)
 	free(op);
 }
 
-static int complete(struct peer_op *op, const struct look_answer *answer, const char **ret_why)
+static int complete(struct peer_op *op, const struct inspect_answer *answer, const char **ret_why)
 {
 	struct peer *peer = op->peer;
 	int r = peer_contradiction(&op->claim, answer, ret_why);
@@ -89,15 +89,15 @@ static int complete(struct peer_op *op, const struct look_answer *answer, const 
 	return users_get(op->users, answer->person.uid, (ino_t)answer->person.ns, &peer->user);
 }
 
-static void on_looked(void *userdata, int result, const struct look_answer *answer)
+static void on_inspected(void *userdata, int result, const struct inspect_answer *answer)
 {
 	struct peer_op *op = userdata;
 	const char *why = NULL;
 	int r = result;
 
-	op->look = NULL;
+	op->inspection = NULL;
 	if (r >= 0 && op->again) {
-		why = peer_difference(op->peer->look, answer, op->wanted);
+		why = peer_difference(op->peer->inspection, answer, op->wanted);
 		r = why ? -ESTALE : 0;
 	} else if (r >= 0) {
 		r = complete(op, answer, &why);
@@ -170,7 +170,7 @@ static int make_peer(struct peer_claim *claim, struct user *user, struct peer **
 	return 0;
 }
 
-int peer_identify(struct looks *looks, struct users *users, struct user *user,
+int peer_identify(struct inspections *inspections, struct users *users, struct user *user,
 	struct peer_claim *claim, peer_done done, void *userdata, struct peer_op **ret_op)
 {
 	struct peer_op *op = calloc(1, sizeof(*op));
@@ -186,7 +186,8 @@ int peer_identify(struct looks *looks, struct users *users, struct user *user,
 	*claim = (struct peer_claim){ .pidfd = -1 };
 	r = make_peer(&op->claim, user, &op->peer);
 	if (r >= 0)
-		r = look_new(looks, user, op->claim.pid, LOOK_WANT_ALL, on_looked, op, &op->look);
+		r = inspect_new(inspections, user, op->claim.pid, INSPECT_WANT_ALL, on_inspected,
+			op, &op->inspection);
 	if (r < 0)
 		op_free(op);
 	else
@@ -194,7 +195,7 @@ int peer_identify(struct looks *looks, struct users *users, struct user *user,
 	return r;
 }
 
-int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *userdata,
+int peer_recheck(struct inspections *inspections, struct peer *peer, peer_done done, void *userdata,
 	struct peer_op **ret_op)
 {
 	struct peer_op *op = calloc(1, sizeof(*op));
@@ -213,12 +214,13 @@ int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *u
 	 * CAP_SETGID other groups come by a program that has rights only, and with another uid or
 	 * gid. */
 	if (!peer->cgroup)
-		op->wanted |= LOOK_WANT_CGROUP | LOOK_WANT_CREDENTIALS;
-	if (peer->look->may_set_groups)
-		op->wanted |= LOOK_WANT_CREDENTIALS;
-	if (peer->look->known & LOOK_LABEL)
-		op->wanted |= LOOK_WANT_LABEL;
-	r = look_new(looks, peer->user, peer->identity.pid, op->wanted, on_looked, op, &op->look);
+		op->wanted |= INSPECT_WANT_CGROUP | INSPECT_WANT_CREDENTIALS;
+	if (peer->inspection->may_set_groups)
+		op->wanted |= INSPECT_WANT_CREDENTIALS;
+	if (peer->inspection->known & INSPECT_LABEL)
+		op->wanted |= INSPECT_WANT_LABEL;
+	r = inspect_new(inspections, peer->user, peer->identity.pid, op->wanted, on_inspected, op,
+		&op->inspection);
 	if (r < 0)
 		op_free(op);
 	else
@@ -228,15 +230,15 @@ int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *u
 
 void peer_hurry(struct peer_op *op)
 {
-	if (op->look)
-		look_hurry(op->look);
+	if (op->inspection)
+		inspect_hurry(op->inspection);
 }
 
 struct peer_op *peer_cancel(struct peer_op *op)
 {
 	if (!op)
 		return NULL;
-	look_cancel(op->look);
+	inspect_cancel(op->inspection);
 	op_free(op);
 	return NULL;
 }

@@ -57,7 +57,7 @@ struct peer *peer_unref(struct peer *peer)
 	process_unref(peer->process);
 	user_unref(peer->user);
 	identity_done(&peer->identity);
-	free(peer->look);
+	free(peer->inspection);
 	free(peer);
 	return NULL;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A peer: the process on the other end of a connection, as the kernel (or the bus daemon, which
- * asked the kernel) noted it when it connected, and as a look at it (peer/probe.h) completes that.
- * A pidfd anchors it: after each look the pidfd says that the process lives, so nobody else had its
- * pid.
+ * asked the kernel) noted it when it connected, and as a look at it (peer/inspect.h) completes
+ * that. A pidfd anchors it: after each inspection the pidfd says that the process lives, so nobody
+ * else had its pid.
  *
  * A peer is shared by reference: its connection holds one, every request under way and every grant
  * another. It describes the process at one moment; the process itself is shared by all that
@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "peer/probe.h"
+#include "peer/inspect.h"
 #include "request.h"
 #include "user/user.h"
 #include "verdict.h"
@@ -28,9 +28,9 @@ struct process {
 struct peer {
 	unsigned int refs;
 	struct process *process;
-	struct user *user;	  /* whose account it counts to; with a reference */
-	struct look_answer *look; /* at connect */
-	uint64_t cgroup;	  /* likewise, the kernel's number; 0 where a pidfd does not tell */
+	struct user *user;		   /* whose account it counts to; with a reference */
+	struct inspect_answer *inspection; /* at connect */
+	uint64_t cgroup; /* likewise, the kernel's number; 0 where a pidfd does not tell */
 	struct identity identity;
 };
 
@@ -67,16 +67,16 @@ typedef void (*peer_done)(void *userdata, int result, const char *why, struct pe
 enum verdict peer_verdict(int error);
 
 /*
- * Completes a claim, which is taken over, also on failure: what the look says of user, groups and
- * label must be what was noted at connect. user is who the look is charged to (referenced). done is
- * called once, later, by the loop. 0 or a negative errno, and then it is not.
+ * Completes a claim, which is taken over, also on failure: what the inspection says of user, groups
+ * and label must be what was noted at connect. user is who the inspection is charged to
+ * (referenced). done is called once, later, by the loop. 0 or a negative errno, and then it is not.
  */
-int peer_identify(struct looks *looks, struct users *users, struct user *user,
+int peer_identify(struct inspections *inspections, struct users *users, struct user *user,
 	struct peer_claim *claim, peer_done done, void *userdata, struct peer_op **ret_op);
 
 /* Looks again: whether the process is what it was at connect, in all that peer_check() does not ask
  * the kernel. */
-int peer_recheck(struct looks *looks, struct peer *peer, peer_done done, void *userdata,
+int peer_recheck(struct inspections *inspections, struct peer *peer, peer_done done, void *userdata,
 	struct peer_op **ret_op);
 /* Takes the answer if it is here already, and calls done. Else nothing happens. */
 void peer_hurry(struct peer_op *op);

@@ -30,7 +30,7 @@ enum user_resource {
 	USER_CALLS,	  /* of the bus that wait */
 	USER_RECORDS,	  /* bytes that wait in the trail's queue */
 	USER_ACCOUNTS,	  /* of rules that count per user or process */
-	USER_LOOKS,	  /* at its processes that do not come back */
+	USER_INSPECTIONS, /* at its processes that do not come back */
 	USER_RESOURCES_
 };
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "peer/probe-internal.h"
+#include "peer/inspect-internal.h"
 
 #define PAD_TO	 (64u << 10) /* allocations up to here are possible while the trail fails */
 #define PAD_TEXT 4000
@@ -65,8 +65,10 @@ void fixture_set_up(void)
 	audit_set_durability(fixture.audit, POLICY_WRITTEN);
 	fixture.users = users_new();
 	ck_assert_ptr_nonnull(fixture.users);
-	ck_assert_int_eq(looks_new(fixture.helper, fixture.loop, fixture.users, &fixture.looks), 0);
-	fixture_run_until(looks_ready(fixture.looks));
+	ck_assert_int_eq(
+		inspections_new(fixture.helper, fixture.loop, fixture.users, &fixture.inspections),
+		0);
+	fixture_run_until(inspections_ready(fixture.inspections));
 }
 
 void fixture_end_audit(void)
@@ -77,7 +79,7 @@ void fixture_end_audit(void)
 void fixture_tear_down(void)
 {
 	fixture_end_audit();
-	fixture.looks = looks_free(fixture.looks);
+	fixture.inspections = inspections_free(fixture.inspections);
 	fixture.helper = helper_free(fixture.helper);
 	fixture.users = users_free(fixture.users);
 	fixture.loop = sd_event_unref(fixture.loop);
@@ -87,10 +89,11 @@ void fixture_tear_down(void)
 
 static bool looking(void)
 {
-	for (const struct looker *looker = fixture.looks->lookers; looker; looker = looker->next)
-		if (looker->look)
+	for (const struct inspector *inspector = fixture.inspections->inspectors; inspector;
+		inspector = inspector->next)
+		if (inspector->inspection)
 			return true;
-	return fixture.looks->turns != NULL;
+	return fixture.inspections->turns != NULL;
 }
 
 void fixture_settle(void)
@@ -255,7 +258,7 @@ int fixture_identify(struct peer_claim *claim, struct peer **ret_peer)
 	int r;
 
 	ck_assert_int_eq(users_get(fixture.users, claim->uid, 0, &user), 0);
-	r = peer_identify(fixture.looks, fixture.users, user, claim, on_look, &outcome, &op);
+	r = peer_identify(fixture.inspections, fixture.users, user, claim, on_look, &outcome, &op);
 	user_unref(user);
 	if (r < 0)
 		return r;
@@ -270,7 +273,7 @@ int fixture_recheck(struct peer *peer)
 	struct outcome_of_look outcome = { 0 };
 	struct peer_op *op;
 
-	ck_assert_int_eq(peer_recheck(fixture.looks, peer, on_look, &outcome, &op), 0);
+	ck_assert_int_eq(peer_recheck(fixture.inspections, peer, on_look, &outcome, &op), 0);
 	fixture_run_until(outcome.done);
 	return outcome.result;
 }

@@ -35,7 +35,7 @@ struct fixture {
 	sd_event *loop;
 	struct audit *audit;
 	struct helper *helper;
-	struct looks *looks;
+	struct inspections *inspections;
 	struct users *users;	/* nothing is limited unless a test does so */
 	size_t fds;		/* open before */
 	char why[PEER_WHY_MAX]; /* of the last look */

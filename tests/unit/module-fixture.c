@@ -164,7 +164,7 @@ void module_set_up(void)
 	module_add_node(0);
 	*broker = (struct broker){
 		.loop = fixture.loop,
-		.looks = fixture.looks,
+		.inspections = fixture.inspections,
 		.users = fixture.users,
 		.audit = fixture.audit,
 		.heaps = heaps_new("/dev/pts"),

@@ -91,7 +91,7 @@ static void set_up(void)
 	slow_usec = next_id = 0;
 	broker = (struct broker){
 		.loop = fixture.loop,
-		.looks = fixture.looks,
+		.inspections = fixture.inspections,
 		.users = fixture.users,
 		.audit = fixture.audit,
 		.heaps = heaps_new("/dev"),

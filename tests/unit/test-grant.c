@@ -191,7 +191,7 @@ static void set_up(void)
 	append_kind = AUDIT_KIND_MAX_;
 	broker = (struct broker){
 		.loop = fixture.loop,
-		.looks = fixture.looks,
+		.inspections = fixture.inspections,
 		.users = fixture.users,
 		.audit = fixture.audit,
 		/* any node that can be opened will do as a heap whose allocations are wrapped */

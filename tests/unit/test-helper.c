@@ -127,7 +127,7 @@ static void be_killed(int fd)
 }
 
 /* 'y' when it has nothing of ours. */
-static void look_around(int fd)
+static void inspect_around(int fd)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -187,7 +187,7 @@ START_TEST(child_has_nothing_of_ours)
 
 	setenv("NOTIFY_SOCKET", "/x", 1);
 	setenv("LISTEN_FDS", "1", 1);
-	start(look_around);
+	start(inspect_around);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("LISTEN_FDS");
 	spawn(&seen);

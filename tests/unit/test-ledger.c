@@ -371,7 +371,7 @@ START_TEST(grants_say_who_asked)
 	struct grant *a = grant_uncounted(self, "u", PAGE), *b;
 	char *line;
 
-	later->identity.uid = later->look->uids[1] = 4242;
+	later->identity.uid = later->inspection->uids[1] = 4242;
 	b = grant_uncounted(later, "u", PAGE);
 	peer_unref(later);
 	ck_assert_ptr_eq(a->holder, b->holder);

@@ -16,9 +16,9 @@
 
 #include "clock.h"
 #include "fixture.h"
-#include "helper/probe-child.h"
-#include "helper/probe-filter.h"
-#include "peer/probe-internal.h"
+#include "helper/inspect-child.h"
+#include "helper/inspect-filter.h"
+#include "peer/inspect-internal.h"
 
 /* What is made of a number. */
 enum act {
@@ -38,10 +38,10 @@ enum act {
 	GONE,	  /* no such process */
 };
 
-static void answer(int fd, const struct look_question *question, enum look_kind kind, int error,
-	uint32_t person)
+static void answer(int fd, const struct inspect_question *question, enum inspect_kind kind,
+	int error, uint32_t person)
 {
-	struct look_answer told = {
+	struct inspect_answer told = {
 		.number = question->number,
 		.kind = kind,
 		.error = error,
@@ -52,7 +52,7 @@ static void answer(int fd, const struct look_question *question, enum look_kind 
 	(void)!send(fd, &told, sizeof(told), MSG_NOSIGNAL);
 }
 
-static bool lists(const struct look_question *question, uint32_t person)
+static bool lists(const struct inspect_question *question, uint32_t person)
 {
 	for (uint32_t i = 0; i < question->n_hanging; i++)
 		if (question->hanging[i].uid == person)
@@ -66,10 +66,10 @@ static void wait_for_ever(void)
 		pause();
 }
 
-static void do_act(int fd, const struct look_question *question)
+static void do_act(int fd, const struct inspect_question *question)
 {
-	struct look_question other = *question;
-	struct look_answer told = { .number = question->number, .kind = LOOK_ANSWER };
+	struct inspect_question other = *question;
+	struct inspect_answer told = { .number = question->number, .kind = INSPECT_ANSWER };
 
 	switch ((enum act)(1000 + question->pid % 100)) {
 	case SLOW:
@@ -79,18 +79,18 @@ static void do_act(int fd, const struct look_question *question)
 		wait_for_ever();
 		break;
 	case NOTICE_HANG:
-		answer(fd, question, LOOK_NOTICE, 0, 77);
+		answer(fd, question, INSPECT_NOTICE, 0, 77);
 		wait_for_ever();
 		break;
 	case NOTICE_SLOW:
-		answer(fd, question, LOOK_NOTICE, 0, 77);
+		answer(fd, question, INSPECT_NOTICE, 0, 77);
 		poll(NULL, 0, 300);
 		break;
 	case CAREFUL:
-		answer(fd, question, LOOK_ANSWER, lists(question, 77) ? -EBUSY : 0, 77);
+		answer(fd, question, INSPECT_ANSWER, lists(question, 77) ? -EBUSY : 0, 77);
 		return;
 	case CAREFUL_AS_5:
-		answer(fd, question, LOOK_ANSWER, lists(question, 5) ? -EBUSY : 0, 5);
+		answer(fd, question, INSPECT_ANSWER, lists(question, 5) ? -EBUSY : 0, 5);
 		return;
 	case END:
 		_exit(3);
@@ -99,34 +99,34 @@ static void do_act(int fd, const struct look_question *question)
 		return;
 	case OTHER_NUMBER:
 		other.number++;
-		answer(fd, &other, LOOK_ANSWER, 0, 1);
+		answer(fd, &other, INSPECT_ANSWER, 0, 1);
 		return;
 	case UNASKED:
-		answer(fd, question, LOOK_ANSWER, 0, 1);
+		answer(fd, question, INSPECT_ANSWER, 0, 1);
 		break;
 	case TEXTS:
-		told.sizes[LOOK_TEXT_EXE] = 7;
+		told.sizes[INSPECT_TEXT_EXE] = 7;
 		(void)!send(fd, &told, sizeof(told), MSG_NOSIGNAL);
 		return;
 	case POSITIVE:
-		answer(fd, question, LOOK_ANSWER, 1, 1);
+		answer(fd, question, INSPECT_ANSWER, 1, 1);
 		return;
 	case GONE:
-		answer(fd, question, LOOK_ANSWER, -ESRCH, 1);
+		answer(fd, question, INSPECT_ANSWER, -ESRCH, 1);
 		return;
 	case ANSWER:
 	default:
 		break;
 	}
-	answer(fd, question, LOOK_ANSWER, 0, 1);
+	answer(fd, question, INSPECT_ANSWER, 0, 1);
 }
 
-void __real_look_child(int fd, const struct helper_settings *settings);
-void __wrap_look_child(int fd, const struct helper_settings *settings);
+void __real_inspect_child(int fd, const struct helper_settings *settings);
+void __wrap_inspect_child(int fd, const struct helper_settings *settings);
 
-void __wrap_look_child(int fd, const struct helper_settings *settings)
+void __wrap_inspect_child(int fd, const struct helper_settings *settings)
 {
-	struct look_question question;
+	struct inspect_question question;
 
 	(void)settings;
 	while (recv(fd, &question, sizeof(question), 0) > 0)
@@ -136,7 +136,7 @@ void __wrap_look_child(int fd, const struct helper_settings *settings)
 /* --- asking --- */
 
 struct asked {
-	struct look *look; /* NULL once it is done */
+	struct inspection *inspection; /* NULL once it is done */
 	int pid, result, order;
 	bool done;
 	uint64_t since, took;
@@ -144,13 +144,13 @@ struct asked {
 
 static int n_done;
 
-static void on_looked(void *userdata, int result, const struct look_answer *told)
+static void on_inspected(void *userdata, int result, const struct inspect_answer *told)
 {
 	struct asked *asked = userdata;
 
 	ck_assert(!asked->done);
 	asked->done = true;
-	asked->look = NULL;
+	asked->inspection = NULL;
 	asked->result = result;
 	asked->order = ++n_done;
 	asked->took = clock_usec(CLOCK_MONOTONIC) - asked->since;
@@ -165,8 +165,8 @@ static void ask_as(struct asked *asked, uid_t uid, int pid)
 
 	*asked = (struct asked){ .pid = pid, .since = clock_usec(CLOCK_MONOTONIC) };
 	ck_assert_int_eq(users_get(fixture.users, uid, 0, &user), 0);
-	ck_assert_int_eq(
-		look_new(fixture.looks, user, pid, LOOK_WANT_ALL, on_looked, asked, &asked->look),
+	ck_assert_int_eq(inspect_new(fixture.inspections, user, pid, INSPECT_WANT_ALL, on_inspected,
+				 asked, &asked->inspection),
 		0);
 	user_unref(user);
 	ck_assert(!asked->done);
@@ -177,7 +177,7 @@ static void ask(struct asked *asked, int pid)
 	ask_as(asked, 1, pid);
 }
 
-static int look_at(int pid)
+static int inspect_at(int pid)
 {
 	struct asked asked;
 
@@ -192,7 +192,7 @@ static uint64_t charged(uid_t uid)
 	uint64_t n;
 
 	ck_assert_int_eq(users_get(fixture.users, uid, 0, &user), 0);
-	n = user->used[USER_LOOKS];
+	n = user->used[USER_INSPECTIONS];
 	user_unref(user);
 	return n;
 }
@@ -200,7 +200,7 @@ static uint64_t charged(uid_t uid)
 static void set_up(void)
 {
 	fixture_set_up();
-	users_set_max(fixture.users, USER_LOOKS, LOOK_CHILDREN_MAX);
+	users_set_max(fixture.users, USER_INSPECTIONS, INSPECT_CHILDREN_MAX);
 	n_done = 0;
 }
 
@@ -210,8 +210,8 @@ START_TEST(answers)
 {
 	struct asked asked[50];
 
-	ck_assert_int_eq(look_at(ANSWER), 0);
-	ck_assert_int_eq(look_at(GONE), -ESRCH);
+	ck_assert_int_eq(inspect_at(ANSWER), 0);
+	ck_assert_int_eq(inspect_at(GONE), -ESRCH);
 	for (int i = 0; i < 50; i++)
 		ask(&asked[i], ANSWER + 1000 * i);
 	for (int i = 0; i < 50; i++) {
@@ -219,7 +219,7 @@ START_TEST(answers)
 		ck_assert_int_eq(asked[i].result, 0);
 	}
 	/* some may have been slow, on a busy machine */
-	fixture_run_until(charged(1) == 0 && fixture.looks->n_lookers == 2);
+	fixture_run_until(charged(1) == 0 && fixture.inspections->n_lookers == 2);
 }
 END_TEST
 
@@ -228,23 +228,23 @@ START_TEST(answer_is_taken_early)
 	struct asked asked;
 
 	ask(&asked, ANSWER);
-	look_hurry(asked.look);
+	inspect_hurry(asked.inspection);
 	while (!asked.done) {
 		poll(NULL, 0, 1);
-		look_hurry(asked.look);
+		inspect_hurry(asked.inspection);
 	}
 	ck_assert_int_eq(asked.result, 0);
 }
 END_TEST
 
 /* One that ends, or says what makes no sense, costs its look and no more. */
-START_TEST(lookers_that_fail)
+START_TEST(inspectors_that_fail)
 {
 	static const int acts[] = { END, SHORT, OTHER_NUMBER, TEXTS, POSITIVE };
 
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(look_at(acts[_i]), -EIO);
-		ck_assert_int_eq(look_at(ANSWER), 0);
+		ck_assert_int_eq(inspect_at(acts[_i]), -EIO);
+		ck_assert_int_eq(inspect_at(ANSWER), 0);
 	}
 	/* of one that was slow, once it is gone */
 	fixture_run_until(charged(1) == 0);
@@ -256,9 +256,9 @@ START_TEST(unasked_answer)
 {
 	int results[2] = { 0, 0 };
 
-	ck_assert_int_eq(look_at(UNASKED), 0);
+	ck_assert_int_eq(inspect_at(UNASKED), 0);
 	for (int i = 0; i < 4; i++) {
-		int r = look_at(ANSWER + 1000 * (i + 1));
+		int r = inspect_at(ANSWER + 1000 * (i + 1));
 
 		ck_assert(r == 0 || r == -EIO);
 		results[r != 0]++;
@@ -269,12 +269,12 @@ END_TEST
 
 static const struct {
 	size_t size;
-	uint16_t sizes[LOOK_TEXTS];
+	uint16_t sizes[INSPECT_TEXTS];
 	const char *texts;
 	size_t texts_size;
 	bool valid;
 } forms[] = {
-	{ sizeof(struct look_answer) - 1, { 0 }, "", 0, false },
+	{ sizeof(struct inspect_answer) - 1, { 0 }, "", 0, false },
 	{ 0, { 0 }, "", 0, true },
 	{ 0, { 2, 2, 2 }, "a\0b\0c", 6, true },
 	{ 0, { 0, 2, 0 }, "b", 2, true },
@@ -289,32 +289,32 @@ static const struct {
 START_TEST(forms_of_answers)
 {
 	union {
-		struct look_answer answer;
-		char space[sizeof(struct look_answer) + 16];
-	} told = { .answer.kind = LOOK_ANSWER };
+		struct inspect_answer answer;
+		char space[sizeof(struct inspect_answer) + 16];
+	} told = { .answer.kind = INSPECT_ANSWER };
 	size_t size = forms[_i].size ? forms[_i].size : sizeof(told.answer) + forms[_i].texts_size;
 
 	memcpy(told.answer.sizes, forms[_i].sizes, sizeof(told.answer.sizes));
 	memcpy(told.answer.texts, forms[_i].texts, forms[_i].texts_size);
-	ck_assert_int_eq(look_answer_valid(&told.answer, size), forms[_i].valid);
+	ck_assert_int_eq(inspect_answer_valid(&told.answer, size), forms[_i].valid);
 	if (!forms[_i].valid)
 		return;
 	memset(told.answer.groups, 'x', sizeof(told.answer.groups));
-	ck_assert(!look_answer_valid(&told.answer, size));
+	ck_assert(!inspect_answer_valid(&told.answer, size));
 }
 END_TEST
 
 START_TEST(texts_of_an_answer)
 {
 	union {
-		struct look_answer answer;
-		char space[sizeof(struct look_answer) + 16];
-	} told = { .answer = { .kind = LOOK_ANSWER, .sizes = { 3, 0, 2 } } };
+		struct inspect_answer answer;
+		char space[sizeof(struct inspect_answer) + 16];
+	} told = { .answer = { .kind = INSPECT_ANSWER, .sizes = { 3, 0, 2 } } };
 
 	memcpy(told.answer.texts, "ab\0c", 5);
-	ck_assert_str_eq(look_answer_text(&told.answer, LOOK_TEXT_CGROUP), "ab");
-	ck_assert_ptr_null(look_answer_text(&told.answer, LOOK_TEXT_LABEL));
-	ck_assert_str_eq(look_answer_text(&told.answer, LOOK_TEXT_EXE), "c");
+	ck_assert_str_eq(inspect_answer_text(&told.answer, INSPECT_TEXT_CGROUP), "ab");
+	ck_assert_ptr_null(inspect_answer_text(&told.answer, INSPECT_TEXT_LABEL));
+	ck_assert_str_eq(inspect_answer_text(&told.answer, INSPECT_TEXT_EXE), "c");
 }
 END_TEST
 
@@ -339,14 +339,14 @@ START_TEST(others_do_not_wait)
 	fixture_run_until(hung[2].done);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(hung[i].result, -ETIMEDOUT);
-		ck_assert_uint_ge(hung[i].took, LOOK_USEC);
-		ck_assert_uint_lt(hung[i].took, LOOK_USEC + 5000000);
+		ck_assert_uint_ge(hung[i].took, INSPECT_USEC);
+		ck_assert_uint_lt(hung[i].took, INSPECT_USEC + 5000000);
 	}
 	/* these could be ended, so they are paid for */
 	fixture_run_until(charged(10) + charged(11) + charged(12) == 0);
-	while (fixture.looks->n_lookers != 2)
+	while (fixture.inspections->n_lookers != 2)
 		ck_assert_int_gt(sd_event_run(fixture.loop, 10000000), 0);
-	ck_assert_int_eq(look_at(ANSWER), 0);
+	ck_assert_int_eq(inspect_at(ANSWER), 0);
 }
 END_TEST
 
@@ -373,7 +373,7 @@ START_TEST(person_that_hangs)
 	fixture_run_until(later.done);
 	ck_assert_int_eq(later.result, -ETIMEDOUT);
 	ck_assert_uint_lt(later.took, 1000000);
-	look_cancel(hung.look);
+	inspect_cancel(hung.inspection);
 }
 END_TEST
 
@@ -396,7 +396,7 @@ END_TEST
  */
 START_TEST(as_many_as_may_be)
 {
-	enum { N = 3 * LOOK_CHILDREN_MAX };
+	enum { N = 3 * INSPECT_CHILDREN_MAX };
 	static struct asked asked[N];
 	unsigned int most = 0, late = 0;
 
@@ -405,18 +405,18 @@ START_TEST(as_many_as_may_be)
 	for (int i = 0; i < N; i++)
 		while (!asked[i].done) {
 			ck_assert_int_gt(sd_event_run(fixture.loop, 10000000), 0);
-			if (fixture.looks->n_lookers > most)
-				most = fixture.looks->n_lookers;
-			ck_assert_uint_lt(charged(100), LOOK_CHILDREN_MAX);
+			if (fixture.inspections->n_lookers > most)
+				most = fixture.inspections->n_lookers;
+			ck_assert_uint_lt(charged(100), INSPECT_CHILDREN_MAX);
 		}
 	for (int i = 0; i < N; i++)
 		late += asked[i].result == -ETIMEDOUT;
 	ck_assert_uint_eq(late, N);
-	ck_assert_uint_le(most, LOOK_CHILDREN_MAX);
-	while (fixture.looks->n_lookers != 2)
+	ck_assert_uint_le(most, INSPECT_CHILDREN_MAX);
+	while (fixture.inspections->n_lookers != 2)
 		ck_assert_int_gt(sd_event_run(fixture.loop, 10000000), 0);
 	ck_assert_uint_eq(charged(100) + charged(101), 0);
-	ck_assert_int_eq(look_at(ANSWER), 0);
+	ck_assert_int_eq(inspect_at(ANSWER), 0);
 }
 END_TEST
 
@@ -445,10 +445,10 @@ START_TEST(cancelled)
 	for (int i = 0; i < 10; i++)
 		ask(&asked[i], SLOW + 1000 * i);
 	/* running, and waiting: of one user in the middle, first and last */
-	ck_assert_ptr_null(look_cancel(asked[0].look));
-	ck_assert_ptr_null(look_cancel(asked[5].look));
-	ck_assert_ptr_null(look_cancel(asked[9].look));
-	ck_assert_ptr_null(look_cancel(asked[2].look));
+	ck_assert_ptr_null(inspect_cancel(asked[0].inspection));
+	ck_assert_ptr_null(inspect_cancel(asked[5].inspection));
+	ck_assert_ptr_null(inspect_cancel(asked[9].inspection));
+	ck_assert_ptr_null(inspect_cancel(asked[2].inspection));
 	for (int i = 0; i < 10; i++)
 		if (i != 0 && i != 5 && i != 9 && i != 2)
 			fixture_run_until(asked[i].done);
@@ -456,12 +456,12 @@ START_TEST(cancelled)
 	ask(&asked[0], NOTICE_HANG);
 	fixture_run_until(charged(77) == 1);
 	ask(&held, CAREFUL);
-	fixture_run_until(fixture.looks->held);
-	look_cancel(held.look);
-	look_cancel(asked[0].look);
-	ck_assert_ptr_null(fixture.looks->held);
-	ck_assert_ptr_null(look_cancel(NULL));
-	ck_assert_int_eq(look_at(ANSWER), 0);
+	fixture_run_until(fixture.inspections->held);
+	inspect_cancel(held.inspection);
+	inspect_cancel(asked[0].inspection);
+	ck_assert_ptr_null(fixture.inspections->held);
+	ck_assert_ptr_null(inspect_cancel(NULL));
+	ck_assert_int_eq(inspect_at(ANSWER), 0);
 }
 END_TEST
 
@@ -473,18 +473,18 @@ START_TEST(stopped)
 	ask(&asked[0], NOTICE_HANG);
 	fixture_run_until(charged(77) == 1);
 	ask(&held, CAREFUL);
-	fixture_run_until(fixture.looks->held);
+	fixture_run_until(fixture.inspections->held);
 	for (int i = 1; i < 10; i++)
 		ask_as(&asked[i], (uid_t)i, HANG + 1000 * i);
-	looks_stop(fixture.looks);
+	inspections_stop(fixture.inspections);
 	ck_assert_int_eq(held.result, -ECANCELED);
 	for (int i = 0; i < 10; i++) {
 		ck_assert(asked[i].done);
 		ck_assert_int_eq(asked[i].result, -ECANCELED);
 	}
 	ck_assert_int_eq(users_get(fixture.users, 1, 0, &user), 0);
-	ck_assert_int_eq(look_new(fixture.looks, user, ANSWER, LOOK_WANT_ALL, on_looked, &refused,
-				 &refused.look),
+	ck_assert_int_eq(inspect_new(fixture.inspections, user, ANSWER, INSPECT_WANT_ALL,
+				 on_inspected, &refused, &refused.inspection),
 		-ECANCELED);
 	user_unref(user);
 }
@@ -497,12 +497,12 @@ START_TEST(sets_of_groups)
 	gid_t a[] = { 3, 1, 2 }, b[] = { 1, 2, 3, 3, 1 }, c[] = { 1, 2 };
 	char x[CHAIN_HASH_TEXT], y[CHAIN_HASH_TEXT], none[CHAIN_HASH_TEXT];
 
-	look_hash_groups(a, 3, x);
-	look_hash_groups(b, 5, y);
+	inspect_hash_groups(a, 3, x);
+	inspect_hash_groups(b, 5, y);
 	ck_assert_str_eq(x, y);
-	look_hash_groups(c, 2, y);
+	inspect_hash_groups(c, 2, y);
 	ck_assert_str_ne(x, y);
-	look_hash_groups(NULL, 0, none);
+	inspect_hash_groups(NULL, 0, none);
 	ck_assert_str_ne(none, y);
 }
 END_TEST
@@ -589,7 +589,7 @@ static int filtered(void (*run)(void), size_t which)
 	if (pid == 0) {
 		long a[6] = { 0 };
 
-		if (look_filter_enter() < 0)
+		if (inspect_filter_enter() < 0)
 			_exit(2);
 		if (run)
 			run();
@@ -634,11 +634,13 @@ END_TEST
 /* The real one, asked about this process and about its memory. */
 START_TEST(real_looker)
 {
-	struct look_question question = { .number = 9, .pid = getpid(), .wanted = LOOK_WANT_ALL };
+	struct inspect_question question = {
+		.number = 9, .pid = getpid(), .wanted = INSPECT_WANT_ALL
+	};
 	struct helper_settings settings = { .no_filter = UNDER_SANITIZER };
 	union {
-		struct look_answer answer;
-		char space[LOOK_ANSWER_MAX];
+		struct inspect_answer answer;
+		char space[INSPECT_ANSWER_MAX];
 	} told;
 	struct pollfd poll_fd;
 	int fds[2], status;
@@ -649,7 +651,7 @@ START_TEST(real_looker)
 	pid = fork();
 	if (pid == 0) {
 		close(fds[0]);
-		__real_look_child(fds[1], &settings);
+		__real_inspect_child(fds[1], &settings);
 		_exit(0);
 	}
 	close(fds[1]);
@@ -661,9 +663,9 @@ START_TEST(real_looker)
 		n = recv(fds[0], &told, sizeof(told), 0);
 		ck_assert_int_ge(n, (ssize_t)sizeof(told.answer));
 		ck_assert_uint_eq(told.answer.number, 9);
-		if (told.answer.kind == LOOK_NOTICE)
+		if (told.answer.kind == INSPECT_NOTICE)
 			n = recv(fds[0], &told, sizeof(told), 0);
-		ck_assert(look_answer_valid(&told.answer, (size_t)n));
+		ck_assert(inspect_answer_valid(&told.answer, (size_t)n));
 		ck_assert_int_eq(told.answer.error, i == 1 ? -ESRCH : 0);
 		ck_assert_uint_eq(told.answer.uids[1], i == 1 ? 0 : geteuid());
 	}
@@ -679,7 +681,7 @@ int main(int argc, char *argv[])
 	const struct test tests[] = {
 		{ answers },
 		{ answer_is_taken_early },
-		{ lookers_that_fail, .times = 5 },
+		{ inspectors_that_fail, .times = 5 },
 		{ unasked_answer },
 		{ forms_of_answers, .times = ARRAY_SIZE(forms) },
 		{ texts_of_an_answer },

@@ -62,7 +62,7 @@ static struct peer *other_peer(uid_t uid, pid_t pid, const char *unit)
 
 	*peer = (struct peer){ .refs = 1,
 		.process = calloc(1, sizeof(struct process)),
-		.look = calloc(1, sizeof(struct look_answer)) };
+		.inspection = calloc(1, sizeof(struct inspect_answer)) };
 	*peer->process = (struct process){ .refs = 1, .pidfd = -1 };
 	peer->identity.uid = uid;
 	peer->identity.pid = pid;

@@ -72,7 +72,7 @@ static void write_files(void)
 	need(close(fd) == 0);
 }
 
-static void look_at_a_process(void)
+static void inspect_at_a_process(void)
 {
 	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	struct proc_credentials credentials;
@@ -152,7 +152,7 @@ static void raise_own_limit(void)
 	need(getrlimit(RLIMIT_NOFILE, &limit) == 0 && setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-static void (*const allowed[])(void) = { allocate, write_files, look_at_a_process, use_sockets,
+static void (*const allowed[])(void) = { allocate, write_files, inspect_at_a_process, use_sockets,
 	run_a_loop, get_memory, print, sync_a_buffer, ask_the_module, raise_own_limit };
 
 START_TEST(goes_on_working)

@@ -292,7 +292,7 @@ END_TEST
 static int priorities[2];
 static sigset_t masks[2];
 
-static void look_around(struct job *job)
+static void inspect_around(struct job *job)
 {
 	errno = 0;
 	priorities[job->large] = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
@@ -301,8 +301,8 @@ static void look_around(struct job *job)
 
 START_TEST(threads_are_out_of_the_way)
 {
-	struct job both[2] = { { .run = look_around, .done = on_done },
-		{ .run = look_around, .done = on_done, .large = true } };
+	struct job both[2] = { { .run = inspect_around, .done = on_done },
+		{ .run = inspect_around, .done = on_done, .large = true } };
 	int base = getpriority(PRIO_PROCESS, 0);
 
 	for (int i = 0; i < 2; i++)

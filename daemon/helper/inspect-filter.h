@@ -7,4 +7,4 @@
 #pragma once
 
 /* For this thread, for good. 0 or a negative errno. */
-int look_filter_enter(void);
+int inspect_filter_enter(void);

@@ -8,5 +8,5 @@
 
 #include "helper/helper.h"
 
-/* Answers questions on fd, see helper/probe-wire.h, until that is closed. */
-void look_child(int fd, const struct helper_settings *settings);
+/* Answers questions on fd, see helper/inspect-wire.h, until that is closed. */
+void inspect_child(int fd, const struct helper_settings *settings);

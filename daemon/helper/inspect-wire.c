@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What both sides of a look compute in the same way.
+ * What both sides of an inspection compute in the same way.
  */
-#include "helper/probe-wire.h"
+#include "helper/inspect-wire.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-void look_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT])
+void inspect_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT])
 {
 	size_t n = 0;
 

@@ -3,7 +3,7 @@
  * Looking at a process. It must never ask a file system for anything before all else is known, and
  * never do anything for a peer: what it is told to look at is a number.
  */
-#include "helper/probe-child.h"
+#include "helper/inspect-child.h"
 
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -14,8 +14,8 @@
 #include <sys/sysmacros.h>
 
 #include "helper/init-ns.h"
-#include "helper/probe-filter.h"
-#include "helper/probe-wire.h"
+#include "helper/inspect-filter.h"
+#include "helper/inspect-wire.h"
 #include "helper/proc.h"
 #include "util.h"
 
@@ -25,10 +25,10 @@
 
 /* Nothing is allocated: the filter has no call for it. */
 static union {
-	struct look_answer answer;
-	char space[LOOK_ANSWER_MAX];
+	struct inspect_answer answer;
+	char space[INSPECT_ANSWER_MAX];
 } out;
-static char status[STATUS_MAX], text[LOOK_TEXT_MAX + 256];
+static char status[STATUS_MAX], text[INSPECT_TEXT_MAX + 256];
 static gid_t groups[GROUPS_MAX + 1];
 
 static int socket_fd, proc_fd;
@@ -38,13 +38,13 @@ static size_t text_size(void)
 {
 	size_t size = 0;
 
-	for (int i = 0; i < LOOK_TEXTS; i++)
+	for (int i = 0; i < INSPECT_TEXTS; i++)
 		size += out.answer.sizes[i];
 	return size;
 }
 
 /* Those before it must be there already. */
-static void put_text(enum look_text which, enum look_known known, const char *value)
+static void put_text(enum inspect_text which, enum inspect_known known, const char *value)
 {
 	size_t size = strlen(value) + 1;
 
@@ -53,9 +53,9 @@ static void put_text(enum look_text which, enum look_known known, const char *va
 	out.answer.known |= known;
 }
 
-static void say(enum look_kind kind)
+static void say(enum inspect_kind kind)
 {
-	size_t size = sizeof(out.answer) + (kind == LOOK_ANSWER ? text_size() : 0);
+	size_t size = sizeof(out.answer) + (kind == INSPECT_ANSWER ? text_size() : 0);
 
 	out.answer.kind = kind;
 	/* Never sendmsg(): it could pass on an fd. */
@@ -81,7 +81,7 @@ static int see_credentials(int proc)
 	memcpy(out.answer.gids, now.gids, sizeof(now.gids));
 	out.answer.may_set_groups = now.permitted >> CAP_SETGID & 1;
 	groups[n++] = now.gids[1];
-	look_hash_groups(groups, n, out.answer.groups);
+	inspect_hash_groups(groups, n, out.answer.groups);
 	return 0;
 }
 
@@ -94,23 +94,23 @@ static int see_cgroup(int proc)
 		return 0;
 	if (r < 0)
 		return r;
-	if (strlen(path) >= LOOK_TEXT_MAX)
+	if (strlen(path) >= INSPECT_TEXT_MAX)
 		return -EMSGSIZE;
-	put_text(LOOK_TEXT_CGROUP, LOOK_CGROUP, path);
+	put_text(INSPECT_TEXT_CGROUP, INSPECT_CGROUP, path);
 	return 0;
 }
 
 static void see_label(int proc)
 {
-	ssize_t n = proc_read(proc, "attr/current", text, LOOK_TEXT_MAX);
+	ssize_t n = proc_read(proc, "attr/current", text, INSPECT_TEXT_MAX);
 
 	if (n < 0)
 		return;
 	text[strcspn(text, "\n")] = 0;
-	put_text(LOOK_TEXT_LABEL, LOOK_LABEL, text);
+	put_text(INSPECT_TEXT_LABEL, INSPECT_LABEL, text);
 }
 
-static void see_namespace(int proc, const char *name, enum look_known known, uint64_t *ret_inode)
+static void see_namespace(int proc, const char *name, enum inspect_known known, uint64_t *ret_inode)
 {
 	if (proc_namespace(proc, name, ret_inode) >= 0)
 		out.answer.known |= known;
@@ -120,13 +120,13 @@ static void see_namespace(int proc, const char *name, enum look_known known, uin
  */
 static void see_person(int proc)
 {
-	struct look_person *person = &out.answer.person;
+	struct inspect_person *person = &out.answer.person;
 	cleanup(cleanup_fd) int ns = -1;
 	uint64_t dev, inode;
 	uid_t owner;
 
-	*person = (struct look_person){ .uid = out.answer.uids[1] };
-	if (!(out.answer.known & LOOK_USER_NS) || out.answer.user_ns == host.user_ns)
+	*person = (struct inspect_person){ .uid = out.answer.uids[1] };
+	if (!(out.answer.known & INSPECT_USER_NS) || out.answer.user_ns == host.user_ns)
 		return;
 	ns = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
 	for (int i = 0; ns >= 0 && i < DEPTH_MAX; i++) {
@@ -135,7 +135,7 @@ static void see_person(int proc)
 		if (parent < 0 || proc_link_target(ns, "", &dev, &inode) < 0 ||
 			ioctl(ns, NS_GET_OWNER_UID, &owner) < 0)
 			return;
-		*person = (struct look_person){ .uid = owner, .ns = owner ? 0 : inode };
+		*person = (struct inspect_person){ .uid = owner, .ns = owner ? 0 : inode };
 		if (proc_link_target(parent, "", &dev, &inode) < 0 || inode == host.user_ns)
 			return;
 		close_fd(&ns);
@@ -143,9 +143,9 @@ static void see_person(int proc)
 	}
 }
 
-static bool hangs(const struct look_question *question)
+static bool hangs(const struct inspect_question *question)
 {
-	const struct look_person *person = &out.answer.person;
+	const struct inspect_person *person = &out.answer.person;
 
 	for (uint32_t i = 0; i < question->n_hanging; i++)
 		if (question->hanging[i].uid == person->uid &&
@@ -158,49 +158,49 @@ static bool hangs(const struct look_question *question)
  * file that the host has under that path is the one that runs. */
 static int see_path(int proc, bool careful)
 {
-	const struct look_answer *answer = &out.answer;
+	const struct inspect_answer *answer = &out.answer;
 	uint64_t dev, ino;
 	int r;
 
-	if (!(answer->known & LOOK_EXE) || !(answer->known & LOOK_MOUNT_NS) ||
+	if (!(answer->known & INSPECT_EXE) || !(answer->known & INSPECT_MOUNT_NS) ||
 		answer->mount_ns != host.mount_ns)
 		return 0;
-	r = proc_link_text(proc, "exe", text, LOOK_TEXT_MAX);
+	r = proc_link_text(proc, "exe", text, INSPECT_TEXT_MAX);
 	if (r < 0)
 		return unseen(r) || r == -ENAMETOOLONG ? 0 : r;
 	/* What lies on no device may be of somebody who does not answer. */
 	if (major(answer->exe_dev) == 0 && answer->exe_dev != host.root_dev && !careful)
-		say(LOOK_NOTICE);
+		say(INSPECT_NOTICE);
 	r = host_find(&host, text, careful, &dev, &ino);
 	if (r == -EBUSY && careful)
 		return r;
 	if (r >= 0 && dev == answer->exe_dev && ino == answer->exe_ino)
-		put_text(LOOK_TEXT_EXE, LOOK_PATH, text);
+		put_text(INSPECT_TEXT_EXE, INSPECT_PATH, text);
 	return 0;
 }
 
-static int see_files(int proc, const struct look_question *question)
+static int see_files(int proc, const struct inspect_question *question)
 {
-	struct look_answer *answer = &out.answer;
+	struct inspect_answer *answer = &out.answer;
 	int r = proc_link_target(proc, "exe", &answer->exe_dev, &answer->exe_ino);
 
 	if (r >= 0)
-		answer->known |= LOOK_EXE;
+		answer->known |= INSPECT_EXE;
 	else if (!unseen(r))
 		return r;
 	if (proc_link_target(proc, "root", &answer->root_dev, &answer->root_ino) >= 0)
-		answer->known |= LOOK_ROOT;
+		answer->known |= INSPECT_ROOT;
 	/* A rule that lets only the host in must not let in what cannot be seen. */
-	answer->container = !(answer->known & LOOK_USER_NS) || answer->user_ns != host.user_ns ||
-			    !(answer->known & LOOK_PID_NS) || answer->pid_ns != host.pid_ns ||
-			    !(answer->known & LOOK_ROOT) || answer->root_dev != host.root_dev ||
+	answer->container = !(answer->known & INSPECT_USER_NS) || answer->user_ns != host.user_ns ||
+			    !(answer->known & INSPECT_PID_NS) || answer->pid_ns != host.pid_ns ||
+			    !(answer->known & INSPECT_ROOT) || answer->root_dev != host.root_dev ||
 			    answer->root_ino != host.root_ino;
-	return question->wanted & LOOK_WANT_PATH ? see_path(proc, hangs(question)) : 0;
+	return question->wanted & INSPECT_WANT_PATH ? see_path(proc, hangs(question)) : 0;
 }
 
-static int look(const struct look_question *question)
+static int inspection(const struct inspect_question *question)
 {
-	struct look_answer *answer = &out.answer;
+	struct inspect_answer *answer = &out.answer;
 	cleanup(cleanup_fd) int proc = -1;
 	char name[16];
 	int r;
@@ -209,34 +209,34 @@ static int look(const struct look_question *question)
 	proc = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	r = question->wanted & LOOK_WANT_CREDENTIALS ? see_credentials(proc) : 0;
-	if (r >= 0 && question->wanted & LOOK_WANT_START)
+	r = question->wanted & INSPECT_WANT_CREDENTIALS ? see_credentials(proc) : 0;
+	if (r >= 0 && question->wanted & INSPECT_WANT_START)
 		r = proc_start_time(proc, &answer->start_time);
-	if (r >= 0 && question->wanted & LOOK_WANT_CGROUP)
+	if (r >= 0 && question->wanted & INSPECT_WANT_CGROUP)
 		r = see_cgroup(proc);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	if (question->wanted & LOOK_WANT_LABEL)
+	if (question->wanted & INSPECT_WANT_LABEL)
 		see_label(proc);
-	see_namespace(proc, "mnt", LOOK_MOUNT_NS, &answer->mount_ns);
-	see_namespace(proc, "user", LOOK_USER_NS, &answer->user_ns);
-	if (question->wanted & LOOK_WANT_START) {
-		see_namespace(proc, "pid", LOOK_PID_NS, &answer->pid_ns);
+	see_namespace(proc, "mnt", INSPECT_MOUNT_NS, &answer->mount_ns);
+	see_namespace(proc, "user", INSPECT_USER_NS, &answer->user_ns);
+	if (question->wanted & INSPECT_WANT_START) {
+		see_namespace(proc, "pid", INSPECT_PID_NS, &answer->pid_ns);
 		see_person(proc);
 	}
 	r = see_files(proc, question);
 	return r == -ENOENT ? -ESRCH : r;
 }
 
-void look_child(int fd, const struct helper_settings *settings)
+void inspect_child(int fd, const struct helper_settings *settings)
 {
-	static struct look_question question;
+	static struct inspect_question question;
 
 	socket_fd = fd;
 	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc_fd < 0 || host_init(&host) < 0)
 		_exit(EXIT_FAILURE);
-	if (!settings->no_filter && look_filter_enter() < 0)
+	if (!settings->no_filter && inspect_filter_enter() < 0)
 		_exit(EXIT_FAILURE);
 	for (;;) {
 		ssize_t n = recv(fd, &question, sizeof(question), 0);
@@ -247,9 +247,9 @@ void look_child(int fd, const struct helper_settings *settings)
 			return;
 		memset(&out, 0, sizeof(out.answer));
 		out.answer.number = question.number;
-		if (question.n_hanging > LOOK_HANGING_MAX)
-			question.n_hanging = LOOK_HANGING_MAX;
-		out.answer.error = look(&question);
-		say(LOOK_ANSWER);
+		if (question.n_hanging > INSPECT_HANGING_MAX)
+			question.n_hanging = INSPECT_HANGING_MAX;
+		out.answer.error = inspection(&question);
+		say(INSPECT_ANSWER);
 	}
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The allow-list of a looker. It must never hold a call by which more than a name, a number or a
+ * The allow-list of a inspector. It must never hold a call by which more than a name, a number or a
  * text of /proc could be had.
  */
-#include "helper/probe-filter.h"
+#include "helper/inspect-filter.h"
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
@@ -12,7 +12,7 @@
 
 #include "util.h"
 
-int look_filter_enter(void)
+int inspect_filter_enter(void)
 {
 	static const int calls[] = { SCMP_SYS(read), SCMP_SYS(close), SCMP_SYS(statx),
 		SCMP_SYS(readlinkat), SCMP_SYS(recvfrom), SCMP_SYS(sendto),

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the daemon asks a child that looks at processes, and what that answers: one packet each, of
+ * a bounded size.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "chain.h"
+
+/* Who a process counts to, as users_get() has it: a uid, and where that is root's a namespace. */
+struct inspect_person {
+	uint64_t ns;
+	uint32_t uid, zero;
+};
+
+#define INSPECT_HANGING_MAX 64
+
+/* What is to be looked at. All of it for a first inspection; for another one only what it cannot do
+ * without: the process lives still, and that it is the same is anchored otherwise. */
+enum inspect_wanted {
+	INSPECT_WANT_PATH = 1 << 0,   /* of the executable */
+	INSPECT_WANT_START = 1 << 1,  /* its time, the PID namespace and the person: these stay */
+	INSPECT_WANT_CGROUP = 1 << 2, /* where a pidfd does not tell of it */
+	INSPECT_WANT_LABEL = 1 << 3,
+	INSPECT_WANT_CREDENTIALS = 1 << 4, /* and groups */
+	INSPECT_WANT_ALL = (1 << 5) - 1,
+};
+
+struct inspect_question {
+	uint64_t number;
+	int32_t pid;
+	uint32_t wanted; /* enum inspect_wanted */
+	/* Persons who have an inspection that hangs: of one of these no file system is asked that
+	 * may do the same. */
+	uint32_t n_hanging, zero;
+	struct inspect_person hanging[INSPECT_HANGING_MAX];
+};
+
+enum inspect_kind {
+	INSPECT_NOTICE, /* what comes next may hang; person is filled */
+	INSPECT_ANSWER,
+};
+
+/* What could be seen. What could not is zero, or empty. */
+enum inspect_known {
+	INSPECT_EXE = 1 << 0,
+	INSPECT_ROOT = 1 << 1,
+	INSPECT_MOUNT_NS = 1 << 2,
+	INSPECT_USER_NS = 1 << 3,
+	INSPECT_PID_NS = 1 << 4,
+	INSPECT_CGROUP = 1 << 5,
+	INSPECT_LABEL = 1 << 6,
+	INSPECT_PATH = 1 << 7, /* exe is the host's path of what runs */
+};
+
+enum inspect_text { INSPECT_TEXT_CGROUP, INSPECT_TEXT_LABEL, INSPECT_TEXT_EXE, INSPECT_TEXTS };
+
+struct inspect_answer {
+	uint64_t number;
+	uint32_t kind; /* enum inspect_kind */
+	/* 0; -ESRCH: there is no such process; -EBUSY: its person has an inspection that hangs, and
+	 * the file system of its program may do the same; or another negative errno. What is said
+	 * besides is true only with 0. */
+	int32_t error;
+	uint32_t known;		   /* enum inspect_known */
+	uint32_t may_set_groups;   /* it has CAP_SETGID */
+	uint32_t container;	   /* user or PID namespace or root are not the host's, or unseen */
+	uint32_t uids[4], gids[4]; /* real, effective, saved, of the file system */
+	char groups[CHAIN_HASH_TEXT]; /* inspect_hash_groups() of all, the effective one among them
+				       */
+	uint64_t start_time;	      /* clock ticks since boot */
+	uint64_t exe_dev, exe_ino, root_dev, root_ino;
+	uint64_t mount_ns, user_ns, pid_ns; /* inodes */
+	struct inspect_person person;
+	uint16_t sizes[INSPECT_TEXTS]; /* of the texts, each with its NUL; 0 for none */
+	char texts[];		       /* one after the other */
+};
+
+#define INSPECT_TEXT_MAX   (PATH_MAX + 1)
+#define INSPECT_ANSWER_MAX (sizeof(struct inspect_answer) + INSPECT_TEXTS * INSPECT_TEXT_MAX)
+
+/* What stands for a set of groups, in whatever order they come and however often. Sorts them. */
+void inspect_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT]);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Looks that wait for a inspector. It must never let one user's stand before all of another's.
+ */
+#include "peer/inspect-internal.h"
+#include "util.h"
+
+int inspect_turn_add(struct inspections *inspections, struct inspection *inspection)
+{
+	struct inspect_turn *turn = inspections->turns;
+
+	while (turn && turn->user != inspection->user)
+		turn = turn->next;
+	if (!turn) {
+		turn = malloc(sizeof(*turn));
+		if (!turn)
+			return -ENOMEM;
+		*turn = (struct inspect_turn){ .user = user_ref(inspection->user) };
+		*inspections->turns_end = turn;
+		inspections->turns_end = &turn->next;
+	}
+	inspection->next = NULL;
+	if (turn->first)
+		turn->last->next = inspection;
+	else
+		turn->first = inspection;
+	turn->last = inspection;
+	inspection->state = INSPECT_WAITING;
+	return 0;
+}
+
+static void drop(struct inspections *inspections, struct inspect_turn **at)
+{
+	struct inspect_turn *turn = *at;
+
+	*at = turn->next;
+	if (!turn->next)
+		inspections->turns_end = at;
+	user_unref(turn->user);
+	free(turn);
+}
+
+struct inspection *inspect_turn_next(struct inspections *inspections)
+{
+	struct inspect_turn *turn = inspections->turns;
+	struct inspection *inspection;
+
+	if (!turn)
+		return NULL;
+	inspection = turn->first;
+	turn->first = inspection->next;
+	if (!turn->first) {
+		drop(inspections, &inspections->turns);
+	} else if (turn->next) {
+		inspections->turns = turn->next;
+		turn->next = NULL;
+		*inspections->turns_end = turn;
+		inspections->turns_end = &turn->next;
+	}
+	return inspection;
+}
+
+void inspect_turn_remove(struct inspections *inspections, const struct inspection *inspection)
+{
+	struct inspect_turn **at = &inspections->turns;
+	struct inspection **in, *before = NULL;
+
+	while ((*at)->user != inspection->user)
+		at = &(*at)->next;
+	for (in = &(*at)->first; *in != inspection; in = &(*in)->next)
+		before = *in;
+	*in = inspection->next;
+	if ((*at)->last == inspection)
+		(*at)->last = before;
+	if (!(*at)->first)
+		drop(inspections, at);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Looks, from the question to the answer. It must never read anything under /proc itself.
+ */
+#include <assert.h>
+#include <time.h>
+
+#include "clock.h"
+#include "peer/inspect-internal.h"
+#include "util.h"
+
+/* --- answers --- */
+
+bool inspect_answer_valid(const struct inspect_answer *untrusted_answer, size_t size)
+{
+	const char *text = untrusted_answer->texts;
+	size_t left;
+
+	if (size < sizeof(*untrusted_answer) ||
+		memchr(untrusted_answer->groups, 0, sizeof(untrusted_answer->groups)) == NULL)
+		return false;
+	left = size - sizeof(*untrusted_answer);
+	if (untrusted_answer->kind == INSPECT_NOTICE)
+		return left == 0;
+	if (untrusted_answer->error > 0)
+		return false;
+	for (int i = 0; i < INSPECT_TEXTS; i++) {
+		size_t n = untrusted_answer->sizes[i];
+
+		if (n > left || (n && strnlen(text, n) != n - 1))
+			return false;
+		text += n;
+		left -= n;
+	}
+	return left == 0;
+}
+
+const char *inspect_answer_text(const struct inspect_answer *answer, enum inspect_text which)
+{
+	const char *text = answer->texts;
+
+	for (int i = 0; i < (int)which; i++)
+		text += answer->sizes[i];
+	return answer->sizes[which] ? text : NULL;
+}
+
+/* --- one inspection --- */
+
+static void inspect_free(struct inspection *inspection)
+{
+	user_unref(inspection->user);
+	free(inspection);
+}
+
+void inspect_finish(struct inspection *inspection, int result, const struct inspect_answer *answer)
+{
+	inspect_done done = inspection->done;
+	void *userdata = inspection->userdata;
+
+	inspect_free(inspection);
+	done(userdata, result, answer);
+}
+
+void inspect_detach(struct inspection *inspection)
+{
+	struct inspection **at = &inspection->inspections->held;
+
+	switch (inspection->state) {
+	case INSPECT_WAITING:
+		inspect_turn_remove(inspection->inspections, inspection);
+		break;
+	case INSPECT_RUNNING:
+		inspection->inspector->inspection = NULL;
+		break;
+	case INSPECT_HELD:
+		while (*at != inspection)
+			at = &(*at)->next;
+		*at = inspection->next;
+		break;
+	}
+}
+
+void inspect_dispatch(struct inspections *inspections)
+{
+	while (inspections->turns && inspector_any_idle(inspections)) {
+		struct inspection *inspection = inspect_turn_next(inspections);
+
+		if (!inspector_ask_any(inspections, inspection) &&
+			inspect_turn_add(inspections, inspection) < 0)
+			inspect_finish(inspection, -ENOMEM, NULL);
+	}
+}
+
+int inspect_new(struct inspections *inspections, struct user *user, pid_t pid, unsigned int wanted,
+	inspect_done done, void *userdata, struct inspection **ret_look)
+{
+	struct inspection *inspection;
+	int r;
+
+	if (inspections->stopped)
+		return -ECANCELED;
+	inspection = malloc(sizeof(*inspection));
+	if (!inspection)
+		return -ENOMEM;
+	*inspection = (struct inspection){
+		.inspections = inspections,
+		.user = user_ref(user),
+		.pid = pid,
+		.wanted = wanted,
+		.since_usec = clock_usec(CLOCK_MONOTONIC),
+		.done = done,
+		.userdata = userdata,
+	};
+	if (inspections->turns || !inspector_ask_any(inspections, inspection)) {
+		r = inspect_turn_add(inspections, inspection);
+		if (r < 0) {
+			inspect_free(inspection);
+			return r;
+		}
+		inspect_time_start(inspections);
+	}
+	*ret_look = inspection;
+	return 0;
+}
+
+void inspect_hurry(struct inspection *inspection)
+{
+	if (inspection->state == INSPECT_RUNNING)
+		while (inspector_receive(inspection->inspector))
+			;
+}
+
+struct inspection *inspect_cancel(struct inspection *inspection)
+{
+	if (!inspection)
+		return NULL;
+	inspect_detach(inspection);
+	inspect_free(inspection);
+	return NULL;
+}
+
+/* --- all of them --- */
+
+int inspections_new(
+	struct helper *helper, sd_event *loop, struct users *users, struct inspections **ret_looks)
+{
+	struct inspections *inspections = calloc(1, sizeof(*inspections));
+	int r;
+
+	if (!inspections)
+		return -ENOMEM;
+	inspections->helper = helper;
+	inspections->loop = loop;
+	inspections->users = users;
+	inspections->turns_end = &inspections->turns;
+	r = inspect_time_init(inspections);
+	if (r >= 0 && !inspector_make(inspections))
+		r = -EAGAIN;
+	if (r < 0)
+		inspections_free(inspections);
+	else
+		*ret_looks = inspections;
+	return r;
+}
+
+bool inspections_ready(const struct inspections *inspections)
+{
+	for (const struct inspector *inspector = inspections->inspectors; inspector;
+		inspector = inspector->next)
+		if (inspector->fd < 0)
+			return false;
+	return true;
+}
+
+void inspections_stop(struct inspections *inspections)
+{
+	inspections->stopped = true;
+	while (inspections->held) {
+		struct inspection *inspection = inspections->held;
+
+		inspect_detach(inspection);
+		inspect_finish(inspection, -ECANCELED, NULL);
+	}
+	while (inspections->turns)
+		inspect_finish(inspect_turn_next(inspections), -ECANCELED, NULL);
+	for (struct inspector *inspector = inspections->inspectors; inspector;
+		inspector = inspector->next)
+		if (inspector->inspection)
+			inspect_finish(steal_pointer(&inspector->inspection), -ECANCELED, NULL);
+}
+
+struct inspections *inspections_free(struct inspections *inspections)
+{
+	if (!inspections)
+		return NULL;
+	assert(!inspections->turns && !inspections->held);
+	while (inspections->inspectors) {
+		assert(!inspections->inspectors->inspection);
+		inspector_free(inspections->inspectors);
+	}
+	sd_event_source_disable_unref(inspections->timer);
+	free(inspections);
+	return NULL;
+}
