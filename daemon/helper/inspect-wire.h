@@ -85,3 +85,8 @@ struct inspect_answer {
 
 /* What stands for a set of groups, in whatever order they come and however often. Sorts them. */
 void inspect_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT]);
+
+/* Whether an answer's parts are what they say; before it is used. */
+bool inspect_answer_valid(const struct inspect_answer *untrusted_answer, size_t size);
+/* One of its texts; NULL when it is not known. */
+const char *inspect_answer_text(const struct inspect_answer *answer, enum inspect_text which);

@@ -12,7 +12,7 @@
 #define INSPECT_HANGING_USEC 1000000 /* one that takes longer hangs, as far as others go */
 
 enum inspect_state {
-	INSPECT_WAITING, /* for a inspector */
+	INSPECT_WAITING, /* for an inspector */
 	INSPECT_RUNNING,
 	INSPECT_HELD, /* until it is clear whether another inspection of its person hangs */
 };
@@ -71,22 +71,24 @@ struct inspections {
 	} in;
 };
 
-/* peer/inspect.c: the end of an inspection that is in no list and no inspector's. */
-void inspect_finish(struct inspection *inspection, int result, const struct inspect_answer *answer);
-/* Takes it out of wherever it is. */
-void inspect_detach(struct inspection *inspection);
-/* Gives those that wait to the inspectors that have time. */
-void inspect_dispatch(struct inspections *inspections);
-
 /* peer/inspect-turn.c: behind those of its user. 0 or -ENOMEM. */
 int inspect_turn_add(struct inspections *inspections, struct inspection *inspection);
 /* The next one, taken out; its user goes behind the others. NULL when none waits. */
 struct inspection *inspect_turn_next(struct inspections *inspections);
 void inspect_turn_remove(struct inspections *inspections, const struct inspection *inspection);
+/* Takes it out of wherever it is. */
+void inspect_detach(struct inspection *inspection);
+/* The end of an inspection that is in no list and no inspector's. */
+void inspect_finish(struct inspection *inspection, int result, const struct inspect_answer *answer);
+void inspect_free(struct inspection *inspection);
+/* Has the timer see what takes long, if it is not about to. */
+void inspect_time_start(struct inspections *inspections);
 
 /* peer/inspector.c: has one that has time inspect. False when none has. */
 bool inspector_ask_any(struct inspections *inspections, struct inspection *inspection);
 bool inspector_any_idle(const struct inspections *inspections);
+/* Gives those that wait to the inspectors that have time. */
+void inspector_dispatch(struct inspections *inspections);
 /* Takes what it says. True when more may come. Frees no inspector. */
 bool inspector_receive(struct inspector *inspector);
 /* It cannot be had back, and is charged until it is gone; its inspection ends with result. */
@@ -100,5 +102,3 @@ void inspector_free(struct inspector *inspector);
 
 /* peer/inspect-time.c */
 int inspect_time_init(struct inspections *inspections);
-/* Has the timer look, if it is not about to. */
-void inspect_time_start(struct inspections *inspections);

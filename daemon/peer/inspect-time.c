@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What takes long, and what takes too long. One timer is for all inspections, or each would cost
- * one. It must never take a inspector for slow whose answer only was not read.
+ * one. It must never take an inspector for slow whose answer only was not read.
  */
 #include "clock.h"
 #include "peer/inspect-internal.h"
@@ -101,7 +101,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	busy = check_lookers(inspections, now);
 	enough = inspector_make(inspections);
 	check_looks(inspections, now);
-	inspect_dispatch(inspections);
+	inspector_dispatch(inspections);
 	inspector_end_spare(inspections);
 	if (busy || !enough || inspections->held || inspections->turns)
 		inspect_time_start(inspections);
@@ -114,13 +114,4 @@ int inspect_time_init(struct inspections *inspections)
 		INSPECT_TICK_USEC, INSPECT_TICK_USEC / 4, on_timer, inspections);
 
 	return r < 0 ? r : sd_event_source_set_enabled(inspections->timer, SD_EVENT_OFF);
-}
-
-void inspect_time_start(struct inspections *inspections)
-{
-	if (inspections->timing)
-		return;
-	sd_event_source_set_time_relative(inspections->timer, INSPECT_TICK_USEC);
-	inspections->timing =
-		sd_event_source_set_enabled(inspections->timer, SD_EVENT_ONESHOT) >= 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looks that wait for a inspector. It must never let one user's stand before all of another's.
+ * Inspections that wait for an inspector, and what may happen to each. It must never let one user's stand before all of another's.
  */
 #include "peer/inspect-internal.h"
 #include "util.h"
@@ -74,4 +74,49 @@ void inspect_turn_remove(struct inspections *inspections, const struct inspectio
 		(*at)->last = before;
 	if (!(*at)->first)
 		drop(inspections, at);
+}
+
+/* --- each of them --- */
+
+void inspect_free(struct inspection *inspection)
+{
+	user_unref(inspection->user);
+	free(inspection);
+}
+
+void inspect_finish(struct inspection *inspection, int result, const struct inspect_answer *answer)
+{
+	inspect_done done = inspection->done;
+	void *userdata = inspection->userdata;
+
+	inspect_free(inspection);
+	done(userdata, result, answer);
+}
+
+void inspect_detach(struct inspection *inspection)
+{
+	struct inspection **at = &inspection->inspections->held;
+
+	switch (inspection->state) {
+	case INSPECT_WAITING:
+		inspect_turn_remove(inspection->inspections, inspection);
+		break;
+	case INSPECT_RUNNING:
+		inspection->inspector->inspection = NULL;
+		break;
+	case INSPECT_HELD:
+		while (*at != inspection)
+			at = &(*at)->next;
+		*at = inspection->next;
+		break;
+	}
+}
+
+void inspect_time_start(struct inspections *inspections)
+{
+	if (inspections->timing)
+		return;
+	sd_event_source_set_time_relative(inspections->timer, INSPECT_TICK_USEC);
+	inspections->timing =
+		sd_event_source_set_enabled(inspections->timer, SD_EVENT_ONESHOT) >= 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looks, from the question to the answer. It must never read anything under /proc itself.
+ * Inspections, from the question to the answer. It must never read anything under /proc itself.
  */
 #include <assert.h>
 #include <time.h>
@@ -8,88 +8,6 @@
 #include "clock.h"
 #include "peer/inspect-internal.h"
 #include "util.h"
-
-/* --- answers --- */
-
-bool inspect_answer_valid(const struct inspect_answer *untrusted_answer, size_t size)
-{
-	const char *text = untrusted_answer->texts;
-	size_t left;
-
-	if (size < sizeof(*untrusted_answer) ||
-		memchr(untrusted_answer->groups, 0, sizeof(untrusted_answer->groups)) == NULL)
-		return false;
-	left = size - sizeof(*untrusted_answer);
-	if (untrusted_answer->kind == INSPECT_NOTICE)
-		return left == 0;
-	if (untrusted_answer->error > 0)
-		return false;
-	for (int i = 0; i < INSPECT_TEXTS; i++) {
-		size_t n = untrusted_answer->sizes[i];
-
-		if (n > left || (n && strnlen(text, n) != n - 1))
-			return false;
-		text += n;
-		left -= n;
-	}
-	return left == 0;
-}
-
-const char *inspect_answer_text(const struct inspect_answer *answer, enum inspect_text which)
-{
-	const char *text = answer->texts;
-
-	for (int i = 0; i < (int)which; i++)
-		text += answer->sizes[i];
-	return answer->sizes[which] ? text : NULL;
-}
-
-/* --- one inspection --- */
-
-static void inspect_free(struct inspection *inspection)
-{
-	user_unref(inspection->user);
-	free(inspection);
-}
-
-void inspect_finish(struct inspection *inspection, int result, const struct inspect_answer *answer)
-{
-	inspect_done done = inspection->done;
-	void *userdata = inspection->userdata;
-
-	inspect_free(inspection);
-	done(userdata, result, answer);
-}
-
-void inspect_detach(struct inspection *inspection)
-{
-	struct inspection **at = &inspection->inspections->held;
-
-	switch (inspection->state) {
-	case INSPECT_WAITING:
-		inspect_turn_remove(inspection->inspections, inspection);
-		break;
-	case INSPECT_RUNNING:
-		inspection->inspector->inspection = NULL;
-		break;
-	case INSPECT_HELD:
-		while (*at != inspection)
-			at = &(*at)->next;
-		*at = inspection->next;
-		break;
-	}
-}
-
-void inspect_dispatch(struct inspections *inspections)
-{
-	while (inspections->turns && inspector_any_idle(inspections)) {
-		struct inspection *inspection = inspect_turn_next(inspections);
-
-		if (!inspector_ask_any(inspections, inspection) &&
-			inspect_turn_add(inspections, inspection) < 0)
-			inspect_finish(inspection, -ENOMEM, NULL);
-	}
-}
 
 int inspect_new(struct inspections *inspections, struct user *user, pid_t pid, unsigned int wanted,
 	inspect_done done, void *userdata, struct inspection **ret_look)

@@ -42,8 +42,3 @@ int inspect_new(struct inspections *inspections, struct user *user, pid_t pid, u
 void inspect_hurry(struct inspection *inspection);
 /* done is not called any more. Takes NULL, returns NULL. Not for an inspection that is done. */
 struct inspection *inspect_cancel(struct inspection *inspection);
-
-/* Whether an answer's parts are what they say; before it is used. */
-bool inspect_answer_valid(const struct inspect_answer *untrusted_answer, size_t size);
-/* One of its texts; NULL when it is not known. */
-const char *inspect_answer_text(const struct inspect_answer *answer, enum inspect_text which);

@@ -131,6 +131,17 @@ bool inspector_ask_any(struct inspections *inspections, struct inspection *inspe
 	return false;
 }
 
+void inspector_dispatch(struct inspections *inspections)
+{
+	while (inspections->turns && inspector_any_idle(inspections)) {
+		struct inspection *inspection = inspect_turn_next(inspections);
+
+		if (!inspector_ask_any(inspections, inspection) &&
+			inspect_turn_add(inspections, inspection) < 0)
+			inspect_finish(inspection, -ENOMEM, NULL);
+	}
+}
+
 /* --- answers --- */
 
 /* It would have to ask a file system like one that does not answer to another inspection of its
@@ -175,7 +186,7 @@ static void on_answer(struct inspector *inspector, const struct inspect_answer *
 		hold(inspections, inspection, &answer->person);
 	else if (inspection)
 		inspect_finish(inspection, answer->error, answer->error < 0 ? NULL : answer);
-	inspect_dispatch(inspections);
+	inspector_dispatch(inspections);
 }
 
 bool inspector_receive(struct inspector *inspector)
@@ -234,7 +245,7 @@ static void on_started(void *userdata, int error, int *fd)
 		inspect_time_start(inspections);
 		return;
 	}
-	inspect_dispatch(inspections);
+	inspector_dispatch(inspections);
 }
 
 static void on_ended(void *userdata, int status)
