@@ -162,3 +162,23 @@ void broker_note_audit(struct broker *broker, int result)
 		log_info("audit: records are written again");
 	broker->audit_failing = failing;
 }
+
+void broker_record_refusal(struct broker *broker, const struct peer *peer,
+	const struct request *request, enum verdict verdict, const char *reason)
+{
+	struct audit_event event = {
+		.kind = AUDIT_DENY,
+		.user = peer ? peer->user : NULL,
+		.peer = peer ? &peer->identity : NULL,
+		.request = request,
+		.verdict = verdict,
+		.reason = reason,
+		.policy = policy_digest(broker->policy),
+	};
+	int r;
+
+	r = audit_append(broker->audit, &event, NULL, NULL);
+	/* That it is queued or counted does not say yet that it can be written. */
+	if (r < 0)
+		broker_note_audit(broker, r);
+}

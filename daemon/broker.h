@@ -66,3 +66,8 @@ bool broker_is_admin(const struct broker *broker, const struct peer *peer);
  * when the trail cannot be written and when it can be again, once each, however many requests meet
  * it. */
 void broker_note_audit(struct broker *broker, int result);
+
+/* Records the refusal of a message that is no request (malformed, too many connections, ...). Not
+ * waited for. */
+void broker_record_refusal(struct broker *broker, const struct peer *peer,
+	const struct request *request, enum verdict verdict, const char *reason);

@@ -365,19 +365,3 @@ static void op_free(struct grant_op *op)
 	peer_unref(op->peer);
 	free(op);
 }
-
-void grant_record_refusal(struct broker *broker, const struct peer *peer,
-	const struct request *request, enum verdict verdict, const char *reason)
-{
-	struct audit_event event = {
-		.kind = AUDIT_DENY,
-		.user = peer ? peer->user : NULL,
-		.peer = peer ? &peer->identity : NULL,
-		.request = request,
-		.verdict = verdict,
-		.reason = reason,
-		.policy = policy_digest(broker->policy),
-	};
-
-	note_failure(broker, audit_append(broker->audit, &event, NULL, NULL));
-}

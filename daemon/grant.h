@@ -41,7 +41,3 @@ int grant_request(struct broker *broker, struct peer *peer, const struct request
 /* result: 0 when the message with the fds is with the kernel (or the bus), else the negative errno
  * why the peer will not get it: the buffers are freed and a second record says so. Frees op. */
 void grant_delivered(struct grant_op *op, int result);
-
-/* Records a message that is no request (malformed, too many connections, ...). Not waited for. */
-void grant_record_refusal(struct broker *broker, const struct peer *peer,
-	const struct request *request, enum verdict verdict, const char *reason);

@@ -16,7 +16,6 @@
 
 #include "clock.h"
 #include "front/bus-internal.h"
-#include "grant.h"
 #include "util.h"
 
 #define HEADER_MAX 8192 /* looked at */
@@ -199,7 +198,7 @@ static void on_taken(void *userdata)
 
 	io->taking = false;
 	if (!io->next.sender[0] || refuse(io->bus, &io->next) < 0)
-		grant_record_refusal(io->bus->broker, NULL, NULL, VERDICT_MALFORMED,
+		broker_record_refusal(io->bus->broker, NULL, NULL, VERDICT_MALFORMED,
 			"message of the bus with file descriptors");
 }
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "front/bus-internal.h"
-#include "grant.h"
 #include "util.h"
 
 static int compare(const void *a, const void *b)
@@ -182,7 +181,7 @@ static void reject(struct bus_peer *bus_peer, enum verdict verdict, const char *
 
 	bare.identity =
 		(struct identity){ .pid = bus_peer->pid, .uid = bus_peer->uid, .unseen = true };
-	grant_record_refusal(bus_peer->bus->broker, &bare, NULL, verdict, reason);
+	broker_record_refusal(bus_peer->bus->broker, &bare, NULL, verdict, reason);
 	bus_calls_refuse(bus_peer, verdict, reason);
 	forget(bus_peer);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "front/bus-internal.h"
-#include "grant.h"
 #include "text.h"
 #include "util.h"
 
@@ -56,6 +55,6 @@ int bus_reply_refusal(
 int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
 	enum verdict verdict, const char *reason)
 {
-	grant_record_refusal(bus_peer->bus->broker, bus_peer->peer, request, verdict, reason);
+	broker_record_refusal(bus_peer->bus->broker, bus_peer->peer, request, verdict, reason);
 	return bus_reply_refusal(message, verdict, NULL, reason);
 }

@@ -277,7 +277,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 
 static void end_malformed(struct connection *connection, uint64_t id, const char *reason)
 {
-	grant_record_refusal(
+	broker_record_refusal(
 		connection->connections->broker, connection->peer, NULL, VERDICT_MALFORMED, reason);
 	connection->ending = true;
 	refuse(connection, id, VERDICT_MALFORMED, reason);
@@ -302,7 +302,7 @@ static void handle_request(
 		}
 	}
 	if (r < 0) {
-		grant_record_refusal(connection->connections->broker, connection->peer, request,
+		broker_record_refusal(connection->connections->broker, connection->peer, request,
 			VERDICT_INTERNAL, "out of memory");
 		refuse(connection, id, VERDICT_INTERNAL, "out of memory");
 	}
@@ -320,7 +320,7 @@ static void handle_release(
 
 		snprintf(reason, sizeof(reason), "this process has no live grant %ju",
 			(uintmax_t)release->grant);
-		grant_record_refusal(connection->connections->broker, connection->peer, NULL,
+		broker_record_refusal(connection->connections->broker, connection->peer, NULL,
 			VERDICT_UNKNOWN_GRANT, reason);
 		refuse(connection, id, VERDICT_UNKNOWN_GRANT, reason);
 		return;

@@ -12,7 +12,6 @@
 
 #include "front/channel.h"
 #include "front/connection.h"
-#include "grant.h"
 #include "user/turns.h"
 #include "util.h"
 
@@ -46,7 +45,7 @@ static void turn_away(struct socket_server *server, struct user *user, int *fd,
 	bare.identity = (struct identity){
 		.pid = ucred->pid, .uid = ucred->uid, .gid = ucred->gid, .unseen = true
 	};
-	grant_record_refusal(server->connections.broker, &bare, NULL, verdict, reason);
+	broker_record_refusal(server->connections.broker, &bare, NULL, verdict, reason);
 	connection_turn_away(&server->connections, user, fd, verdict, reason);
 }
 

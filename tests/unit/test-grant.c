@@ -495,7 +495,7 @@ START_TEST(record_cannot_be_written)
 	check_refused(VERDICT_NO_RULE, "", "");
 	ck_assert(broker.audit_failing);
 	/* nor is a record that is only queued a sign that it works again */
-	grant_record_refusal(&broker, self, NULL, VERDICT_MALFORMED, "what");
+	broker_record_refusal(&broker, self, NULL, VERDICT_MALFORMED, "what");
 	ck_assert(broker.audit_failing);
 	fixture_audit_wait();
 	fixture_audit_heal();
@@ -521,7 +521,7 @@ START_TEST(record_cannot_be_queued)
 	check_refused(VERDICT_AUDIT_FAILED, "r", "could not be written");
 	request("secret", PAGE, 3, 0);
 	check_refused(VERDICT_DENIED, "keeper", "it is secret");
-	grant_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "what");
+	broker_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "what");
 	ck_assert(broker.audit_failing);
 	append_error = 0;
 	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
@@ -533,8 +533,8 @@ START_TEST(refusals_of_front_ends_are_recorded)
 	struct request asked = { .use = "plain", .size = PAGE, .count = 1 };
 	char *line;
 
-	grant_record_refusal(&broker, self, &asked, VERDICT_MALFORMED, "why");
-	grant_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "too many");
+	broker_record_refusal(&broker, self, &asked, VERDICT_MALFORMED, "why");
+	broker_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "too many");
 	fixture_audit_wait();
 	ck_assert_uint_eq(n_events("deny"), 2);
 	line = fixture_trail_last("\"verdict\":\"malformed\"");
