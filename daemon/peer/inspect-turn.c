@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Inspections that wait for an inspector, and what may happen to each. It must never let one user's stand before all of another's.
+ * Inspections that wait for an inspector, and what may happen to each. It must never let one user's
+ * stand before all of another's.
  */
 #include "peer/inspect-internal.h"
 #include "util.h"
