@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Namespaces and root folder of PID 1, and what lies where in it. It must never look at a peer.
+ * Namespaces and root folder of PID 1, and the files below it. It reads nothing of a peer.
  */
 #include "helper/init-ns.h"
 
@@ -11,7 +11,7 @@
 #include "helper/proc.h"
 #include "util.h"
 
-static int fill(struct host *host, const char *process)
+static int fill(struct init_ns *init, const char *process)
 {
 	cleanup(cleanup_fd) int proc = -1;
 	int r;
@@ -19,46 +19,46 @@ static int fill(struct host *host, const char *process)
 	proc = open(process, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return -errno;
-	r = proc_namespace(proc, "mnt", &host->mount_ns);
+	r = proc_namespace(proc, "mnt", &init->mount_ns);
 	if (r >= 0)
-		r = proc_namespace(proc, "user", &host->user_ns);
+		r = proc_namespace(proc, "user", &init->user_ns);
 	if (r >= 0)
-		r = proc_namespace(proc, "pid", &host->pid_ns);
+		r = proc_namespace(proc, "pid", &init->pid_ns);
 	if (r >= 0)
-		r = proc_link_target(proc, "root", &host->root_dev, &host->root_ino);
+		r = proc_link_target(proc, "root", &init->root_dev, &init->root_ino);
 	if (r < 0)
 		return r;
-	host->root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return host->root < 0 ? -errno : 0;
+	init->root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return init->root < 0 ? -errno : 0;
 }
 
-int host_init(struct host *host)
+int init_ns_init(struct init_ns *init)
 {
 	int r;
 
-	*host = (struct host){ .root = -1 };
-	r = fill(host, "/proc/1");
+	*init = (struct init_ns){ .root = -1 };
+	r = fill(init, "/proc/1");
 	if (r < 0)
-		r = fill(host, "/proc/self");
+		r = fill(init, "/proc/self");
 	return r;
 }
 
-void host_done(struct host *host)
+void init_ns_done(struct init_ns *init)
 {
-	close_fd(&host->root);
+	close_fd(&init->root);
 }
 
-/* To ask it for a name is to ask who may not answer. */
-static bool may_hang(const struct host *host, int dir)
+/* A look-up in such a file system may never return. */
+static bool may_hang(const struct init_ns *init, int dir)
 {
 	uint64_t dev, ino;
 
 	return proc_link_target(dir, "", &dev, &ino) < 0 ||
-	       (major(dev) == 0 && dev != host->root_dev);
+	       (major(dev) == 0 && dev != init->root_dev);
 }
 
-int host_find(const struct host *host, const char *untrusted_path, bool careful, uint64_t *ret_dev,
-	uint64_t *ret_ino)
+int init_ns_find(const struct init_ns *init, const char *untrusted_path, bool careful,
+	uint64_t *ret_dev, uint64_t *ret_ino)
 {
 	cleanup(cleanup_fd) int at = -1;
 	const char *p = untrusted_path;
@@ -76,10 +76,10 @@ int host_find(const struct host *host, const char *untrusted_path, bool careful,
 		memcpy(name, p, length);
 		name[length] = 0;
 		p += length;
-		if (careful && may_hang(host, at < 0 ? host->root : at))
+		if (careful && may_hang(init, at < 0 ? init->root : at))
 			return -EBUSY;
-		/* Of a symbolic link itself nothing is below. */
-		next = openat(at < 0 ? host->root : at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		/* O_PATH opens the link itself; the next name below it fails. */
+		next = openat(at < 0 ? init->root : at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		if (next < 0)
 			return -errno;
 		close_fd(&at);

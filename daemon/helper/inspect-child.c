@@ -32,7 +32,7 @@ static char status[STATUS_MAX], text[INSPECT_TEXT_MAX + 256];
 static gid_t groups[GROUPS_MAX + 1];
 
 static int socket_fd, proc_fd;
-static struct host host;
+static struct init_ns init_ns;
 
 static size_t text_size(void)
 {
@@ -116,8 +116,7 @@ static void see_namespace(int proc, const char *name, enum inspect_known known, 
 		out.answer.known |= known;
 }
 
-/* Who made the namespace below the host's that the process is in, in whichever of that one's own.
- */
+/* Who made the user namespace of the process: of those on its way up, the one just below PID 1's. */
 static void see_person(int proc)
 {
 	struct inspect_person *person = &out.answer.person;
@@ -126,7 +125,7 @@ static void see_person(int proc)
 	uid_t owner;
 
 	*person = (struct inspect_person){ .uid = out.answer.uids[1] };
-	if (!(out.answer.known & INSPECT_USER_NS) || out.answer.user_ns == host.user_ns)
+	if (!(out.answer.known & INSPECT_USER_NS) || out.answer.user_ns == init_ns.user_ns)
 		return;
 	ns = openat(proc, "ns/user", O_RDONLY | O_CLOEXEC);
 	for (int i = 0; ns >= 0 && i < DEPTH_MAX; i++) {
@@ -136,7 +135,7 @@ static void see_person(int proc)
 			ioctl(ns, NS_GET_OWNER_UID, &owner) < 0)
 			return;
 		*person = (struct inspect_person){ .uid = owner, .ns = owner ? 0 : inode };
-		if (proc_link_target(parent, "", &dev, &inode) < 0 || inode == host.user_ns)
+		if (proc_link_target(parent, "", &dev, &inode) < 0 || inode == init_ns.user_ns)
 			return;
 		close_fd(&ns);
 		ns = steal_fd(&parent);
@@ -154,8 +153,8 @@ static bool hangs(const struct inspect_question *question)
 	return false;
 }
 
-/* The path of the executable, if it can mean anything: the process sees the host's files, and the
- * file that the host has under that path is the one that runs. */
+/* The path of the executable, if it can be relied on: the process is in PID 1's mount namespace,
+ * and the file at that path there is the one that runs. */
 static int see_path(int proc, bool careful)
 {
 	const struct inspect_answer *answer = &out.answer;
@@ -163,15 +162,15 @@ static int see_path(int proc, bool careful)
 	int r;
 
 	if (!(answer->known & INSPECT_EXE) || !(answer->known & INSPECT_MOUNT_NS) ||
-		answer->mount_ns != host.mount_ns)
+		answer->mount_ns != init_ns.mount_ns)
 		return 0;
 	r = proc_link_text(proc, "exe", text, INSPECT_TEXT_MAX);
 	if (r < 0)
 		return unseen(r) || r == -ENAMETOOLONG ? 0 : r;
 	/* What lies on no device may be of somebody who does not answer. */
-	if (major(answer->exe_dev) == 0 && answer->exe_dev != host.root_dev && !careful)
+	if (major(answer->exe_dev) == 0 && answer->exe_dev != init_ns.root_dev && !careful)
 		say(INSPECT_NOTICE);
-	r = host_find(&host, text, careful, &dev, &ino);
+	r = init_ns_find(&init_ns, text, careful, &dev, &ino);
 	if (r == -EBUSY && careful)
 		return r;
 	if (r >= 0 && dev == answer->exe_dev && ino == answer->exe_ino)
@@ -190,11 +189,12 @@ static int see_files(int proc, const struct inspect_question *question)
 		return r;
 	if (proc_link_target(proc, "root", &answer->root_dev, &answer->root_ino) >= 0)
 		answer->known |= INSPECT_ROOT;
-	/* A rule that lets only the host in must not let in what cannot be seen. */
-	answer->container = !(answer->known & INSPECT_USER_NS) || answer->user_ns != host.user_ns ||
-			    !(answer->known & INSPECT_PID_NS) || answer->pid_ns != host.pid_ns ||
-			    !(answer->known & INSPECT_ROOT) || answer->root_dev != host.root_dev ||
-			    answer->root_ino != host.root_ino;
+	/* A rule for processes outside containers must not match one that cannot be inspected. */
+	answer->container =
+		!(answer->known & INSPECT_USER_NS) || answer->user_ns != init_ns.user_ns ||
+		!(answer->known & INSPECT_PID_NS) || answer->pid_ns != init_ns.pid_ns ||
+		!(answer->known & INSPECT_ROOT) || answer->root_dev != init_ns.root_dev ||
+		answer->root_ino != init_ns.root_ino;
 	return question->wanted & INSPECT_WANT_PATH ? see_path(proc, hangs(question)) : 0;
 }
 
@@ -234,7 +234,7 @@ void inspect_child(int fd, const struct helper_settings *settings)
 
 	socket_fd = fd;
 	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (proc_fd < 0 || host_init(&host) < 0)
+	if (proc_fd < 0 || init_ns_init(&init_ns) < 0)
 		_exit(EXIT_FAILURE);
 	if (!settings->no_filter && inspect_filter_enter() < 0)
 		_exit(EXIT_FAILURE);

@@ -54,7 +54,7 @@ enum inspect_known {
 	INSPECT_PID_NS = 1 << 4,
 	INSPECT_CGROUP = 1 << 5,
 	INSPECT_LABEL = 1 << 6,
-	INSPECT_PATH = 1 << 7, /* exe is the host's path of what runs */
+	INSPECT_PATH = 1 << 7, /* exe is the path, in PID 1's namespace, of the file that runs */
 };
 
 enum inspect_text { INSPECT_TEXT_CGROUP, INSPECT_TEXT_LABEL, INSPECT_TEXT_EXE, INSPECT_TEXTS };
@@ -66,10 +66,10 @@ struct inspect_answer {
 	 * the file system of its program may do the same; or another negative errno. What is said
 	 * besides is true only with 0. */
 	int32_t error;
-	uint32_t known;		   /* enum inspect_known */
-	uint32_t may_set_groups;   /* it has CAP_SETGID */
-	uint32_t container;	   /* user or PID namespace or root are not the host's, or unseen */
-	uint32_t uids[4], gids[4]; /* real, effective, saved, of the file system */
+	uint32_t known;		      /* enum inspect_known */
+	uint32_t may_set_groups;      /* it has CAP_SETGID */
+	uint32_t container;	      /* user or PID namespace or root is not PID 1's, or unseen */
+	uint32_t uids[4], gids[4];    /* real, effective, saved, of the file system */
 	char groups[CHAIN_HASH_TEXT]; /* inspect_hash_groups() of all, the effective one among them
 				       */
 	uint64_t start_time;	      /* clock ticks since boot */

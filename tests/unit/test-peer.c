@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tests of who a peer is and of what its host is: real processes on real sockets, in namespaces of
- * their own, dead, changed.
+ * Tests of who a peer is and of PID 1's namespaces: real processes on real sockets, in namespaces
+ * of their own, dead, changed.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -16,17 +16,17 @@
 #include "fixture.h"
 #include "helper/init-ns.h"
 
-static struct host host;
+static struct init_ns init_ns;
 
 static void set_up(void)
 {
 	fixture_set_up();
-	ck_assert_int_eq(host_init(&host), 0);
+	ck_assert_int_eq(init_ns_init(&init_ns), 0);
 }
 
 static void tear_down(void)
 {
-	host_done(&host);
+	init_ns_done(&init_ns);
 	fixture_tear_down();
 }
 
@@ -46,11 +46,11 @@ static void say_and_wait(int fd, bool good)
 	wait_for_word(fd, NULL);
 }
 
-static bool sees_host(void)
+static bool sees_init_ns(void)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/mnt", &st) == 0 && st.st_ino == host.mount_ns;
+	return stat("/proc/self/ns/mnt", &st) == 0 && st.st_ino == init_ns.mount_ns;
 }
 
 static int claim_of(pid_t pid, uid_t uid, bool strong, struct peer **ret_peer)
@@ -81,9 +81,9 @@ static int from_socket(int fd, struct peer **ret_peer)
 	return r < 0 ? r : fixture_identify(&claim, ret_peer);
 }
 
-/* --- the host --- */
+/* --- the namespaces of PID 1 --- */
 
-START_TEST(host_is_that_of_pid_1)
+START_TEST(init_ns_is_that_of_pid_1)
 {
 	const char *process = access("/proc/1/ns/mnt", R_OK) ? "self" : "1";
 	char path[64];
@@ -91,66 +91,66 @@ START_TEST(host_is_that_of_pid_1)
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/user", process);
 	if (stat(path, &st) == 0)
-		ck_assert_uint_eq(host.user_ns, st.st_ino);
+		ck_assert_uint_eq(init_ns.user_ns, st.st_ino);
 	snprintf(path, sizeof(path), "/proc/%s/root", process);
 	if (stat(path, &st) == 0)
-		ck_assert_uint_eq(host.root_ino, st.st_ino);
+		ck_assert_uint_eq(init_ns.root_ino, st.st_ino);
 }
 END_TEST
 
-START_TEST(host_files)
+START_TEST(init_ns_files)
 {
 	char path[PATH_MAX], long_name[NAME_MAX + 8];
 	uint64_t dev, ino;
 	struct stat st;
 
 	/* a root of its own, as a container's */
-	close(host.root);
-	host.root = open(fixture.folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	close(init_ns.root);
+	init_ns.root = open(fixture.folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/a", fixture.folder);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	snprintf(path, sizeof(path), "%s/a/b", fixture.folder);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_int_eq(host_find(&host, "/a/b", false, &dev, &ino), 0);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/a/b", false, &dev, &ino), 0);
 	ck_assert_uint_eq(st.st_ino, ino);
 	ck_assert_uint_eq(st.st_dev, dev);
 	ck_assert_int_eq(stat(fixture.trail, &st), 0);
-	ck_assert_int_eq(host_find(&host, "/audit.jsonl", false, &dev, &ino), 0);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/audit.jsonl", false, &dev, &ino), 0);
 	ck_assert_uint_eq(st.st_ino, ino);
-	ck_assert_int_eq(host_find(&host, "/none", false, &dev, &ino), -ENOENT);
-	ck_assert_int_eq(host_find(&host, "/audit.jsonl/x", false, &dev, &ino), -ENOTDIR);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/none", false, &dev, &ino), -ENOENT);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/audit.jsonl/x", false, &dev, &ino), -ENOTDIR);
 	/* what the kernel never shows */
-	ck_assert_int_eq(host_find(&host, "", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "a/b", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/a//b", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/a/b/", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/a/./b", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/../audit.jsonl", false, &dev, &ino), -EINVAL);
-	ck_assert_int_eq(host_find(&host, "/a/..", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "a/b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/a//b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/a/b/", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/a/./b", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/../audit.jsonl", false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/a/..", false, &dev, &ino), -EINVAL);
 	memset(long_name, 'x', sizeof(long_name) - 1);
 	long_name[0] = '/';
 	long_name[sizeof(long_name) - 1] = 0;
-	ck_assert_int_eq(host_find(&host, long_name, false, &dev, &ino), -EINVAL);
+	ck_assert_int_eq(init_ns_find(&init_ns, long_name, false, &dev, &ino), -EINVAL);
 	/* links lead nowhere, within the root or out of it */
 	snprintf(path, sizeof(path), "%s/link", fixture.folder);
 	ck_assert_int_eq(symlink("a", path), 0);
-	ck_assert_int_eq(host_find(&host, "/link/b", false, &dev, &ino), -ENOTDIR);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/link/b", false, &dev, &ino), -ENOTDIR);
 	ck_assert_int_eq(lstat(path, &st), 0);
-	ck_assert_int_eq(host_find(&host, "/link", false, &dev, &ino), 0);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/link", false, &dev, &ino), 0);
 	ck_assert_uint_eq(st.st_ino, ino);
 }
 END_TEST
 
 /* What may not answer is not asked, if that is not wanted: here it is what is on no device. */
-START_TEST(host_files_with_care)
+START_TEST(init_ns_files_with_care)
 {
 	uint64_t dev, ino;
 
-	ck_assert_int_eq(host_find(&host, "/proc/self", true, &dev, &ino), -EBUSY);
-	ck_assert_int_eq(host_find(&host, "/proc", true, &dev, &ino), 0);
-	ck_assert_int_eq(host_find(&host, "/proc/self", false, &dev, &ino), 0);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/proc/self", true, &dev, &ino), -EBUSY);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/proc", true, &dev, &ino), 0);
+	ck_assert_int_eq(init_ns_find(&init_ns, "/proc/self", false, &dev, &ino), 0);
 }
 END_TEST
 
@@ -213,7 +213,7 @@ START_TEST(peer_of_a_socket)
 	ck_assert_uint_eq(peer->identity.n_groups, (size_t)n);
 	if (n > 0)
 		ck_assert_mem_eq(peer->identity.groups, groups, sizeof(gid_t) * (size_t)n);
-	if (sees_host()) {
+	if (sees_init_ns()) {
 		ck_assert_ptr_nonnull(realpath("/proc/self/exe", exe));
 		ck_assert_pstr_eq(peer->identity.exe, exe);
 	}
@@ -263,7 +263,7 @@ START_TEST(peer_of_a_socket_is_dead)
 	ck_assert_int_eq(from_socket(fd, &peer), -ESRCH);
 	ck_assert_ptr_null(peer);
 	close(fd);
-	ck_assert_int_lt(from_socket(host.root, &peer), 0);
+	ck_assert_int_lt(from_socket(init_ns.root, &peer), 0);
 }
 END_TEST
 
@@ -367,7 +367,7 @@ END_TEST
  */
 START_TEST(claims_that_are_refused)
 {
-	struct peer_claim claim = { .pid = 0, .uid = geteuid(), .pidfd = dup(host.root) };
+	struct peer_claim claim = { .pid = 0, .uid = geteuid(), .pidfd = dup(init_ns.root) };
 	struct peer *peer = NULL;
 
 	claim.groups = calloc(1, sizeof(gid_t));
@@ -440,7 +440,7 @@ START_TEST(another_program)
 	ck_assert_int_eq(fixture_recheck(before), -ESTALE);
 	after = child_peer(&child);
 	ck_assert_int_eq(fixture_recheck(after), 0);
-	if (sees_host())
+	if (sees_init_ns())
 		ck_assert_str_ne(before->identity.exe, after->identity.exe);
 	/* the same process all the same */
 	ck_assert_uint_eq(before->identity.start_time, after->identity.start_time);
@@ -500,14 +500,14 @@ static void copy_file(const char *from, const char *to)
 	close(out);
 }
 
-/* A path counts only while the host's file of that path is the one that runs. */
+/* A path counts only while PID 1's file of that path is the one that runs. */
 START_TEST(exe_that_is_replaced)
 {
 	char program[96], other[96];
 	struct peer *before, *peer;
 	struct child child;
 
-	if (!sees_host())
+	if (!sees_init_ns())
 		fixture_skip("not in the mount namespace of process 1");
 	snprintf(program, sizeof(program), "%s/program", fixture.folder);
 	snprintf(other, sizeof(other), "%s/other", fixture.folder);
@@ -664,8 +664,8 @@ START_TEST(no_container)
 	ck_assert_int_eq(stat("/proc/self/ns/pid", &pid), 0);
 	ck_assert_int_eq(stat("/", &root), 0);
 	ck_assert_int_eq(peer->identity.container,
-		user.st_ino != host.user_ns || pid.st_ino != host.pid_ns ||
-			root.st_ino != host.root_ino || root.st_dev != host.root_dev);
+		user.st_ino != init_ns.user_ns || pid.st_ino != init_ns.pid_ns ||
+			root.st_ino != init_ns.root_ino || root.st_dev != init_ns.root_dev);
 	peer_unref(peer);
 }
 END_TEST
@@ -707,9 +707,9 @@ int main(int argc, char *argv[])
 {
 	static const struct test_hooks hooks = { set_up, tear_down };
 	const struct test tests[] = {
-		{ host_is_that_of_pid_1 },
-		{ host_files },
-		{ host_files_with_care },
+		{ init_ns_is_that_of_pid_1 },
+		{ init_ns_files },
+		{ init_ns_files_with_care },
 		{ peer_of_a_socket },
 		{ peer_with_many_groups },
 		{ peer_of_a_socket_is_dead },
