@@ -69,6 +69,6 @@ void identity_done(struct identity *identity)
 	free(identity->unit);
 	free(identity->slice);
 	free(identity->cgroup);
-	free(identity->label);
+	free(identity->lsm);
 	*identity = (struct identity){ 0 };
 }

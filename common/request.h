@@ -67,7 +67,7 @@ struct identity {
 	char *unit;	/* "mpi@3.service", the innermost system unit of the cgroup */
 	char *slice;	/* "system.slice" */
 	char *cgroup;	/* "/system.slice/mpi@3.service" */
-	char *label;	/* LSM label, without a trailing NUL */
+	char *lsm;	/* security label, without a trailing NUL */
 	bool container; /* user or PID namespace or root directory is not that of PID 1 */
 	bool unseen;	/* nobody has looked at it: no more is known than its ids */
 	bool strong;	/* a pidfd from the kernel or the bus anchors it from the connect on */

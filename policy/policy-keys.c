@@ -31,7 +31,7 @@ const struct policy_keys policy_keys[POLICY_OBJECTS] = {
 const struct policy_text policy_texts[POLICY_TEXT_KEYS] = {
 	[POLICY_UNIT] = { "unit", offsetof(struct identity, unit), POLICY_FACT_UNIT },
 	[POLICY_EXE] = { "exe", offsetof(struct identity, exe), POLICY_FACT_EXE },
-	[POLICY_LABEL] = { "label", offsetof(struct identity, label), POLICY_FACT_LABEL },
+	[POLICY_LABEL] = { "label", offsetof(struct identity, lsm), POLICY_FACT_LABEL },
 	[POLICY_CGROUP] = { "cgroup", offsetof(struct identity, cgroup), POLICY_FACT_CGROUP },
 	[POLICY_SLICE] = { "slice", offsetof(struct identity, slice), POLICY_FACT_UNIT },
 };

@@ -87,7 +87,7 @@ static void process(struct maker *m, enum audit_object in, const struct identity
 		name(m, "unit", identity->unit, J);
 		name(m, "slice", identity->slice, T);
 		name(m, "cgroup", identity->cgroup, T);
-		name(m, "label", identity->label, T);
+		name(m, "label", identity->lsm, T);
 		boolean(m, "container", identity->container);
 		words(m, "identity", identity->strong ? "strong" : "weak", T);
 	}

@@ -67,21 +67,21 @@ int bus_peers_on_gone(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 /* --- credentials --- */
 
-static int read_label(sd_bus_message *message, char **ret_label)
+static int read_lsm(sd_bus_message *message, char **ret_lsm)
 {
 	const void *bytes;
 	size_t size;
-	char *label;
+	char *lsm;
 	int r;
 
 	r = sd_bus_message_read_array(message, 'y', &bytes, &size);
 	if (r < 0)
 		return r;
-	label = strndup(bytes, size);
-	if (!label)
+	lsm = strndup(bytes, size);
+	if (!lsm)
 		return -ENOMEM;
-	free(*ret_label);
-	*ret_label = label;
+	free(*ret_lsm);
+	*ret_lsm = lsm;
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int read_entry(sd_bus_message *message, const char *key, struct peer_clai
 		r = read_groups(message, &claim->groups, &claim->n_groups);
 		claim->groups_known = r >= 0;
 	} else if (streq(key, "LinuxSecurityLabel") && streq(contents, "ay")) {
-		r = read_label(message, &claim->label);
+		r = read_lsm(message, &claim->lsm);
 	} else if (streq(key, "ProcessFD") && streq(contents, "h")) {
 		r = sd_bus_message_read(message, "h", &fd);
 		if (r >= 0) {

@@ -108,7 +108,7 @@ static int read_key(sd_bus_message *message, const char *key, struct question *q
 	if (streq(key, "exe"))
 		return read_string(message, &identity->exe);
 	if (streq(key, "label"))
-		return read_string(message, &identity->label);
+		return read_string(message, &identity->lsm);
 	if (streq(key, "container"))
 		return read_flag(message, &identity->container);
 	if (streq(key, "identity"))

@@ -107,7 +107,7 @@ static void see_label(int proc)
 	if (n < 0)
 		return;
 	text[strcspn(text, "\n")] = 0;
-	put_text(INSPECT_TEXT_LABEL, INSPECT_LABEL, text);
+	put_text(INSPECT_TEXT_LSM, INSPECT_LSM, text);
 }
 
 static void see_namespace(int proc, const char *name, enum inspect_known known, uint64_t *ret_inode)
@@ -116,7 +116,8 @@ static void see_namespace(int proc, const char *name, enum inspect_known known, 
 		out.answer.known |= known;
 }
 
-/* Who made the user namespace of the process: of those on its way up, the one just below PID 1's. */
+/* Who made the user namespace of the process: of those on its way up, the one just below PID 1's.
+ */
 static void see_person(int proc)
 {
 	struct inspect_person *person = &out.answer.person;
@@ -216,7 +217,7 @@ static int inspection(const struct inspect_question *question)
 		r = see_cgroup(proc);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	if (question->wanted & INSPECT_WANT_LABEL)
+	if (question->wanted & INSPECT_WANT_LSM)
 		see_label(proc);
 	see_namespace(proc, "mnt", INSPECT_MOUNT_NS, &answer->mount_ns);
 	see_namespace(proc, "user", INSPECT_USER_NS, &answer->user_ns);

@@ -25,7 +25,7 @@ enum inspect_wanted {
 	INSPECT_WANT_PATH = 1 << 0,   /* of the executable */
 	INSPECT_WANT_START = 1 << 1,  /* its time, the PID namespace and the person: these stay */
 	INSPECT_WANT_CGROUP = 1 << 2, /* where a pidfd does not tell of it */
-	INSPECT_WANT_LABEL = 1 << 3,
+	INSPECT_WANT_LSM = 1 << 3,
 	INSPECT_WANT_CREDENTIALS = 1 << 4, /* and groups */
 	INSPECT_WANT_ALL = (1 << 5) - 1,
 };
@@ -53,11 +53,11 @@ enum inspect_known {
 	INSPECT_USER_NS = 1 << 3,
 	INSPECT_PID_NS = 1 << 4,
 	INSPECT_CGROUP = 1 << 5,
-	INSPECT_LABEL = 1 << 6,
+	INSPECT_LSM = 1 << 6,
 	INSPECT_PATH = 1 << 7, /* exe is the path, in PID 1's namespace, of the file that runs */
 };
 
-enum inspect_text { INSPECT_TEXT_CGROUP, INSPECT_TEXT_LABEL, INSPECT_TEXT_EXE, INSPECT_TEXTS };
+enum inspect_text { INSPECT_TEXT_CGROUP, INSPECT_TEXT_LSM, INSPECT_TEXT_EXE, INSPECT_TEXTS };
 
 struct inspect_answer {
 	uint64_t number;

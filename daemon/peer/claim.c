@@ -15,7 +15,7 @@ void peer_claim_done(struct peer_claim *claim)
 {
 	close_fd(&claim->pidfd);
 	free(steal_pointer(&claim->groups));
-	free(steal_pointer(&claim->label));
+	free(steal_pointer(&claim->lsm));
 }
 
 /* A socket option of variable length, with a NUL after it. NULL when there is none. */
@@ -49,7 +49,7 @@ int peer_claim_socket(int fd, struct peer_claim *ret_claim)
 {
 	struct peer_claim claim = { .pidfd = -1 };
 	cleanup(cleanup_free) void *groups = NULL;
-	cleanup(cleanup_free) void *label = NULL;
+	cleanup(cleanup_free) void *lsm = NULL;
 	struct ucred ucred;
 	socklen_t size = sizeof(ucred), pidfd_size = sizeof(claim.pidfd);
 	int r;
@@ -61,7 +61,7 @@ int peer_claim_socket(int fd, struct peer_claim *ret_claim)
 		return r;
 	claim.groups_known = groups != NULL;
 	claim.n_groups = size / sizeof(gid_t);
-	r = read_option(fd, SO_PEERSEC, 128, &label, &size);
+	r = read_option(fd, SO_PEERSEC, 128, &lsm, &size);
 	if (r < 0)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &claim.pidfd, &pidfd_size) < 0) {
@@ -73,7 +73,7 @@ int peer_claim_socket(int fd, struct peer_claim *ret_claim)
 	claim.uid = ucred.uid;
 	claim.gid = ucred.gid;
 	claim.groups = steal_pointer(&groups);
-	claim.label = steal_pointer(&label);
+	claim.lsm = steal_pointer(&lsm);
 	*ret_claim = claim;
 	return 0;
 }

@@ -38,7 +38,7 @@ const char *peer_difference(
 		return "the process is in other groups than when it connected";
 	if (a->exe_dev != b->exe_dev || a->exe_ino != b->exe_ino)
 		return "the process runs another program than when it connected";
-	if (wanted & INSPECT_WANT_LABEL && !same_answer_text(a, b, INSPECT_TEXT_LABEL))
+	if (wanted & INSPECT_WANT_LSM && !same_answer_text(a, b, INSPECT_TEXT_LSM))
 		return "the process has another security label than when it connected";
 	if (a->mount_ns != b->mount_ns || a->user_ns != b->user_ns ||
 		(wanted & INSPECT_WANT_START && a->pid_ns != b->pid_ns))
@@ -57,7 +57,7 @@ const char *peer_difference(
 static const char *contradiction(
 	const struct peer_claim *claim, const char *groups, const struct inspect_answer *answer)
 {
-	const char *label = inspect_answer_text(answer, INSPECT_TEXT_LABEL);
+	const char *lsm = inspect_answer_text(answer, INSPECT_TEXT_LSM);
 
 	if (answer->uids[1] != claim->uid)
 		return "the process connected as another user than it is now";
@@ -65,7 +65,7 @@ static const char *contradiction(
 		return "the process connected with another group than it has now";
 	if (claim->groups_known && !streq(answer->groups, groups))
 		return "the process connected with other groups than it has now";
-	if (claim->label && label && !streq(claim->label, label))
+	if (claim->lsm && lsm && !streq(claim->lsm, lsm))
 		return "the process connected with another security label than it has now";
 	return NULL;
 }
@@ -100,7 +100,7 @@ bool peer_same(const struct peer *a, const struct peer *b)
 {
 	return a->identity.strong == b->identity.strong &&
 	       !peer_difference(a->inspection, b->inspection, INSPECT_WANT_ALL) &&
-	       same_text(a->identity.label, b->identity.label) &&
+	       same_text(a->identity.lsm, b->identity.lsm) &&
 	       same_text(a->identity.exe, b->identity.exe);
 }
 

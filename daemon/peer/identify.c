@@ -133,7 +133,7 @@ static int open_process(const struct peer_claim *claim, struct process **ret_pro
 	return 0;
 }
 
-/* What the claim says; the pidfd, the groups and the label go to the peer. */
+/* What the claim says; the pidfd, the groups and the security label go to the peer. */
 static int make_peer(struct peer_claim *claim, struct user *user, struct peer **ret_peer)
 {
 	cleanup(cleanup_peer) struct peer *peer = calloc(1, sizeof(*peer));
@@ -152,12 +152,12 @@ static int make_peer(struct peer_claim *claim, struct user *user, struct peer **
 	peer->user = user_ref(user);
 	peer->identity.pid = claim->pid;
 	peer->identity.uid = claim->uid;
-	if (claim->label) {
+	if (claim->lsm) {
 		/* as the kernel writes it, with a NUL or a newline at its end */
-		claim->label[strcspn(claim->label, "\n")] = 0;
-		peer->identity.label = strdup(claim->label);
+		claim->lsm[strcspn(claim->lsm, "\n")] = 0;
+		peer->identity.lsm = strdup(claim->lsm);
 	}
-	if (claim->label && !peer->identity.label)
+	if (claim->lsm && !peer->identity.lsm)
 		return -ENOMEM;
 	groups = malloc(claim->n_groups * sizeof(*groups) + 1);
 	if (!groups)
@@ -217,8 +217,8 @@ int peer_recheck(struct inspections *inspections, struct peer *peer, peer_done d
 		op->wanted |= INSPECT_WANT_CGROUP | INSPECT_WANT_CREDENTIALS;
 	if (peer->inspection->may_set_groups)
 		op->wanted |= INSPECT_WANT_CREDENTIALS;
-	if (peer->inspection->known & INSPECT_LABEL)
-		op->wanted |= INSPECT_WANT_LABEL;
+	if (peer->inspection->known & INSPECT_LSM)
+		op->wanted |= INSPECT_WANT_LSM;
 	r = inspect_new(inspections, peer->user, peer->identity.pid, op->wanted, on_inspected, op,
 		&op->inspection);
 	if (r < 0)

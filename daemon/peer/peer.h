@@ -42,8 +42,8 @@ struct peer_claim {
 	bool groups_known;
 	gid_t *groups;
 	size_t n_groups;
-	char *label; /* LSM label or NULL */
-	int pidfd;   /* -1 where there is none: the identity is then weak */
+	char *lsm; /* security label or NULL */
+	int pidfd; /* -1 where there is none: the identity is then weak */
 };
 void peer_claim_done(struct peer_claim *claim);
 

@@ -104,7 +104,7 @@ static void make_peer(struct peer *peer, size_t i)
 		.exe = peer->exe,
 		.unit = peer->unit,
 		.slice = peer->slice,
-		.label = peer->label,
+		.lsm = peer->label,
 		.cgroup = peer->cgroup,
 		.strong = true,
 	};

@@ -131,7 +131,7 @@ static void check_policy(const struct policy *policy)
 			.unit = unit,
 			.slice = slice,
 			.cgroup = cgroup,
-			.label = label,
+			.lsm = label,
 			.strong = true },
 		{ .uid = 1000, .gid = 1000, .container = true, .cgroup = cgroup },
 	};

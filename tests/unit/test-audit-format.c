@@ -185,7 +185,7 @@ START_TEST(names)
 	static const char *const keys[] = { "exe", "unit", "slice", "cgroup", "label" };
 	char *name = (char *)hostile[_i].text;
 	struct identity peer = {
-		.pid = 1, .exe = name, .unit = name, .slice = name, .cgroup = name, .label = name
+		.pid = 1, .exe = name, .unit = name, .slice = name, .cgroup = name, .lsm = name
 	};
 	size_t length = format_event(
 		&(struct audit_event){ .kind = AUDIT_GRANT, .peer = &peer, .by = &peer });
@@ -374,7 +374,7 @@ START_TEST(random_texts)
 		peer.unit = random_text(texts[1], size);
 		peer.slice = random_text(texts[2], size);
 		peer.cgroup = random_text(texts[3], size);
-		peer.label = random_text(texts[4], size);
+		peer.lsm = random_text(texts[4], size);
 		event.use = random_text(texts[5], size);
 		event.heap = random_text(texts[6], size);
 		event.rule = random_text(texts[7], size);
@@ -384,7 +384,7 @@ START_TEST(random_texts)
 		by.unit = random_text(texts[11], size);
 		by.slice = random_text(texts[12], size);
 		by.cgroup = random_text(texts[13], size);
-		by.label = random_text(texts[14], size);
+		by.lsm = random_text(texts[14], size);
 		event.peer = &peer;
 		event.by = random_number() % 2 ? &by : NULL;
 		event.request = random_number() % 2 ? &request : NULL;
@@ -421,7 +421,7 @@ START_TEST(largest)
 		.unit = text,
 		.slice = text,
 		.cgroup = text,
-		.label = text,
+		.lsm = text,
 	};
 	struct audit_event event = {
 		.kind = AUDIT_UNDELIVERED,

@@ -159,7 +159,7 @@ static struct identity sample_peer = {
 	.unit = sample_unit,
 	.slice = sample_slice,
 	.cgroup = sample_cgroup,
-	.label = sample_label,
+	.lsm = sample_label,
 	.strong = true,
 };
 static struct request sample_request = {

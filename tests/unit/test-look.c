@@ -313,7 +313,7 @@ START_TEST(texts_of_an_answer)
 
 	memcpy(told.answer.texts, "ab\0c", 5);
 	ck_assert_str_eq(inspect_answer_text(&told.answer, INSPECT_TEXT_CGROUP), "ab");
-	ck_assert_ptr_null(inspect_answer_text(&told.answer, INSPECT_TEXT_LABEL));
+	ck_assert_ptr_null(inspect_answer_text(&told.answer, INSPECT_TEXT_LSM));
 	ck_assert_str_eq(inspect_answer_text(&told.answer, INSPECT_TEXT_EXE), "c");
 }
 END_TEST

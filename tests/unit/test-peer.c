@@ -347,15 +347,15 @@ START_TEST(labels)
 		label[n] = 0;
 	else
 		copy_string(label, sizeof(label), "no such label");
-	claim.label = strdup(label);
+	claim.lsm = strdup(label);
 	ck_assert_int_eq(fixture_identify(&claim, &peer), 0);
 	label[strcspn(label, "\n")] = 0;
-	ck_assert_str_eq(peer->identity.label, label);
+	ck_assert_str_eq(peer->identity.lsm, label);
 	peer = peer_unref(peer);
 	claim = (struct peer_claim){
 		.pid = getpid(), .uid = geteuid(), .gid = getegid(), .pidfd = -1
 	};
-	claim.label = strdup("another");
+	claim.lsm = strdup("another");
 	r = fixture_identify(&claim, &peer);
 	/* where there are no labels in /proc there is nothing to hold it against */
 	ck_assert_int_eq(r, n > 0 ? -ESTALE : 0);
@@ -371,11 +371,11 @@ START_TEST(claims_that_are_refused)
 	struct peer *peer = NULL;
 
 	claim.groups = calloc(1, sizeof(gid_t));
-	claim.label = strdup("label");
+	claim.lsm = strdup("label");
 	ck_assert_int_eq(fixture_identify(&claim, &peer), -ESRCH);
 	ck_assert_int_eq(claim.pidfd, -1);
 	ck_assert_ptr_null(claim.groups);
-	ck_assert_ptr_null(claim.label);
+	ck_assert_ptr_null(claim.lsm);
 	/* it is not who it said */
 	ck_assert_int_eq(claim_of(getpid(), geteuid() + 1, true, &peer), -ESTALE);
 	ck_assert_int_eq(claim_of(getpid(), geteuid() + 1, false, &peer), -ESTALE);

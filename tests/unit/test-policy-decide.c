@@ -24,7 +24,7 @@ static const struct identity somebody = {
 	.unit = unit,
 	.slice = slice,
 	.cgroup = cgroup,
-	.label = label,
+	.lsm = label,
 	.strong = true,
 };
 /* Of whom the kernel tells little. */
@@ -492,7 +492,7 @@ START_TEST(first_rule_decides)
 				.unit = maybe(units, ARRAY_SIZE(units)),
 				.slice = maybe(slices, ARRAY_SIZE(slices)),
 				.cgroup = maybe(cgroups, ARRAY_SIZE(cgroups)),
-				.label = maybe(labels, ARRAY_SIZE(labels)),
+				.lsm = maybe(labels, ARRAY_SIZE(labels)),
 				.container = pick(2),
 				.strong = pick(2),
 			};
