@@ -100,7 +100,7 @@ static int see_cgroup(int proc)
 	return 0;
 }
 
-static void see_label(int proc)
+static void see_lsm(int proc)
 {
 	ssize_t n = proc_read(proc, "attr/current", text, INSPECT_TEXT_MAX);
 
@@ -218,7 +218,7 @@ static int inspection(const struct inspect_question *question)
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
 	if (question->wanted & INSPECT_WANT_LSM)
-		see_label(proc);
+		see_lsm(proc);
 	see_namespace(proc, "mnt", INSPECT_MOUNT_NS, &answer->mount_ns);
 	see_namespace(proc, "user", INSPECT_USER_NS, &answer->user_ns);
 	if (question->wanted & INSPECT_WANT_START) {
