@@ -151,7 +151,7 @@ static void run(struct job *job)
 {
 	struct revoke_op *op = (struct revoke_op *)job;
 
-	op->revocation.result = module_revoke(op->node, op->watch, &op->revocation.hold);
+	op->revocation.result = ccbuf_heap_revoke(op->node, op->watch, &op->revocation.hold);
 }
 
 static void on_run(struct job *job)

@@ -24,7 +24,7 @@ struct revocation {
 	uint64_t grant;
 	int result;    /* 0, or the negative errno of the heap; the grant is then as it was */
 	bool released; /* nothing holds the memory any more; it is private again */
-	struct module_hold hold;
+	struct ccbuf_heap_hold hold;
 };
 
 typedef void (*revoke_done)(void *userdata, const struct revocation *revocation);

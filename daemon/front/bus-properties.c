@@ -68,7 +68,7 @@ static int append_heap(struct heap_listing *listing, const char *name)
 	char reason[256] = "";
 	struct bus_dict dict;
 	int opened = heaps_get(listing->broker->heaps, name, &heap);
-	bool module = opened >= 0 && heap->module && module_stats(heap->fd, &stats) == 0;
+	bool module = opened >= 0 && heap->module && ccbuf_heap_stats(heap->fd, &stats) == 0;
 
 	if (opened < 0)
 		heaps_explain(

@@ -10,7 +10,7 @@
 
 static int answer(sd_bus_message *message, const struct revocation *revocation)
 {
-	const struct module_hold *hold = &revocation->hold;
+	const struct ccbuf_heap_hold *hold = &revocation->hold;
 	sd_bus_message *reply = NULL;
 	int r = sd_bus_message_new_method_return(message, &reply);
 	struct bus_dict dict = bus_dict(reply, r);

@@ -147,7 +147,7 @@ static int alloc_dma_buf(const struct heap *heap, enum exposure exposure, uint64
 			return -errno;
 	fd = (int)data.fd;
 	if (heap->module)
-		r = module_watch(heap->fd, fd, &watch);
+		r = ccbuf_heap_watch(heap->fd, fd, &watch);
 	else if (exposure == EXPOSURE_SHARED)
 		r = zero(fd, size);
 	if (r < 0)
@@ -180,7 +180,7 @@ bool heap_explain(const struct heap *heap, int error, char *text, size_t size)
 {
 	struct ccbuf_heap_stats stats = { 0 };
 	char leaked[SIZE_TEXT_MAX];
-	bool stopped = heap->module && error == -EIO && module_stats(heap->fd, &stats) == 0 &&
+	bool stopped = heap->module && error == -EIO && ccbuf_heap_stats(heap->fd, &stats) == 0 &&
 		       stats.flags & CCBUF_HEAP_STAT_STOPPED;
 
 	if (stopped)

@@ -8,7 +8,7 @@
 
 #include "util.h"
 
-int module_stats(int node, struct ccbuf_heap_stats *ret_stats)
+int ccbuf_heap_stats(int node, struct ccbuf_heap_stats *ret_stats)
 {
 	struct ccbuf_heap_stats stats = { 0 };
 
@@ -18,7 +18,7 @@ int module_stats(int node, struct ccbuf_heap_stats *ret_stats)
 	return 0;
 }
 
-int module_watch(int node, int fd, uint64_t *ret_id)
+int ccbuf_heap_watch(int node, int fd, uint64_t *ret_id)
 {
 	struct ccbuf_heap_watch watch = { .fd = fd };
 
@@ -28,7 +28,7 @@ int module_watch(int node, int fd, uint64_t *ret_id)
 	return 0;
 }
 
-int module_revoke(int node, uint64_t id, struct module_hold *ret_hold)
+int ccbuf_heap_revoke(int node, uint64_t id, struct ccbuf_heap_hold *ret_hold)
 {
 	struct ccbuf_heap_revoke revoke = { .id = id };
 
@@ -43,7 +43,7 @@ int module_revoke(int node, uint64_t id, struct module_hold *ret_hold)
 	return 0;
 }
 
-int module_events(int node, struct ccbuf_heap_event *ret_events, size_t n)
+int ccbuf_heap_events(int node, struct ccbuf_heap_event *ret_events, size_t n)
 {
 	ssize_t size = read(node, ret_events, n * sizeof(*ret_events));
 

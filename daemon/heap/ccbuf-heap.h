@@ -14,14 +14,14 @@
 #include "ccbuf_heap.h"
 
 /* Also how a node is found to be the module's: -EINVAL and -ENOTTY say that it is not. */
-int module_stats(int node, struct ccbuf_heap_stats *ret_stats);
+int ccbuf_heap_stats(int node, struct ccbuf_heap_stats *ret_stats);
 
 /* Has the node tell when nothing holds the buffer of a dma-buf fd any more; by the number returned.
  */
-int module_watch(int node, int fd, uint64_t *ret_id);
+int ccbuf_heap_watch(int node, int fd, uint64_t *ret_id);
 
 /* What still holds a buffer that was taken back. All zero: nothing does. */
-struct module_hold {
+struct ccbuf_heap_hold {
 	unsigned int mappings; /* by devices */
 	unsigned int vmaps;    /* by the kernel */
 	bool busy;	       /* a device is at work in it; to be asked again, or it stays so */
@@ -30,8 +30,8 @@ struct module_hold {
 
 /* Takes the memory of a buffer back; again is no error. -ENOENT: it is released already. Blocks:
  * the memory is cleared and converted, a large buffer for long, and a device may be waited for. */
-int module_revoke(int node, uint64_t id, struct module_hold *ret_hold);
+int ccbuf_heap_revoke(int node, uint64_t id, struct ccbuf_heap_hold *ret_hold);
 
 /* Takes up to n events that wait, without waiting for any. Returns their number, 0 for none; or the
  * negative errno. */
-int module_events(int node, struct ccbuf_heap_event *ret_events, size_t n);
+int ccbuf_heap_events(int node, struct ccbuf_heap_event *ret_events, size_t n);

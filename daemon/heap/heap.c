@@ -71,7 +71,7 @@ static int introduce(struct heaps *heaps, struct heap *heap)
 {
 	struct ccbuf_heap_stats stats;
 
-	heap->module = module_stats(heap->fd, &stats) == 0;
+	heap->module = ccbuf_heap_stats(heap->fd, &stats) == 0;
 	return heap->module && heaps->opened ? heaps->opened(heaps->userdata, heap) : 0;
 }
 

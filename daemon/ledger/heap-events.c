@@ -86,7 +86,7 @@ static void record_leak(struct teller *teller, bool before)
 	};
 	char reason[128], size[SIZE_TEXT_MAX];
 
-	if (teller->twin || teller->recording || module_stats(heap->fd, &stats) < 0 ||
+	if (teller->twin || teller->recording || ccbuf_heap_stats(heap->fd, &stats) < 0 ||
 		stats.leaked_bytes <= teller->recorded)
 		return;
 	event.size = stats.leaked_bytes - teller->recorded;
@@ -110,7 +110,7 @@ static void take(struct teller *teller, size_t n)
 	int count = AT_ONCE;
 
 	while (n > 0 && count == AT_ONCE) {
-		count = module_events(teller->heap->fd, untrusted_events, AT_ONCE);
+		count = ccbuf_heap_events(teller->heap->fd, untrusted_events, AT_ONCE);
 		for (int i = 0; i < count; i++) {
 			const struct ccbuf_heap_event *event = &untrusted_events[i];
 
@@ -166,7 +166,7 @@ static int on_opened(void *userdata, const struct heap *heap)
 	}
 	teller->next = events->tellers;
 	events->tellers = teller;
-	if (module_stats(heap->fd, &stats) == 0 && stats.flags & CCBUF_HEAP_STAT_UNSHARED)
+	if (ccbuf_heap_stats(heap->fd, &stats) == 0 && stats.flags & CCBUF_HEAP_STAT_UNSHARED)
 		log_error("heap %s: module ccbuf_heap is loaded for development, NOTHING of it is "
 			  "shared with the host",
 			heap->name);

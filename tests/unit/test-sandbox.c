@@ -136,13 +136,13 @@ static void sync_a_buffer(void)
 static void ask_the_module(void)
 {
 	struct ccbuf_heap_stats stats;
-	struct module_hold hold;
+	struct ccbuf_heap_hold hold;
 	uint64_t id;
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	need(module_stats(fd, &stats) == -ENOTTY);
-	need(module_watch(fd, fd, &id) == -ENOTTY);
-	need(module_revoke(fd, 1, &hold) == -ENOTTY);
+	need(ccbuf_heap_stats(fd, &stats) == -ENOTTY);
+	need(ccbuf_heap_watch(fd, fd, &id) == -ENOTTY);
+	need(ccbuf_heap_revoke(fd, 1, &hold) == -ENOTTY);
 }
 
 static void raise_own_limit(void)
