@@ -14,14 +14,14 @@
 #define AT_ONCE	   64
 #define RETRY_USEC 1000000 /* of a leak whose record failed */
 
-/* A node that is listened to. */
-struct teller {
-	struct teller *next;
+/* A watched node of the module. */
+struct watcher {
+	struct watcher *next;
 	struct heap_events *events;
 	const struct heap *heap;
 	sd_event_source *io;
 	/* Leaks: */
-	bool twin;		/* another one speaks for the device */
+	bool alias;		/* an earlier watcher records the leaks of the device */
 	bool recording;		/* a record is under way */
 	uint64_t recorded;	/* bytes, of all that leaked since the module was loaded */
 	uint64_t under_way;	/* likewise, once it is written */
@@ -33,10 +33,10 @@ struct heap_events {
 	struct ledger *ledger;
 	struct audit *audit;
 	struct heaps *heaps;
-	struct teller *tellers;
+	struct watcher *watchers;
 };
 
-static void record_leak(struct teller *teller, bool before);
+static void record_leak(struct watcher *watcher, bool before);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -45,38 +45,38 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static void retry(struct teller *teller)
+static void retry(struct watcher *watcher)
 {
 	int r = 0;
 
-	if (!teller->retry)
-		r = sd_event_add_time_relative(teller->events->loop, &teller->retry,
-			CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry, teller);
+	if (!watcher->retry)
+		r = sd_event_add_time_relative(watcher->events->loop, &watcher->retry,
+			CLOCK_MONOTONIC, RETRY_USEC, 0, on_retry, watcher);
 	else
-		sd_event_source_set_time_relative(teller->retry, RETRY_USEC);
+		sd_event_source_set_time_relative(watcher->retry, RETRY_USEC);
 	if (r >= 0)
-		sd_event_source_set_enabled(teller->retry, SD_EVENT_ONESHOT);
+		sd_event_source_set_enabled(watcher->retry, SD_EVENT_ONESHOT);
 }
 
 static void on_leak_recorded(void *userdata, int result)
 {
-	struct teller *teller = userdata;
+	struct watcher *watcher = userdata;
 
-	teller->recording = false;
+	watcher->recording = false;
 	if (result < 0) {
-		retry(teller);
+		retry(watcher);
 		return;
 	}
-	teller->recorded = teller->under_way;
+	watcher->recorded = watcher->under_way;
 	/* more may have leaked meanwhile */
-	record_leak(teller, false);
+	record_leak(watcher, false);
 }
 
 /* What the counter has more than the trail: an event says that it moved, and some leaks are from
  * before there was anybody to tell. */
-static void record_leak(struct teller *teller, bool before)
+static void record_leak(struct watcher *watcher, bool before)
 {
-	const struct heap *heap = teller->heap;
+	const struct heap *heap = watcher->heap;
 	struct ccbuf_heap_stats stats;
 	struct audit_event event = {
 		.kind = AUDIT_LEAK,
@@ -86,63 +86,63 @@ static void record_leak(struct teller *teller, bool before)
 	};
 	char reason[128], size[SIZE_TEXT_MAX];
 
-	if (teller->twin || teller->recording || ccbuf_heap_stats(heap->fd, &stats) < 0 ||
-		stats.leaked_bytes <= teller->recorded)
+	if (watcher->alias || watcher->recording || ccbuf_heap_stats(heap->fd, &stats) < 0 ||
+		stats.leaked_bytes <= watcher->recorded)
 		return;
-	event.size = stats.leaked_bytes - teller->recorded;
+	event.size = stats.leaked_bytes - watcher->recorded;
 	snprintf(reason, sizeof(reason), "%s in all since the module was loaded%s",
 		size_format(stats.leaked_bytes, size),
 		before ? ", before ccbufd opened the heap" : "");
 	event.reason = reason;
-	teller->under_way = stats.leaked_bytes;
-	teller->recording = true;
-	if (audit_append(teller->events->audit, &event, on_leak_recorded, teller) < 0) {
-		teller->recording = false;
-		retry(teller);
+	watcher->under_way = stats.leaked_bytes;
+	watcher->recording = true;
+	if (audit_append(watcher->events->audit, &event, on_leak_recorded, watcher) < 0) {
+		watcher->recording = false;
+		retry(watcher);
 	}
 }
 
 /* Up to n events, or a few more. */
-static void take(struct teller *teller, size_t n)
+static void take(struct watcher *watcher, size_t n)
 {
 	struct ccbuf_heap_event untrusted_events[AT_ONCE];
 	bool leaked = false;
 	int count = AT_ONCE;
 
 	while (n > 0 && count == AT_ONCE) {
-		count = ccbuf_heap_events(teller->heap->fd, untrusted_events, AT_ONCE);
+		count = ccbuf_heap_events(watcher->heap->fd, untrusted_events, AT_ONCE);
 		for (int i = 0; i < count; i++) {
 			const struct ccbuf_heap_event *event = &untrusted_events[i];
 
 			if (event->type == CCBUF_HEAP_RELEASED)
-				ledger_ended(teller->events->ledger, teller->heap, event->id);
+				ledger_ended(watcher->events->ledger, watcher->heap, event->id);
 			leaked = leaked || event->type == CCBUF_HEAP_LEAKED;
 		}
 		n -= n < AT_ONCE ? n : AT_ONCE;
 	}
 	if (leaked)
-		record_leak(teller, false);
+		record_leak(watcher, false);
 	if (count < 0) {
 		log_error("heap %s: its events cannot be read: %s; its buffers stay charged until "
 			  "ccbufd is restarted",
-			teller->heap->name, strerror(-count));
-		teller->io = sd_event_source_disable_unref(teller->io);
+			watcher->heap->name, strerror(-count));
+		watcher->io = sd_event_source_disable_unref(watcher->io);
 	}
 }
 
 static int on_events(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-	struct teller *teller = userdata;
+	struct watcher *watcher = userdata;
 
 	(void)source, (void)fd, (void)events;
-	take(teller, AT_ONCE);
+	take(watcher, AT_ONCE);
 	return 0;
 }
 
-static bool has_twin(const struct heap_events *events, const struct heap *heap)
+static bool has_alias(const struct heap_events *events, const struct heap *heap)
 {
-	for (const struct teller *teller = events->tellers; teller; teller = teller->next)
-		if (teller->heap->device == heap->device)
+	for (const struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
+		if (watcher->heap->device == heap->device)
 			return true;
 	return false;
 }
@@ -150,27 +150,27 @@ static bool has_twin(const struct heap_events *events, const struct heap *heap)
 static int on_opened(void *userdata, const struct heap *heap)
 {
 	struct heap_events *events = userdata;
-	struct teller *teller = calloc(1, sizeof(*teller));
+	struct watcher *watcher = calloc(1, sizeof(*watcher));
 	struct ccbuf_heap_stats stats;
 	int r;
 
-	if (!teller)
+	if (!watcher)
 		return -ENOMEM;
-	teller->events = events;
-	teller->heap = heap;
-	teller->twin = has_twin(events, heap);
-	r = sd_event_add_io(events->loop, &teller->io, heap->fd, EPOLLIN, on_events, teller);
+	watcher->events = events;
+	watcher->heap = heap;
+	watcher->alias = has_alias(events, heap);
+	r = sd_event_add_io(events->loop, &watcher->io, heap->fd, EPOLLIN, on_events, watcher);
 	if (r < 0) {
-		free(teller);
+		free(watcher);
 		return r;
 	}
-	teller->next = events->tellers;
-	events->tellers = teller;
+	watcher->next = events->watchers;
+	events->watchers = watcher;
 	if (ccbuf_heap_stats(heap->fd, &stats) == 0 && stats.flags & CCBUF_HEAP_STAT_UNSHARED)
 		log_error("heap %s: module ccbuf_heap is loaded for development, NOTHING of it is "
 			  "shared with the host",
 			heap->name);
-	record_leak(teller, true);
+	record_leak(watcher, true);
 	return 0;
 }
 
@@ -202,13 +202,13 @@ struct heap_events *heap_events_free(struct heap_events *events)
 		return NULL;
 	heaps_set_observer(events->heaps, NULL, NULL);
 	ledger_set_source(events->ledger, NULL, NULL);
-	while (events->tellers) {
-		struct teller *teller = events->tellers;
+	while (events->watchers) {
+		struct watcher *watcher = events->watchers;
 
-		events->tellers = teller->next;
-		sd_event_source_disable_unref(teller->io);
-		sd_event_source_disable_unref(teller->retry);
-		free(teller);
+		events->watchers = watcher->next;
+		sd_event_source_disable_unref(watcher->io);
+		sd_event_source_disable_unref(watcher->retry);
+		free(watcher);
 	}
 	free(events);
 	return NULL;
@@ -216,7 +216,7 @@ struct heap_events *heap_events_free(struct heap_events *events)
 
 void heap_events_take(struct heap_events *events)
 {
-	for (struct teller *teller = events->tellers; teller; teller = teller->next)
-		if (teller->io)
-			take(teller, HEAP_EVENTS_TAKEN);
+	for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
+		if (watcher->io)
+			take(watcher, HEAP_EVENTS_TAKEN);
 }
