@@ -9,8 +9,9 @@ import socket
 import subprocess
 import traceback
 
-from minibus import Bus
-from waiting import Skip, die_with_parent, need_program, need_root, wait_process, wait_readable
+from lib.harness import Skip, need_program, need_root
+from lib.minibus import Bus
+from lib.waiting import die_with_parent, wait_process, wait_readable
 
 CONFIG = '''<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

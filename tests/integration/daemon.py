@@ -16,11 +16,12 @@ import tempfile
 import time
 import traceback
 
-import trail
-from broker import Broker
 from buses import make_bus
-from waiting import DEADLINE, Skip, die_with_parent, wait_readable, wait_until
-from wire import Socket
+from lib import trail
+from lib.broker import Broker
+from lib.harness import Skip
+from lib.waiting import DEADLINE, die_with_parent, wait_readable, wait_until
+from lib.wire import Socket
 
 options = argparse.Namespace(ccbufd=None, client=None, sanitize=False, as_user=False,
                              dbus_broker=False, preload=None, only=[])

@@ -7,7 +7,7 @@ import struct
 import tempfile
 import threading
 
-from waiting import Skip
+from lib.harness import Skip
 
 
 class Lingering:

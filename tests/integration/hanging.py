@@ -8,7 +8,8 @@ import signal
 import struct
 import time
 
-from waiting import Skip, die_with_parent, need_root
+from lib.harness import Skip, need_root
+from lib.waiting import die_with_parent
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MNT_DETACH = 2

@@ -9,7 +9,7 @@ import socket
 import sys
 import traceback
 
-from waiting import DEADLINE, die_with_parent
+from lib.waiting import DEADLINE, die_with_parent
 
 
 class Channel:

@@ -8,7 +8,8 @@ import signal
 import struct
 
 from hanging import LIBC, MNT_DETACH, mount
-from waiting import Skip, die_with_parent, need_root, wait_until
+from lib.harness import Skip, need_root
+from lib.waiting import die_with_parent, wait_until
 
 LOOKUP, FORGET, GETATTR, SETATTR, UNLINK, RENAME, LINK = 1, 2, 3, 4, 10, 12, 13
 OPEN, READ, WRITE, STATFS, RELEASE, FSYNC, INIT = 14, 15, 16, 17, 18, 20, 26

@@ -6,9 +6,12 @@ import resource
 import subprocess
 import traceback
 
-from broker import Broker
-from harness import Daemon, Skip, main, need_root, policy, rule, same, wait_until
-from wire import Socket, pack_release
+from daemon import Daemon, policy, rule
+from lib.broker import Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import wait_until
+from lib.wire import Socket, pack_release
+from suite import main
 
 PAGE = 4096
 

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
-from broker import ERROR, INTERFACE, NAME, PATH, Broker, Variant
 from buses import make_bus, shipped_policy
-from harness import DEADLINE, OTHER, USER, Daemon, Skip, main, need_program, need_root, \
-    options, policy, rule, same
-from minibus import BusError
+from daemon import Daemon, options, policy, rule
+from lib.broker import ERROR, INTERFACE, NAME, PATH, Broker, Variant
+from lib.harness import Skip, need_program, need_root, same
+from lib.minibus import BusError
+from lib.waiting import DEADLINE
 from peers import Peer
+from suite import OTHER, USER, main
 
 PAGE = 4096
 METHODS = {

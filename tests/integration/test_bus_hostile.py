@@ -6,12 +6,14 @@ import socket
 import struct
 import time
 
-from broker import NAME, PATH, Broker, Variant
-from harness import DEADLINE, OTHER, Closing, Daemon, main, need_root, options, policy, same, \
-    stopped, wait_until
-from minibus import pack
+from daemon import Closing, Daemon, options, policy
+from lib.broker import NAME, PATH, Broker, Variant
+from lib.harness import need_root, same
+from lib.minibus import pack
+from lib.waiting import DEADLINE, stopped, wait_until
+from lib.wire import Socket
 from peers import Peer, wait_end
-from wire import Socket
+from suite import OTHER, main
 
 PAGE = 4096
 BUS = 'org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import unicodedata
 
-from broker import INTERFACE, NAME, PATH, ERROR
-from harness import DEADLINE, Daemon, Skip, client_environment, main, need_root, options, policy, \
-    rule, run_client, same, wait_until
+from daemon import Daemon, client_environment, options, policy, rule, run_client
 from hostile import TEXTS, check_line, check_lines, read_back
-from minibus import BusError, Variant
+from lib.broker import ERROR, INTERFACE, NAME, PATH
+from lib.harness import Skip, need_root, same
+from lib.minibus import BusError, Variant
+from lib.waiting import DEADLINE, wait_until
+from suite import main
 
 PAGE = 4096
 

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 
-from harness import DEADLINE, OTHER, Daemon, Program, Skip, client_environment, main, need_root, \
-    options, policy, rule, run_client, same, wait_until
+from daemon import Daemon, client_environment, options, policy, rule, run_client
+from lib.harness import Skip, need_root, same
+from lib.waiting import DEADLINE, Program, wait_until
+from suite import OTHER, main
 
 PAGE = 4096
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3

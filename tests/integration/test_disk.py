@@ -3,9 +3,12 @@
 say why, everything else goes on, and a stop ends."""
 import signal
 
-from harness import DEADLINE, USER, Daemon, main, policy, rule, same, wait_until
+from daemon import Daemon, policy, rule
+from lib.harness import same
+from lib.waiting import DEADLINE, wait_until
+from lib.wire import Socket
 from remote import RemoteFolder
-from wire import Socket
+from suite import USER, main
 
 PAGE = 4096
 

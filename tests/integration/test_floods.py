@@ -3,11 +3,13 @@
 import signal
 import time
 
-from broker import Broker
-from harness import OTHER, Daemon, main, need_root, options, policy, rule, same, \
-    wait_readable, wait_until
+from daemon import Daemon, options, policy, rule
+from lib.broker import Broker
+from lib.harness import need_root, same
+from lib.waiting import wait_readable, wait_until
+from lib.wire import IN_FLIGHT_MAX, Socket, pack_request
 from peers import Peer, wait_end
-from wire import IN_FLIGHT_MAX, Socket, pack_request
+from suite import OTHER, main
 
 PAGE = 4096
 

@@ -6,14 +6,16 @@ import resource
 import signal
 import socket
 
-from broker import NAME, PATH
 from buses import make_bus, shipped_policy
+from daemon import Daemon, options, policy
 from foreign import Fuse, Lingering
-from harness import OTHER, USER, Daemon, Skip, main, need_root, options, policy, same, \
-    stopped, wait_readable, wait_until
-from minibus import Variant
+from lib.broker import NAME, PATH
+from lib.harness import Skip, need_root, same
+from lib.minibus import Variant
+from lib.waiting import stopped, wait_readable, wait_until
+from lib.wire import Socket, pack_request
 from peers import Peer, wait_end
-from wire import Socket, pack_request
+from suite import OTHER, USER, main
 
 PAGE = 4096
 BUS = 'org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus'

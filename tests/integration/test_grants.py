@@ -4,9 +4,11 @@ import fcntl
 import mmap
 import os
 
-from harness import Closing, Daemon, main, policy, rule, same
+from daemon import Closing, Daemon, policy, rule
+from lib.harness import same
+from lib.wire import IN_FLIGHT_MAX, Socket
 from peers import Peer, wait_end
-from wire import IN_FLIGHT_MAX, Socket
+from suite import main
 
 PAGE = mmap.PAGESIZE
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL

@@ -4,10 +4,13 @@ import os
 import resource
 import signal
 
-from broker import INTERFACE, NAME, PATH, Broker
-from harness import OTHER, Daemon, main, need_root, policy, same, wait_until
+from daemon import Daemon, policy
+from lib.broker import INTERFACE, NAME, PATH, Broker
+from lib.harness import need_root, same
+from lib.waiting import wait_until
+from lib.wire import IN_FLIGHT_MAX, Socket
 from peers import Peer, become, wait_end
-from wire import IN_FLIGHT_MAX, Socket
+from suite import OTHER, main
 
 PAGE = 4096
 

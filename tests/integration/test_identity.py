@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 
-from broker import Broker
-from harness import DEADLINE, HERE, OTHER, USER, Closing, Daemon, Skip, main, need_root, \
-    policy, rule, same, wait_until
+from daemon import Closing, Daemon, policy, rule
+from lib.broker import Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import DEADLINE, wait_until
+from lib.wire import Socket
 from peers import Peer, become, wait_end
-from wire import Socket
+from suite import HERE, OTHER, USER, main
 
 PAGE = 4096
 PYTHON = os.path.realpath(sys.executable)
@@ -225,7 +227,7 @@ def test_exe_in_another_mount_namespace():
 
 PROGRAM = """
 import os, sys
-from wire import Socket
+from lib.wire import Socket
 verdicts = []
 for i in range(2):
     verdicts.append(Socket(sys.argv[1]).request('scratch', 4096).close().verdict)

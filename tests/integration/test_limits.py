@@ -4,10 +4,13 @@ import mmap
 import os
 import pathlib
 
-from broker import Broker
-from harness import OTHER, USER, Daemon, Skip, main, need_root, policy, rule, same, wait_until
+from daemon import Daemon, policy, rule
+from lib.broker import Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import wait_until
+from lib.wire import Socket
 from peers import Peer, wait_end
-from wire import Socket
+from suite import OTHER, USER, main
 
 PAGE = 4096
 MIB = 1 << 20

@@ -8,12 +8,14 @@ import shutil
 import signal
 import time
 
-from broker import Broker
+from daemon import Closing, Daemon, options, policy, rule, run_client
 from hanging import LIBC, HangingFiles, mount
-from harness import OTHER, Closing, Daemon, Skip, main, need_root, options, policy, rule, \
-    run_client, same, wait_until
+from lib.broker import Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import wait_until
+from lib.wire import Socket
 from peers import Peer, wait_end
-from wire import Socket
+from suite import OTHER, main
 
 PAGE = 4096
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x00020000, 4096, 16384, 1 << 18

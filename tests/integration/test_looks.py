@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 
-from broker import Broker
+from daemon import Closing, Daemon, options, policy, rule
 from hanging import LIBC, HangingFiles, mount
-from harness import OTHER, USER, Closing, Daemon, Skip, main, need_program, need_root, options, \
-    policy, rule, same, wait_until
+from lib.broker import Broker
+from lib.harness import Skip, need_program, need_root, same
+from lib.waiting import wait_until
+from lib.wire import Socket
 from peers import Peer, wait_end
-from wire import Socket
+from suite import OTHER, USER, main
 
 PAGE = 4096
 GROUP = 4711
@@ -316,7 +318,7 @@ def all_ended(daemon, pid):
 
 GRANTS = """
 import os, sys
-from wire import Socket
+from lib.wire import Socket
 path, stage = sys.argv[1:3]
 if stage == '1':
     Socket(path).request('scratch', 4096).close()

@@ -6,8 +6,11 @@ import socket
 import struct
 import tempfile
 
-from harness import Daemon, main, options, same, wait_until
-from wire import GRANTED, RELEASE, REQUEST, pack_release, pack_request
+from daemon import Daemon, options
+from lib.harness import same
+from lib.waiting import wait_until
+from lib.wire import GRANTED, RELEASE, REQUEST, pack_release, pack_request
+from suite import main
 
 PAGE = 4096
 GOOD = pack_request('scratch', PAGE, id=77)

@@ -5,11 +5,13 @@ one number, which may be that of a user here, too, and is nobody's."""
 import ctypes
 import os
 
-from broker import Broker
 from buses import DBusDaemon
-from harness import Daemon, OTHER, Skip, USER, main, need_root, policy, rule, run_client, same
+from daemon import Daemon, policy, rule, run_client
+from lib.broker import Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import die_with_parent
 from peers import Peer, wait_end
-from waiting import die_with_parent
+from suite import OTHER, USER, main
 
 CLONE_NEWUSER, CLONE_NEWNS = 0x10000000, 0x20000
 OVERFLOW = 65534

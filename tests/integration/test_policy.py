@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 
-from broker import INTERFACE, Broker
-from harness import BASIC, OTHER, USER, Closing, Daemon, Skip, main, need_root, options, policy, \
-    rule, run_client, same, wait_until
+from daemon import BASIC, Closing, Daemon, options, policy, rule, run_client
+from lib.broker import INTERFACE, Broker
+from lib.harness import Skip, need_root, same
+from lib.waiting import wait_until
+from lib.wire import Answer
 from peers import Peer
-from wire import Answer
+from suite import OTHER, USER, main
 
 PAGE = 4096
 OLD = policy(rule('old'))

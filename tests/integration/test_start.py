@@ -5,10 +5,13 @@ import shutil
 import socket
 import stat
 
-from broker import NAME, Broker
-from harness import BASIC, Closing, Daemon, main, options, same, wait_readable, wait_until
-from minibus import BusError
-from wire import Socket
+from daemon import BASIC, Closing, Daemon, options
+from lib.broker import NAME, Broker
+from lib.harness import same
+from lib.minibus import BusError
+from lib.waiting import wait_readable, wait_until
+from lib.wire import Socket
+from suite import main
 
 PAGE = 4096
 

@@ -4,11 +4,14 @@ import json
 import os
 import signal
 
-from broker import Broker
-from harness import Daemon, main, run_client, same, wait_until
-from minibus import BusError
+from daemon import Daemon, run_client
+from lib.broker import Broker
+from lib.harness import same
+from lib.minibus import BusError
+from lib.waiting import wait_until
+from lib.wire import Socket
 from peers import Peer, wait_end
-from wire import Socket
+from suite import main
 
 PAGE = 4096
 

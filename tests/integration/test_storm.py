@@ -8,11 +8,13 @@ import random
 import signal
 import socket
 
-from broker import Broker
-from harness import OTHER, USER, Daemon, main, policy, rule, same
-from minibus import BusError
+from daemon import Daemon, policy, rule
+from lib.broker import Broker
+from lib.harness import same
+from lib.minibus import BusError
+from lib.wire import Socket, pack_release, pack_request
 from peers import Peer, become
-from wire import Socket, pack_release, pack_request
+from suite import OTHER, USER, main
 
 PAGE = 4096
 CLIENTS, STEPS = 16, 100

@@ -10,11 +10,13 @@ import shutil
 import signal
 import subprocess
 
-import trail
-from harness import (DEADLINE, OTHER, USER, Daemon, Skip, main, need_program, need_root, options,
-                     policy, rule, run_client, same, wait_until)
+from daemon import Daemon, options, policy, rule, run_client
+from lib import trail
+from lib.harness import Skip, need_program, need_root, same
+from lib.waiting import DEADLINE, wait_until
+from lib.wire import Socket
 from peers import Peer
-from wire import Socket
+from suite import OTHER, USER, main
 
 PAGE = 4096
 

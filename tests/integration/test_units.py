@@ -6,7 +6,9 @@ import pathlib
 import subprocess
 import tempfile
 
-from harness import DEADLINE, HERE, Skip, main, need_program, need_root, same
+from lib.harness import Skip, need_program, need_root, same
+from lib.waiting import DEADLINE
+from suite import HERE, main
 
 UNITS = HERE.parent.parent / 'units'
 DEVICE = '/sys/class/mem/null'  # stands in for a heap, which this kernel may not have

@@ -5,9 +5,11 @@ import os
 import resource
 import stat
 
-from broker import ERROR, INTERFACE, NAME, PATH, Variant, variants
-from harness import Daemon, Skip, main, need_root, policy, rule, same
-from minibus import NO_REPLY_EXPECTED, BusError
+from daemon import Daemon, policy, rule
+from lib.broker import ERROR, INTERFACE, NAME, PATH, Variant, variants
+from lib.harness import Skip, need_root, same
+from lib.minibus import NO_REPLY_EXPECTED, BusError
+from suite import main
 
 PAGE = 4096
 USES = {name: {'heap': heap} for name, heap in {

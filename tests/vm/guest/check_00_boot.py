@@ -2,7 +2,8 @@
 """The guest itself, before anything of ccbuf runs."""
 import os
 
-from harness import check, expect, out, read, read_optional, run
+from guest import check, out, read, read_optional, run
+from lib.harness import expect
 
 
 @check

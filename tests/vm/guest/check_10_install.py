@@ -5,8 +5,9 @@ import os
 import re
 import stat
 
-from broker import NODES, REAL
-from harness import Skip, check, expect, expect_in, out, read, run
+from guest import check, out, read, run
+from lib.harness import Skip, expect, expect_in
+from product import NODES, REAL
 
 
 @check

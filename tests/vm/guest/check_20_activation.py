@@ -3,9 +3,11 @@
 import os
 import signal
 
-from broker import (NAME, PATH, SOCKET, active, client, main_pid, records, request, restart, rule,
-                    set_policy)
-from harness import check, expect, expect_in, journal, journal_now, out, run, wait_for, write
+from guest import check, journal, journal_now, out, run, write
+from lib.broker import NAME, PATH
+from lib.harness import expect, expect_in
+from lib.waiting import wait_until
+from product import SOCKET, active, client, main_pid, records, request, restart, rule, set_policy
 
 DROP_IN = "/run/systemd/system/ccbufd.service.d/50-checks.conf"
 
@@ -80,7 +82,7 @@ def activation_signals_reload():
     set_policy(rule("alice", {"user": "alice"}), rule("bob", {"user": "bob"}), load=False)
     count = len(records("policy"))
     os.kill(main_pid(), signal.SIGHUP)
-    wait_for("a record of the reload", lambda: len(records("policy")) > count)
+    wait_until(lambda: len(records("policy")) > count, "a record of the reload")
     request("bob")
     set_policy(rule("alice", {"user": "alice"}))
     request("bob", ok=False)
@@ -99,12 +101,12 @@ def activation_watchdog():
     restart()
     pid = main_pid()
     before = int(property_of("WatchdogTimestampMonotonic"))
-    wait_for("a watchdog message",
-             lambda: int(property_of("WatchdogTimestampMonotonic")) > before, 40)
+    wait_until(lambda: int(property_of("WatchdogTimestampMonotonic")) > before,
+               "a watchdog message", 40)
     expect(main_pid() == pid, "the daemon was started anew")
     os.kill(pid, signal.SIGSTOP)
-    wait_for("another main process", lambda: main_pid() not in (0, pid), 60)
-    wait_for("the service to be up", active)
+    wait_until(lambda: main_pid() not in (0, pid), "another main process", 60)
+    wait_until(active, "the service to be up")
     os.unlink(DROP_IN)
     run("systemctl", "daemon-reload")
     restart()
@@ -116,7 +118,7 @@ def activation_watchdog():
 def activation_comes_back_after_a_crash():
     pid = main_pid()
     os.kill(pid, signal.SIGKILL)
-    wait_for("another main process", lambda: main_pid() not in (0, pid))
-    wait_for("the service to be up", active)
+    wait_until(lambda: main_pid() not in (0, pid), "another main process")
+    wait_until(active, "the service to be up")
     request("alice")
     client("audit", "verify")

@@ -3,9 +3,12 @@
 import json
 import os
 
-from broker import (HEAP, NAME, PATH, REAL, Holder, grants, records, refusal, request, rule,
-                    set_policy, wait_nothing_granted, wait_state)
-from harness import Skip, check, expect, expect_in, out, run, wait_for, write
+from guest import check, out, run, write
+from lib.broker import NAME, PATH
+from lib.harness import Skip, expect, expect_in
+from lib.waiting import wait_until
+from product import (HEAP, REAL, Holder, grants, records, refusal, request, rule, set_policy,
+                     wait_nothing_granted, wait_state)
 
 PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe.py")
 
@@ -125,8 +128,8 @@ def grant_is_orphaned_and_released():
     finally:
         os.close(fd)
     wait_state(holder.grant, "released")
-    wait_for("a release record",
-             lambda: records("release")[-1]["buffers"][0]["grant"] == holder.grant)
+    wait_until(lambda: records("release")[-1]["buffers"][0]["grant"] == holder.grant,
+               "a release record")
 
 
 @check

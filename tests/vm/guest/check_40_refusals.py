@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Each kind of refusal, its verdict and that its reason helps. Limits are by the ledger's count,
 so that what was granted before is back when it is released."""
+import contextlib
 import os
 import shutil
 
-import wire
-from broker import (CONFIDENTIAL, NAME, NODES, PATH, REAL, Holder, expect_refused, records,
-                    refusal, request, rule, set_policy, wait_nothing_granted)
-from harness import Skip, check, expect, expect_in, out, run
+from guest import check, out, run
+from lib.broker import NAME, PATH
+from lib.harness import Skip, expect, expect_in
+from lib.wire import Socket, pack_request
+from product import (CONFIDENTIAL, NODES, REAL, SOCKET, Holder, expect_refused, records, refusal,
+                     request, rule, set_policy, wait_nothing_granted)
 
-MALFORMED, BAD_SIZE, IDENTITY_CHANGED = 1, 6, 14
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 @check
@@ -112,11 +115,12 @@ def refuse_missing_heap():
 
 @check
 def refuse_bad_size():
-    with wire.connect() as sock:
+    with contextlib.closing(Socket(SOCKET)) as sock:
         for size, count in ((0, 1), (4096, 0), (4096, 65), (2 ** 64 - 1, 1), (2 ** 62, 64)):
-            sock.send(wire.request("real", size, count))
-            got = wire.reply(sock)
-            expect(got is not None and got[0] not in (0, MALFORMED), f"{size} x {count}: {got}")
+            sock.send(pack_request("real", size, count))
+            got = sock.receive()
+            expect(got is not None and got.verdict not in ("granted", "malformed"),
+                   f"{size} x {count}: {got}")
     done = run("busctl", "call", NAME, PATH, NAME, "Request", "sta{sv}", "real", "0", "0",
                user="alice", ok=False)
     expect_in("a buffer of 0 bytes", done.stderr)
@@ -126,17 +130,36 @@ def refuse_bad_size():
 def refuse_malformed():
     """Recorded, the connection ended, and nobody else disturbed."""
     with Holder("alice") as holder:
-        for packet in (b"x", b"x" * 4096, wire.request("real", 4096)[:-1],
-                       wire.request("real", 4096, version=9), wire.request("real", 4096, flags=64),
-                       wire.request("real", 4096, reserved=1)):
-            with wire.connect() as sock:
+        for packet in (b"x", b"x" * 4096, pack_request("real", 4096)[:-1],
+                       pack_request("real", 4096, version=9), pack_request("real", 4096, flags=64),
+                       pack_request("real", 4096, reserved=b"\x01" + bytes(15))):
+            with contextlib.closing(Socket(SOCKET)) as sock:
                 sock.send(packet)
-                got = wire.reply(sock)
-                expect(got and got[0] == MALFORMED, f"{packet[:20]!r}: {got}")
-                expect(wire.reply(sock) is None, "the connection goes on")
+                got = sock.receive()
+                expect(got and got.verdict == "malformed", f"{packet[:20]!r}: {got}")
+                expect(sock.receive() is None, "the connection goes on")
         expect(holder.process.poll() is None, "another client was disturbed")
     expect(any(r["verdict"] == "malformed" for r in records("deny")), "not recorded")
     request("alice")
+
+
+# argv: the folder that lib/ is in, the socket, another program that runs Python, and what for
+ASK_AND_BECOME_ANOTHER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from lib.wire import Socket
+sock = Socket(sys.argv[2])
+assert sock.request("real", 4096).verdict == "granted"
+fd = sock.socket.fileno()
+os.set_inheritable(fd, True)
+os.execv(sys.argv[3], [sys.argv[3], "-B", "-c", sys.argv[4], sys.argv[1], str(fd)])
+"""
+ASK_AGAIN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from lib.wire import Socket
+print(Socket(fd=int(sys.argv[2])).request("real", 4096).verdict)
+"""
 
 
 @check
@@ -144,28 +167,29 @@ def refuse_changed_program():
     """A connection that outlives the program that made it gets nothing any more."""
     other = "/usr/local/bin/other-python"
     shutil.copy(os.path.realpath("/usr/bin/python3"), other)
-    script = ("import os, sys; sys.path.insert(0, sys.argv[1]); import wire; s = wire.connect(); "
-              "s.send(wire.request('real', 4096)); assert wire.reply(s)[0] == 0; "
-              "os.set_inheritable(s.fileno(), True); "
-              "os.execv(sys.argv[2], [sys.argv[2], sys.argv[1] + '/wire.py', str(s.fileno()), "
-              "'real', '4096'])")
-    here = os.path.dirname(os.path.abspath(__file__))
-    got = out("python3", "-B", "-c", script, here, other, user="alice")
-    expect(int(got) == IDENTITY_CHANGED, f"verdict {got}")
+    got = out("python3", "-B", "-c", ASK_AND_BECOME_ANOTHER, HERE, SOCKET, other, ASK_AGAIN,
+              user="alice")
+    expect(got == "identity-changed", f"verdict {got}")
     expect(records("undelivered") or records("deny")[-1]["verdict"] == "identity-changed",
            "not recorded")
 
 
+CALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from lib.broker import Broker
+from lib.minibus import BusError
+try:
+    Broker("unix:path=/run/dbus/system_bus_socket").method(
+        sys.argv[2], "t" * len(sys.argv[3:]), *map(int, sys.argv[3:]))
+except BusError as error:
+    print(error.name)
+"""
+
+
 def _error_name(argv):
     """The name of the error, which busctl does not print."""
-    script = ("import dbus, sys\n"
-              "o = dbus.SystemBus().get_object('org.ccbuf.Broker1', '/org/ccbuf/Broker1')\n"
-              "i = dbus.Interface(o, 'org.ccbuf.Broker1')\n"
-              "try:\n"
-              "    getattr(i, sys.argv[1])(*[dbus.UInt64(a) for a in sys.argv[2:]])\n"
-              "except dbus.DBusException as e:\n"
-              "    print(e.get_dbus_name())\n")
-    return out("python3", "-c", script, *argv, user="alice")
+    return out("python3", "-B", "-c", CALL, HERE, *argv, user="alice")
 
 
 @check

@@ -3,8 +3,9 @@
 import os
 import shutil
 
-from broker import POLICY, expect_refused, records, refusal, request, rule, set_policy
-from harness import check, expect, expect_in, out, read_optional, run
+from guest import check, out, read_optional, run
+from lib.harness import expect, expect_in
+from product import POLICY, expect_refused, records, refusal, request, rule, set_policy
 
 TRUSTED = "/usr/local/bin/trusted"
 EVIL = "/usr/local/bin/evil"

@@ -2,9 +2,10 @@
 """A policy edited and reloaded, and one with mistakes."""
 import os
 
-from broker import (POLICY, POLICY_DIR, active, client, records, refusal, request, rule, set_policy,
-                    start, status)
-from harness import check, expect, expect_in, journal, journal_now, out, read, run, write
+from guest import check, journal, journal_now, out, read, run, write
+from lib.harness import expect, expect_in
+from product import (POLICY, POLICY_DIR, active, client, records, refusal, request, rule,
+                     set_policy, start, status)
 
 BROKEN = ('{ "version": 1,\n  "rules": [ { "name": "x", "match": { "usr": "alice" },\n'
           '    "allow": { "use": "real", "bufer": "1M" } } ] }\n')

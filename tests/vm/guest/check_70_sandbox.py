@@ -2,8 +2,9 @@
 """The daemon in its sandbox: shut in, and yet at work."""
 import os
 
-from broker import NODES, REAL, main_pid, request, restart, rule, set_policy
-from harness import check, expect, journal, out, read, run
+from guest import check, journal, out, read, run
+from lib.harness import expect
+from product import NODES, REAL, main_pid, request, restart, rule, set_policy
 
 CAP_SYS_PTRACE = 1 << 19
 

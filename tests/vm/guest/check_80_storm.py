@@ -7,9 +7,11 @@ import re
 import signal
 import subprocess
 
-from broker import (REAL, Holder, grants, main_pid, rule, set_policy, status, verify,
-                    wait_nothing_granted)
-from harness import Skip, check, expect, wait_for
+from guest import check
+from lib.harness import Skip, expect
+from lib.waiting import wait_until
+from product import (REAL, Holder, grants, main_pid, rule, set_policy, status, verify,
+                     wait_nothing_granted)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAP = re.compile(r"^\S+ \S+ \S+ \S+ (\d+) +/dmabuf:")
@@ -60,7 +62,7 @@ def agree():
         listed = {g["inode"]: g for g in grants().values()}
         return set(listed) == set(held_by_processes(pid))
 
-    wait_for("the ledger to charge what is held and nothing else", settled)
+    wait_until(settled, "the ledger to charge what is held and nothing else")
     held = held_by_processes(pid)
     kernel = counted_by_kernel(pid)
     expect(held == kernel, f"processes hold {held}, the kernel counts {kernel}")
@@ -147,4 +149,4 @@ def storm_leaves_no_fds():
         with Holder("alice", count=8):
             pass
     wait_nothing_granted()
-    wait_for("the daemon's fds to be closed", lambda: count() <= before)
+    wait_until(lambda: count() <= before, "the daemon's fds to be closed")

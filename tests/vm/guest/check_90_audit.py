@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 
-from broker import (AUDIT, CONFIDENTIAL, NAME, NODES, REAL, Holder, active, client, records,
-                    refusal, request, restart, rule, set_policy, verify, wait_nothing_granted)
-from harness import (check, expect, expect_in, journal, journal_now, out, read, run, wait_for)
+from guest import check, journal, journal_now, out, read, run
+from lib.broker import NAME
+from lib.harness import expect, expect_in
+from lib.waiting import wait_until
+from product import (AUDIT, CONFIDENTIAL, NODES, REAL, Holder, active, client, records, refusal,
+                     request, restart, rule, set_policy, verify, wait_nothing_granted)
 
 FOLDER = os.path.dirname(AUDIT)
 GRANT_MESSAGE = "b83569fa24964c41bc5ab8ce2dddafe8"
@@ -65,10 +68,10 @@ def audit_journal():
         text = journal("-o", "json", "MESSAGE_ID=" + identifier, since=since)
         return [json.loads(line) for line in text.splitlines()]
 
-    grant = wait_for("a grant in the journal", lambda: entries(GRANT_MESSAGE))[0]
+    grant = wait_until(lambda: entries(GRANT_MESSAGE), "a grant in the journal")[0]
     expect(grant["CCBUF_GRANT"] == str(number) and grant["CCBUF_RULE"] == "alice" and
            grant["_SYSTEMD_UNIT"] == "ccbufd.service", str(grant))
-    deny = wait_for("a refusal in the journal", lambda: entries(DENY_MESSAGE))[0]
+    deny = wait_until(lambda: entries(DENY_MESSAGE), "a refusal in the journal")[0]
     expect(deny["CCBUF_VERDICT"] == "no-rule" and deny["CCBUF_UID"] == out("id", "-u", "bob"),
            str(deny))
 
@@ -100,12 +103,12 @@ def audit_full_disk():
             return done.returncode == 3 and "audit-failed" in done.stdout + done.stderr
 
         # the last block of the trail has room for a few more
-        wait_for("the disk to be full", failing)
+        wait_until(failing, "the disk to be full")
         expect(refusal("alice", transport="dbus")["verdict"] == "audit-failed", "not by the bus")
         expect(active(), "the daemon is gone")
         grants_then = len(records_of_whole_lines("grant"))
         os.unlink(f"{FOLDER}/filler")
-        wait_for("grants again", lambda: not failing())
+        wait_until(lambda: not failing(), "grants again")
         request("alice")
         expect(len(records_of_whole_lines("grant")) > grants_then, "no records")
         wait_nothing_granted()
@@ -134,7 +137,7 @@ class Monitor:
                 ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--",
                  "stdbuf", "-oL", "gdbus", "monitor", "--system", "--dest", NAME],
                 stdout=f, stderr=f)
-        wait_for("the monitor to listen", lambda: "is owned by" in read(self.path))
+        wait_until(lambda: "is owned by" in read(self.path), "the monitor to listen")
 
     def heard(self, word):
         return word in read(self.path)
@@ -151,10 +154,10 @@ def audit_signals_are_for_admins():
         request("alice")
         for user in ("auditor", "root"):
             for name in ("GrantAdded", "GrantReleased"):
-                wait_for(f"{user} to hear of {name}", lambda u=user, n=name: monitors[u].heard(n))
+                wait_until(lambda u=user, n=name: monitors[u].heard(n), f"{user} to hear of {name}")
         # something later that everybody hears: what came before is through
         set_policy(rule("alice", {"user": "alice"}), rule("bob", {"user": "bob"}))
-        wait_for("alice to hear of the policy", lambda: monitors["alice"].heard("PolicyDigest"))
+        wait_until(lambda: monitors["alice"].heard("PolicyDigest"), "alice to hear of the policy")
         for name in ("GrantAdded", "GrantReleased"):
             expect(not monitors["alice"].heard(name), f"alice hears of {name}")
     finally:

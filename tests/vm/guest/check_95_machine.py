@@ -10,9 +10,12 @@ import socket
 import struct
 import subprocess
 
-import harness
-from broker import NAME, PATH, TEE, client, start
-from harness import Failure, Skip, check, expect, out, read, run, wait_for
+import guest
+from guest import check, out, read, run
+from lib.broker import NAME, PATH
+from lib.harness import Failure, Skip, expect
+from lib.waiting import wait_until
+from product import TEE, client, start
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FEATURES = {"plain": [], "sev": ["AMD SEV"], "snp": ["AMD SEV SEV-ES SEV-SNP"],
@@ -25,8 +28,8 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916
 
 @check
 def machine_started():
-    wait_for("multi-user.target",
-             lambda: out("systemctl", "is-active", "multi-user.target", ok=None) == "active")
+    wait_until(lambda: out("systemctl", "is-active", "multi-user.target", ok=None) == "active",
+               "multi-user.target")
     expect(os.cpu_count() == int(read(HERE + "/cpus")), f"{os.cpu_count()} processors")
 
 
@@ -61,8 +64,8 @@ def machine_doctor():
 
 def _device(driver):
     """The virtio device of a driver, whose DMA goes where the host can see it."""
-    [path] = wait_for(f"a device of {driver}",
-                      lambda: glob.glob(f"/sys/bus/virtio/drivers/{driver}/virtio*"))
+    [path] = wait_until(lambda: glob.glob(f"/sys/bus/virtio/drivers/{driver}/virtio*"),
+                        f"a device of {driver}")
     expect(TEE == "plain" or read(path + "/features")[33] == "1",
            f"{driver} does not go by the kernel's DMA mappings")
     return path
@@ -71,7 +74,7 @@ def _device(driver):
 @check
 def machine_disk():
     """Past the page cache: what the host wrote is read, and what is written is there."""
-    [name] = wait_for("a disk", lambda: os.listdir(_device("virtio_blk") + "/block"))
+    [name] = wait_until(lambda: os.listdir(_device("virtio_blk") + "/block"), "a disk")
     with open(HERE + "/disk", "rb") as f:
         want = f.read()
     fd = os.open("/dev/" + name, os.O_RDWR | os.O_DIRECT | os.O_SYNC)
@@ -114,7 +117,7 @@ def _checksum(data):
 @check
 def machine_network():
     """Pings QEMU's own gateway with as much as fits into a packet."""
-    [name] = wait_for("a network card", lambda: os.listdir(_device("virtio_net") + "/net"))
+    [name] = wait_until(lambda: os.listdir(_device("virtio_net") + "/net"), "a network card")
     _bring_up(name)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
         sock.settimeout(30)
@@ -140,8 +143,8 @@ def machine_random():
 @check
 def machine_serial():
     for word in ("hello", "x" * 3000):
-        harness.the_report.host("echo " + word)
-        expect(harness.the_report.answer() == word, "another answer than the question")
+        guest.the_report.host("echo " + word)
+        expect(guest.the_report.answer() == word, "another answer than the question")
 
 
 @check
@@ -160,7 +163,7 @@ def machine_memory():
                 text = log.read(8192).decode("utf-8", "replace").splitlines()[0]
                 text = text.partition(";")[2]
                 if text.startswith("probe: "):
-                    harness.the_report.host(text)
+                    guest.the_report.host(text)
                     lines.append(text[7:])
             # it ends with an error, so that it is not left loaded
             if "Operation canceled" not in process.stderr.read().decode():

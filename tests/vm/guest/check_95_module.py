@@ -2,6 +2,7 @@
 """ccbufd with the heap of module ccbuf_heap: grants whose end is an event, revocation, leaks. Needs
 the module (--module); in a plain guest it is loaded for development, and its heap has another
 name."""
+import contextlib
 import fcntl
 import json
 import mmap
@@ -10,11 +11,13 @@ import signal
 import struct
 import time
 
-import wire
-from broker import (CONFIDENTIAL, NODES, TEE, Holder, client, grant_state, grants, main_pid,
-                    records, refusal, request, restart, rule, set_policy, start, status, verify,
-                    wait_nothing_granted, wait_state)
-from harness import Skip, check, expect, expect_in, journal, journal_now, out, run, wait_for, write
+from guest import check, journal, journal_now, out, run, write
+from lib.harness import Skip, expect, expect_in
+from lib.waiting import wait_until
+from lib.wire import Socket
+from product import (CONFIDENTIAL, NODES, SOCKET, TEE, Holder, client, grant_state, grants,
+                     main_pid, records, refusal, request, restart, rule, set_policy, start, status,
+                     verify, wait_nothing_granted, wait_state)
 
 HEAP = "system_cc_shared" if CONFIDENTIAL else "ccbuf_unshared"
 NODE = f"{NODES}/{HEAP}"
@@ -94,7 +97,7 @@ def module_comes_with_the_service():
         restart()
         return
     run("modprobe", "ccbuf_heap", "unshared=1")
-    wait_for(NODE, lambda: os.path.exists(NODE))
+    wait_until(lambda: os.path.exists(NODE), NODE)
     write(DROP_IN, f"[Service]\nDeviceAllow={NODE} r\n")
     run("systemctl", "daemon-reload")
     restart()
@@ -103,7 +106,7 @@ def module_comes_with_the_service():
 @check
 def module_node_is_the_brokers():
     need_heap()
-    wait_for("udev", lambda: os.stat(NODE).st_mode & 0o7777 == 0o440)
+    wait_until(lambda: os.stat(NODE).st_mode & 0o7777 == 0o440, "udev")
     expect(out("stat", "-c", "%U:%G", NODE) == "root:ccbufd", "the owner")
     policy(allow())
     found = heap()
@@ -143,7 +146,7 @@ def module_keeps_no_fd():
     need_heap()
     with hold(count=16), hold(size="4M") as one:
         expect(len(grants()) == 17, str(grants()))
-        wait_for("the daemon to let go", lambda: buffers_of_the_daemon() == 0)
+        wait_until(lambda: buffers_of_the_daemon() == 0, "the daemon to let go")
         number = one.grant
         # whoever has it, it is charged
         fd = one.take()
@@ -158,7 +161,7 @@ def module_keeps_no_fd():
         wait_state(number, "released")
         expect(time.monotonic() - began < 2, "that took long")
     wait_nothing_granted()
-    wait_for("its record", lambda: released(number))
+    wait_until(lambda: released(number), "its record")
     expect(status()["GrantedBytes"] == 0, str(status()))
 
 
@@ -167,13 +170,11 @@ def module_room_at_once():
     """Who closes a buffer and asks for another finds that there is room, every time."""
     need_heap()
     policy(rule("root", {"user": "root"}, use=("host",), buffers=1))
-    sock = wire.connect()
-    for number in range(200):
-        sock.send(wire.request("host", 65536, flags=1, number=number))
-        # without room for descriptors the kernel closes the one that comes
-        code, reason = wire.reply(sock)
-        expect(code == 0, f"request {number}: {reason}")
-    sock.close()
+    with contextlib.closing(Socket(SOCKET)) as sock:
+        for number in range(200):
+            got = sock.request("host", 65536, accept_shared=True)
+            expect(got.verdict == "granted", f"request {number}: {got.reason}")
+            got.close()
     wait_nothing_granted()
 
 
@@ -206,7 +207,7 @@ def module_revoke():
         expect(revoke(one.grant, ok=False)["verdict"] == "unknown-grant", "again")
     record, = [r for r in records("revoke") if r["buffers"][0]["grant"] == one.grant]
     expect(record["by"]["uid"] == 0 and record["peer"]["uid"] != 0, str(record))
-    wait_for("its release", lambda: released(one.grant))
+    wait_until(lambda: released(one.grant), "its release")
     expect(released(one.grant)["reason"] == "revoked", str(released(one.grant)))
     expect(heap()["live"] == 0, str(heap()))
 
@@ -221,7 +222,7 @@ def module_revoke_from_a_device():
     need_heap()
     if run("modprobe", "ccbuf_heap_test", ok=None).returncode:
         raise Skip("there is no module ccbuf_heap_test to import it (tests/vm/heap/importer)")
-    wait_for("its node", lambda: os.path.exists("/dev/ccbuf_heap_test"))
+    wait_until(lambda: os.path.exists("/dev/ccbuf_heap_test"), "its node")
     with hold() as one:
         buffer = one.take()
         device = os.open("/dev/ccbuf_heap_test", os.O_RDWR)
@@ -282,7 +283,7 @@ def module_many():
     for number, holder in enumerate(holders):
         holder.end(9 if number % 2 else 15)
     wait_nothing_granted()
-    wait_for("256 records", lambda: len(records("release")) == before + 256)
+    wait_until(lambda: len(records("release")) == before + 256, "256 records")
     expect(heap()["live"] == 0, str(heap()))
     verify()
 
@@ -324,7 +325,7 @@ def module_leak():
     before = heap()["leaked"]
     with hold(size="2M"):
         fail_to_private(1)
-    record = wait_for("the record", lambda: records("leak"))[-1]
+    record = wait_until(lambda: records("leak"), "the record")[-1]
     lost = heap()["leaked"] - before
     expect(lost > 0 and record["size"] == lost and record["heap"] == HEAP, f"{lost}: {record}")
     wait_nothing_granted()

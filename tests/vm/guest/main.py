@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-import harness
+import guest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -19,15 +19,13 @@ def run_command(report, text):
 
 
 def main():
-    report = harness.Report("/dev/ttyS1")
-    command = harness.read_optional(os.path.join(HERE, "command"))
+    report = guest.Report("/dev/ttyS1")
+    command = guest.read_optional(os.path.join(HERE, "command"))
     if command:
         run_command(report, command)
     else:
-        for name in sorted(os.listdir(HERE)):
-            if name.startswith("check_") and name.endswith(".py"):
-                __import__(name[:-3])
-        harness.run_all(report, harness.read_optional(os.path.join(HERE, "only")) or "*")
+        guest.load_checks(HERE)
+        guest.run_checks(report, (guest.read_optional(os.path.join(HERE, "only")) or "").split())
     report.line("done")
     return 0
 

@@ -11,8 +11,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 import heap
-from harness import read, wait_for
+from guest import read
 from heap import MIB, Heap
+from lib.waiting import wait_until
 
 SYSTEM = "/dev/dma_heap/system"
 SIZES = (("4 KiB", 4096, 400), ("64 KiB", 64 << 10, 300), ("2 MiB", 2 * MIB, 60),
@@ -53,7 +54,7 @@ class Way:
         if self.parameters:
             heap.set_parameters(**self.parameters)
             want = self.parameters["pool"] * MIB
-            wait_for("the pool", lambda: heap.stats().pool_bytes == want, 120)
+            wait_until(lambda: heap.stats().pool_bytes == want, "the pool", 120)
         with Heap(path=self.path) as node:
             before, split = heap.stats().to_shared, splits()
             alloc, both = measure(node, size, times)

@@ -5,8 +5,10 @@ import stat
 
 import heap
 import kernel
-from harness import Skip, check, expect, out, read, run
+from guest import check, out, read, run
 from heap import MIB, NATIVE, NODE, PLAIN, Heap, native
+from lib.harness import Skip, expect
+from lib.waiting import wait_until
 
 
 def said_by(function):
@@ -82,7 +84,7 @@ def heap_load_again():
         expect(heap.shared() == 0, "memory is shared without the module")
         heap.load(pool=4)
         if not PLAIN:
-            heap.wait_for("the pool", lambda: heap.stats().pool_bytes == 4 * MIB)
+            wait_until(lambda: heap.stats().pool_bytes == 4 * MIB, "the pool")
             expect(heap.shared() == 1024, "the pool is not what the kernel has shared")
 
 
@@ -114,8 +116,7 @@ def heap_unload_leaves_nothing():
                 mapping.fill(b"content!")
         for buffer in buffers:
             buffer.close()
-        stats = heap.wait_for("all buffers to go",
-                              lambda: (s := node.stats()).live_buffers == 0 and s)
+        stats = wait_until(lambda: (s := node.stats()).live_buffers == 0 and s, "all buffers to go")
     expect(stats.pool_bytes == (stats.to_shared - stats.to_private) * heap.REGION,
            f"the pool is not what was converted: {stats}")
     heap.unload()

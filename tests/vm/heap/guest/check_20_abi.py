@@ -12,8 +12,10 @@ import time
 
 import heap
 import kernel
-from harness import check, expect, out, wait_for
+from guest import check, out
 from heap import ALLOC, MIB, NATIVE, PAGE, Heap, error, expect_error, native
+from lib.harness import expect
+from lib.waiting import wait_until
 
 HUGE = 1 << 62
 
@@ -209,8 +211,9 @@ def heap_abi_killed_while_it_allocates():
         with Heap() as node:
             node.alloc(512 * MIB)
         os._exit(0)
-    wait_for("it to begin", lambda: kernel.counts().calls[0] > counted.calls[0] + 1 or
-             heap.stats().to_shared > before.to_shared + 1)
+    wait_until(lambda: kernel.counts().calls[0] > counted.calls[0] + 1 or
+               heap.stats().to_shared > before.to_shared + 1,
+               "it to begin")
     os.kill(pid, signal.SIGKILL)
     start = time.monotonic()
     status = os.waitpid(pid, 0)[1]

@@ -6,8 +6,10 @@ import re
 import signal
 
 import heap
-from harness import check, expect, read
+from guest import check, read
 from heap import MIB, PAGE, PROT_READ, PROT_WRITE, Heap, Mapping, expect_error, expect_works
+from lib.harness import expect
+from lib.waiting import wait_until
 
 SIZE = 3 * MIB + 5 * PAGE
 
@@ -165,7 +167,7 @@ def heap_mmap_outlives_the_fd():
             stamp(mapping, b"alive")
             expect_stamped(mapping, b"alive")
             expect(heap.stats().live_bytes - before.live_bytes == SIZE, "it does not count")
-    heap.wait_for("its end", lambda: heap.stats().live_bytes == before.live_bytes)
+    wait_until(lambda: heap.stats().live_bytes == before.live_bytes, "its end")
 
 
 @check

@@ -5,8 +5,10 @@ import re
 
 import heap
 import kernel
-from harness import Skip, check, expect, out, read, run, wait_for, write
+from guest import check, out, read, run, write
 from heap import MIB, PAGE, PLAIN, REGION, Heap, expect_change, slow
+from lib.harness import Skip, expect
+from lib.waiting import wait_until
 
 
 class Watched:
@@ -46,7 +48,7 @@ def heap_counters_without_a_pool():
                            **({"pool_bytes": rest} if rest else {}),
                            **({"peak_bytes": peak} if peak else {}))
             buffer.close()
-            wait_for("its end", lambda: node.stats().live_buffers == 0)
+            wait_until(lambda: node.stats().live_buffers == 0, "its end")
             watched.expect(f"{size} given back", live_bytes=-size, live_buffers=-1,
                            to_private=regions, **({"pool_bytes": -rest} if rest else {}))
 
@@ -56,7 +58,7 @@ def heap_counters_with_a_pool():
     """What is in the pool is not converted again, neither when it is taken nor when it is back."""
     heap.reload(pool=8, pool_low=2, pool_high=32)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 8 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 8 * MIB, "the pool")
         expect(node.stats().to_shared == 4, f"not by 2 MiB each: {node.stats()}")
         for size in (PAGE, 64 << 10, 2 * MIB, 6 * MIB):
             watched = Watched(node)
@@ -66,7 +68,7 @@ def heap_counters_with_a_pool():
                 watched.expect(f"{size} taken", live_bytes=size, live_buffers=1, pool_bytes=-size,
                                **({"peak_bytes": peak} if peak and not i else {}))
                 buffer.close()
-                wait_for("its end", lambda: node.stats().live_buffers == 0)
+                wait_until(lambda: node.stats().live_buffers == 0, "its end")
                 watched.expect(f"{size} given back", live_bytes=-size, live_buffers=-1,
                                pool_bytes=size)
 
@@ -81,11 +83,11 @@ def heap_counters_small_ones_share_a_region():
                        peak_bytes=2 * MIB)
         for buffer in buffers[1:]:
             buffer.close()
-        wait_for("511 ends", lambda: node.stats().live_buffers == 1)
+        wait_until(lambda: node.stats().live_buffers == 1, "511 ends")
         watched.expect("511 of them back", live_bytes=PAGE - 2 * MIB, live_buffers=-511,
                        pool_bytes=2 * MIB - PAGE)
         buffers[0].close()
-        wait_for("the last end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the last end")
         watched.expect("and the last", live_bytes=-PAGE, live_buffers=-1, to_private=1,
                        pool_bytes=PAGE - 2 * MIB)
 
@@ -95,23 +97,23 @@ def heap_counters_low_and_high():
     """Below the low mark the pool is filled, above the high one it is made private."""
     heap.reload(pool=16, pool_low=8, pool_high=20)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 16 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 16 * MIB, "the pool")
         first = node.alloc(8 * MIB)
         expect(node.stats().to_shared == 8, "filled again though it is not below the mark")
         second = node.alloc(PAGE)
-        wait_for("more", lambda: node.stats().pool_bytes >= 16 * MIB)
+        wait_until(lambda: node.stats().pool_bytes >= 16 * MIB, "more")
         stats = node.stats()
         expect(stats.to_shared == 13, f"not filled to 16 MiB and no further: {stats}")
         first.close()
         second.close()
-        wait_for("the ends", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the ends")
         stats = node.stats()
         expect(stats.pool_bytes == 20 * MIB and stats.to_private == 3,
                f"not down to 20 MiB: {stats}")
         heap.set_parameters(pool=4, pool_high=4)
-        wait_for("less", lambda: node.stats().pool_bytes == 4 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 4 * MIB, "less")
         heap.set_parameters(pool=6)
-        wait_for("more again", lambda: node.stats().pool_bytes == 6 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 6 * MIB, "more again")
         stats = node.stats()
         expect(stats.to_shared - stats.to_private == 3, f"conversions do not add up: {stats}")
 
@@ -159,13 +161,13 @@ def heap_counters_own_pages():
     """With account=1 no buffer gets pages of the pool, and none keeps what it has not asked for."""
     heap.reload(pool=4, account=1)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 4 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 4 * MIB, "the pool")
         watched = Watched(node)
         buffer = node.alloc(4 * MIB + 64 * 1024 + PAGE)
         size = buffer.bytes
         watched.expect("taken", live_bytes=size, live_buffers=1, peak_bytes=size, to_shared=4)
         buffer.close()
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")
         watched.expect("given back", live_bytes=-size, live_buffers=-1, to_private=4)
 
 
@@ -179,7 +181,7 @@ def heap_counters_memory_comes_back():
         taken = free - heap.memory_free()
         expect(abs(taken - 256 * MIB) < 16 * MIB, f"256 MiB take {taken >> 20}")
         del buffers
-        wait_for("the ends", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the ends")
         missing = free - heap.memory_free()
         expect(abs(missing) < 8 * MIB, f"{missing >> 10} KiB do not come back")
 
@@ -189,20 +191,21 @@ def heap_counters_shrinker():
     """The pool is what Linux takes first when memory is short."""
     heap.reload(pool=32, pool_high=64)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 32 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 32 * MIB, "the pool")
         used = node.alloc(PAGE)
 
         def dropped():
             drop_caches()
             return node.stats().pool_bytes < 4 * MIB
 
-        wait_for("the pool to be given back", dropped)
+        wait_until(dropped, "the pool to be given back")
         with used.map() as mapping:
             mapping.write(b"unharmed")
             expect(mapping.read(0, 8) == b"unharmed", "a buffer has lost its memory")
         # it is given back in the background
-        stats = wait_for("a pool that adds up", lambda: (s := node.stats()).pool_bytes ==
-                         (s.to_shared - s.to_private) * REGION - PAGE and s)
+        stats = wait_until(lambda: (s := node.stats()).pool_bytes ==
+                           (s.to_shared - s.to_private) * REGION - PAGE and s,
+                           "a pool that adds up")
         expect(PLAIN or heap.shared() * PAGE == stats.pool_bytes + PAGE,
                "what is shared is not what the heap says")
 
@@ -226,7 +229,7 @@ def heap_counters_direct_map():
         return [int(values[name]) for name in names]
 
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 64 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 64 * MIB, "the pool")
         before = splits()
         for _ in range(20):
             buffers = [node.alloc(size) for size in (PAGE, 64 << 10, MIB, 3 * MIB, 16 * MIB)]
@@ -241,7 +244,7 @@ def heap_counters_pressure():
     not lost to others."""
     heap.reload(pool=256, pool_high=256)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 256 * MIB, 60)
+        wait_until(lambda: node.stats().pool_bytes == 256 * MIB, "the pool", 60)
         free = heap.memory_free()
         size = (free + 128 * MIB) // MIB
         code = (f"b = bytearray({size} << 20)\n"

@@ -8,8 +8,10 @@ import struct
 import heap
 import host
 import kernel
-from harness import check, expect, wait_for
-from heap import MIB, PAGE, Heap, text, slow
+from guest import check
+from heap import MIB, PAGE, Heap, slow, text
+from lib.harness import expect
+from lib.waiting import wait_until
 
 
 class Secret:
@@ -64,7 +66,7 @@ def heap_host_sees_nothing_else():
         secret.expect_hidden("with buffers")
         del buffer, mapping
         del buffers
-        wait_for("the ends", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the ends")
         secret.expect_hidden("after")
 
 
@@ -121,7 +123,7 @@ def heap_host_loses_sight():
             mapping.write(text(b"content", buffer.bytes))
         expect(host.read(places[0][0], 7) == b"content", "the host does not see the buffer")
         buffer.close()
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")
     expect(heap.shared() == 0, "it is still shared")
     host.write(places, b"HOST'S HAND ")
     empty = pages = 0
@@ -143,14 +145,14 @@ def heap_host_finds_the_pool_empty():
     of who had it, and no more does the next one."""
     heap.reload(pool=8, pool_high=8)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 8 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 8 * MIB, "the pool")
         heap.set_parameters(pool=0)  # what is there is kept, and no more is added
         buffer = node.alloc(8 * MIB)
         places = kernel.ranges(buffer)
         with buffer.map() as mapping:
             mapping.write(text(b"first", buffer.bytes))
         buffer.close()
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")
         expect(node.stats().pool_bytes == 8 * MIB, "it is not in the pool")
         for at, size in places:
             expect(heap.empty(host.read(at, min(size, 1024))), "the host sees what was there")

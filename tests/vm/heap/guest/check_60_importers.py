@@ -8,10 +8,12 @@ import struct
 import heap
 import host
 import kernel
-from harness import check, expect, out, wait_for
+from guest import check, out
 from heap import MIB, PAGE, Heap, error, slow
 from kernel import (BOUNDARY, DEVICE, DIRECT, DYNAMIC, IOMMU, NAMES, NARROW, OPS, VMAP, WIDE,
                     Importer)
+from lib.harness import expect
+from lib.waiting import wait_until
 
 SIZE = 2 * MIB + 3 * PAGE
 
@@ -76,7 +78,7 @@ def heap_import_from_the_pool():
         buffers = [node.alloc(size * PAGE) for size in (1, 3, 16, 5, 17, 1, 100, 2)]
         for buffer in buffers[::2]:
             buffer.close()
-        wait_for("the ends", lambda: node.stats().live_buffers == 4)
+        wait_until(lambda: node.stats().live_buffers == 4, "the ends")
         buffers += [node.alloc(size * PAGE) for size in (64, 2, 7, 300)]
         everything = []
         for number, buffer in enumerate(buffers):
@@ -160,7 +162,7 @@ def heap_import_outlives_the_fd():
             expect(importer.read(DEVICE, 0, SIZE) == text(b"kept"), "the device has lost it")
             expect(importer.read(VMAP, 0, SIZE) == text(b"kept"), "the kernel has lost it")
             expect(heap.stats().live_buffers - before.live_buffers == 1, "it does not count")
-    wait_for("its end", lambda: heap.stats().live_bytes == before.live_bytes)
+    wait_until(lambda: heap.stats().live_bytes == before.live_bytes, "its end")
 
 
 @check
@@ -204,7 +206,7 @@ def open_drm(name):
             os.close(fd)
         return None
 
-    return wait_for(f"a card of {name}", find, 20)
+    return wait_until(find, f"a card of {name}", 20)
 
 
 def drm_name(fd):
@@ -245,7 +247,7 @@ def heap_import_vgem():
         again.close()
         drm_close(card, handle)
         os.close(card)
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")
 
 
 class Screen:
@@ -319,7 +321,7 @@ def heap_import_virtio_gpu():
                 got = error(lambda: drm_import(card, buffer))
                 expect(got in ("ENODEV", "EINVAL"), f"refused with {got}")
             os.close(card)
-            wait_for("its end", lambda: node.stats().live_buffers == 0)
+            wait_until(lambda: node.stats().live_buffers == 0, "its end")
             return
         screen = Screen(card)
         size = screen.width * screen.height * 4
@@ -347,4 +349,4 @@ def heap_import_virtio_gpu():
         screen.remove(frame)
         drm_close(card, handle)
         os.close(card)
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")

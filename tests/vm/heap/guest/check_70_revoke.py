@@ -9,10 +9,12 @@ import struct
 import heap
 import host
 import kernel
-from harness import check, expect, wait_for
+from guest import check
 from heap import (EVENT, MIB, PAGE, PLAIN, RELEASED, Heap, Holders, error, expect_error,
                   expect_sigbus, slow)
 from kernel import DEVICE, DYNAMIC, OBEY, VMAP, WIDE, Importer
+from lib.harness import expect
+from lib.waiting import wait_until
 
 SIZE = 3 * MIB
 NOBODY = Holders(0, 0, 0, "")
@@ -104,7 +106,7 @@ def heap_watch_reading():
         expect(len(set(numbers)) == 5, "numbers are not unique")
         for buffer in reversed(buffers):
             buffer.close()
-            wait_for("the event", node.poll)
+            wait_until(node.poll, "the event")
         data = os.read(node.fd, 2 * EVENT.size + 5)
         expect(len(data) == 2 * EVENT.size, f"{len(data)} bytes for two events and a bit")
         data += os.read(node.fd, 4096)
@@ -138,14 +140,14 @@ def heap_watch_read_waits():
                 os._exit(0)
             finally:
                 os._exit(1)
-        wait_for("the reader to sleep", lambda: "\nState:\tS" in heap.read(f"/proc/{pid}/status"))
+        wait_until(lambda: "\nState:\tS" in heap.read(f"/proc/{pid}/status"), "the reader to sleep")
         buffer.close()
         expect(os.waitpid(pid, 0)[1] == 0, "the reader did not get it")
         pid = os.fork()
         if pid == 0:
             os.read(node.fd, 100)
             os._exit(0)
-        wait_for("the reader to sleep", lambda: "\nState:\tS" in heap.read(f"/proc/{pid}/status"))
+        wait_until(lambda: "\nState:\tS" in heap.read(f"/proc/{pid}/status"), "the reader to sleep")
         os.kill(pid, signal.SIGTERM)
         expect(os.WIFSIGNALED(os.waitpid(pid, 0)[1]), "the reader was not woken")
 
@@ -377,7 +379,7 @@ def heap_revoke_goes_on_without_the_watcher():
             expect(node.revoke(node.watch(buffer)).mappings == 1, "no holder")
         expect_error("ENODEV", buffer.map)
         importer.detach()
-        stats = wait_for("its end", lambda: (s := keeper.stats()).live_buffers == 0 and s)
+        stats = wait_until(lambda: (s := keeper.stats()).live_buffers == 0 and s, "its end")
         expect(stats.to_private == stats.to_shared, f"not private: {stats}")
 
 
@@ -400,7 +402,8 @@ def heap_revoke_in_a_shared_region():
             expect(kernel.peek(kernel.DIRECT, places[0][0], 16) == bytes(16), "it is not scrubbed")
             expect(node.event() == (RELEASED, number, PAGE), "the event is not right")
             two.close()
-        stats = wait_for("the neighbour's end", lambda: (s := node.stats()).live_buffers == 0 and s)
+        stats = wait_until(lambda: (s := node.stats()).live_buffers == 0 and s,
+                           "the neighbour's end")
         expect(stats.to_private == stats.to_shared == 1, f"the region is not private: {stats}")
 
 
@@ -409,12 +412,12 @@ def heap_revoke_with_a_pool():
     """At once private, even where the pool would keep it."""
     heap.reload(pool=4, pool_high=64)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 4 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 4 * MIB, "the pool")
         with node.alloc(16 * MIB) as buffer:
             number = node.watch(buffer)
             places = kernel.ranges(buffer)
             node.revoke(number)
-            stats = wait_for("less", lambda: (s := node.stats()).pool_bytes == 4 * MIB and s)
+            stats = wait_until(lambda: (s := node.stats()).pool_bytes == 4 * MIB and s, "less")
             expect(stats.to_shared - stats.to_private == 2, f"it does not add up: {stats}")
             shared = heap.shared()
             expect(PLAIN or shared * PAGE == 4 * MIB, f"{shared} pages are shared")
@@ -426,7 +429,7 @@ def heap_revoke_leaves_the_pool_its_size():
     """What is free in a region that goes is no part of the pool, which is filled up again."""
     heap.reload(pool=8, pool_low=8, pool_high=8)
     with Heap() as node:
-        wait_for("the pool", lambda: node.stats().pool_bytes == 8 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 8 * MIB, "the pool")
         kept, gone = [], []
         for _ in range(8):  # two in each region of the pool, and of those that come instead
             kept.append(node.alloc(PAGE))
@@ -436,8 +439,9 @@ def heap_revoke_leaves_the_pool_its_size():
         # all of those regions are doomed: the pool needs others
         node.alloc(PAGE).close()
         doomed = len({at >> 21 for buffer in kept for at, _ in kernel.ranges(buffer)})
-        stats = wait_for("a pool without them", lambda: (s := node.stats()).pool_bytes >=
-                         (8 + 2 * doomed) * MIB - 16 * PAGE and s)
+        stats = wait_until(lambda: (s := node.stats()).pool_bytes >=
+                           (8 + 2 * doomed) * MIB - 16 * PAGE and s,
+                           "a pool without them")
         heap.set_parameters(pool=0, pool_high=32)  # no more is added
         for _ in range(3):
             node.alloc(2 * MIB).close()

@@ -6,10 +6,12 @@ import os
 
 import heap
 import kernel
-from harness import Skip, check, expect, out, wait_for
+from guest import check, out
 from heap import (LEAKED, MIB, PAGE, PLAIN, REGION, RELEASED, STOPPED, Heap, expect_change,
                   expect_error, slow)
 from kernel import FAIL, PART, TO_PRIVATE, TO_SHARED, WHOLE
+from lib.harness import Skip, expect
+from lib.waiting import wait_until
 
 SIZE = 16 * MIB
 CHUNKS = SIZE // REGION
@@ -76,7 +78,7 @@ def fail_to_shared(arm):
         # the next one works, and nothing of it was touched twice
         with node.alloc(SIZE) as buffer, buffer.map() as mapping:
             expect(heap.empty(mapping.read()), "not zero")
-        wait_for("its end", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "its end")
     counts = kernel.counts()
     expect(counts.again == counted.again, f"converted though it was there already: {counts.again}")
     expect(counts.unclean == counted.unclean, f"converted with content: {counts.unclean}")
@@ -144,7 +146,7 @@ def fail_to_private(arm, shared_each):
             before = node.stats()
             arm(chunk)
             buffer.close()
-            wait_for("its end", lambda: node.stats().live_buffers == 0)
+            wait_until(lambda: node.stats().live_buffers == 0, "its end")
             expect_change(before, node.stats(), f"chunk {chunk}", to_private=CHUNKS - 1, failed=1,
                           leaked_bytes=REGION, live_bytes=-SIZE, live_buffers=-1)
             expect(shared_since(lost) == shared_each * (chunk + 1),
@@ -195,7 +197,7 @@ def heap_fail_is_said_once():
             for _ in range(3):
                 kernel.arm(TO_PRIVATE, FAIL)
                 node.alloc(PAGE).close()
-                wait_for("its end", lambda: node.stats().live_buffers == 0)
+                wait_until(lambda: node.stats().live_buffers == 0, "its end")
             expect(node.stats().leaked_bytes == 3 * REGION, f"{node.stats()}")
 
     lines = log_of(lose)
@@ -211,7 +213,7 @@ def heap_fail_until_the_limit():
             buffer = node.alloc(2 * MIB)
             kernel.arm(TO_PRIVATE, FAIL)
             buffer.close()
-            wait_for("its end", lambda: node.stats().live_buffers == 1)
+            wait_until(lambda: node.stats().live_buffers == 1, "its end")
             expect(node.stats().leaked_bytes == number * REGION, f"{node.stats()}")
             expect(bool(node.stats().flags & STOPPED) == (number > 2), f"flags: {node.stats()}")
         before = node.stats()
@@ -235,14 +237,14 @@ def heap_fail_in_the_pool():
     kernel.arm(TO_SHARED, not_shared(), 2)
     heap.set_parameters(pool=8)
     with Heap() as node:
-        stats = wait_for("a failure", lambda: (s := node.stats()).failed and s)
+        stats = wait_until(lambda: (s := node.stats()).failed and s, "a failure")
         expect(stats.pool_bytes == 2 * REGION, f"{stats}")
         leaked = stats.leaked_bytes  # see heap_fail_to_shared
         heap.set_parameters(pool=10)
-        wait_for("the pool", lambda: node.stats().pool_bytes == 10 * MIB)
+        wait_until(lambda: node.stats().pool_bytes == 10 * MIB, "the pool")
         kernel.arm(TO_PRIVATE, FAIL, 1)
         heap.set_parameters(pool=4)
-        stats = wait_for("less", lambda: (s := node.stats()).pool_bytes == 4 * MIB and s)
+        stats = wait_until(lambda: (s := node.stats()).pool_bytes == 4 * MIB and s, "less")
         expect(stats.leaked_bytes - leaked == REGION, f"{stats}")
     kernel.arm(TO_PRIVATE, FAIL, 1)
     heap.unload()

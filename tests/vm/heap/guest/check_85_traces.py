@@ -5,8 +5,10 @@ import re
 
 import heap
 import kernel
-from harness import check, expect, read, run, wait_for
+from guest import check, read, run
 from heap import MIB, PAGE, Heap
+from lib.harness import expect
+from lib.waiting import wait_until
 
 TRACING = "/sys/kernel/tracing/"
 BUFFERS = "/sys/kernel/debug/ccbuf_heap/buffers"
@@ -34,7 +36,7 @@ def heap_traces():
             node.revoke(number)
         with node.alloc(PAGE):
             kernel.arm(kernel.TO_PRIVATE)
-        wait_for("the ends", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the ends")
     kernel.disarm()
     put("events/ccbuf_heap/enable", "0")
     seen = re.findall(r": (alloc|free|convert|leak|revoke): (.*)", read(TRACING + "trace"))
@@ -62,4 +64,4 @@ def heap_traces_list_of_buffers():
             expect(lines[1][1:] == [inode[0], "4096", "0", "gone", "0"], f"{lines[1]}")
             expect(lines[2][1:] == [inode[1], str(2 * MIB), "1", "live", "1",
                                     kernel.NAMES[kernel.WIDE]], f"{lines[2]}")
-    wait_for("an empty list", lambda: len(read(BUFFERS).splitlines()) == 1)
+    wait_until(lambda: len(read(BUFFERS).splitlines()) == 1, "an empty list")

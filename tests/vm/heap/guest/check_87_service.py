@@ -5,13 +5,15 @@ service gets nothing; all of it is in the trail; and in the end nothing is share
 import hashlib
 import os
 
-import broker
+import product
+from guest import check, out, read, run, write
+from heap import MIB, NATIVE, PLAIN, native
+from lib.harness import Skip, expect, expect_in
+from lib.waiting import wait_until
 import heap
 import host
 import kernel
 import service
-from harness import Skip, check, expect, expect_in, out, read, run, wait_for, write
-from heap import MIB, NATIVE, PLAIN, native
 
 UNITS = "/run/systemd/system/"
 FOLDER = "/run/ccbuf-ring"
@@ -32,24 +34,24 @@ def unit(name, user, *options):
 def refused(name):
     """Starts a service that must end with the refusal; what it said."""
     run("systemctl", "start", name, ok=None)
-    wait_for(f"{name} to end",
-             lambda: out("systemctl", "is-active", name, ok=None) in ("failed", "inactive"))
+    wait_until(lambda: out("systemctl", "is-active", name, ok=None) in ("failed", "inactive"),
+               f"{name} to end")
     expect(out("systemctl", "show", "-p", "ExecMainStatus", "--value", name) == "3",
            f"{name} was not refused: " + out("systemctl", "status", name, ok=None))
     run("systemctl", "reset-failed", name, ok=None)
-    return broker.records("deny")[-1]
+    return product.records("deny")[-1]
 
 
 def buffer_of(name):
     """A duplicate of the service's fd of its buffer."""
     pid = int(out("systemctl", "show", "-p", "MainPID", "--value", name))
-    return heap.Buffer(broker.take_fd(pid, service.FD))
+    return heap.Buffer(product.take_fd(pid, service.FD))
 
 
 def host_and_service(name, said, kept):
     """What the host sees of a service at work, and the service of the host. Returns where the
     memory is, and the inode of the buffer."""
-    wait_for("the service to say something", lambda: os.path.exists(FOLDER + "/ready"), 60)
+    wait_until(lambda: os.path.exists(FOLDER + "/ready"), "the service to say something", 60)
     with buffer_of(name) as buffer:
         places, inode = kernel.ranges(buffer), os.fstat(buffer.fd).st_ino
     want = service.unmask(said.hex(), MASK.hex()) * (SIZE // 2 // 16) + bytes(SIZE // 2)
@@ -67,7 +69,7 @@ def host_and_service(name, said, kept):
             host.write([(first + skip, 16)], b"HOST SAYS HELLO!")
             break
         skip -= size
-    wait_for("the service to hear the host", lambda: os.path.exists(FOLDER + "/heard"), 60)
+    wait_until(lambda: os.path.exists(FOLDER + "/heard"), "the service to hear the host", 60)
     expect(bytes.fromhex(read(FOLDER + "/heard")) == b"HOST SAYS HELLO!",
            "the service hears something else than the host says")
     return places, inode
@@ -86,12 +88,12 @@ def heap_service_end_to_end():
     unit("ccbuf-ring.service", "alice", "--accept-shared", "--label", "ring")
     unit("ccbuf-other.service", "alice", "--accept-shared")
     unit("ccbuf-bob.service", "bob", "--accept-shared")
-    broker.set_policy(
-        broker.rule("not-bob", {"user": "bob"}, deny="bob shows nothing to the host"),
-        broker.rule("ring", {"unit": "ccbuf-ring.service", "user": "alice"}, use=("ring",),
+    product.set_policy(
+        product.rule("not-bob", {"user": "bob"}, deny="bob shows nothing to the host"),
+        product.rule("ring", {"unit": "ccbuf-ring.service", "user": "alice"}, use=("ring",),
                     buffer="1M", buffers=1, per="unit"),
         uses={"ring": {"heap": heap.NAME}}, load=False)
-    broker.start()
+    product.start()
     expect(heap.loaded() != NATIVE,
            "the service ccbufd did not load the module, or over the kernel's")
 
@@ -100,17 +102,17 @@ def heap_service_end_to_end():
     try:
         places, inode = host_and_service("ccbuf-ring.service", said, kept)
         denied = [refused("ccbuf-bob.service"), refused("ccbuf-other.service")]
-        listed, = broker.grants().values()
+        listed, = product.grants().values()
         expect(listed["unit"] == "ccbuf-ring.service" and listed["exposure"] == "shared" and
                listed["inode"] == inode, str(listed))
     finally:
         run("systemctl", "stop", "ccbuf-ring.service")
-    broker.wait_nothing_granted()
+    product.wait_nothing_granted()
     unit("ccbuf-ring.service", "alice")
     denied.append(refused("ccbuf-ring.service"))
 
     # the trail
-    grant, = broker.records("grant")
+    grant, = product.records("grant")
     expect(grant["heap"] == heap.NAME and grant["exposure"] == "shared" and
            grant["rule"] == "ring" and grant["transport"] == "dbus" and
            grant["buffers"][0]["inode"] == inode, str(grant))
@@ -120,9 +122,9 @@ def heap_service_end_to_end():
            [("denied", "ccbuf-bob.service"), ("no-rule", "ccbuf-other.service"),
             ("consent-required", "ccbuf-ring.service")], str(denied))
     expect_in("bob shows nothing to the host", denied[0]["reason"])
-    release = wait_for("the record of the release", lambda: broker.records("release"))[-1]
+    release = wait_until(lambda: product.records("release"), "the record of the release")[-1]
     expect(release["buffers"][0]["grant"] == grant["buffers"][0]["grant"], str(release))
-    broker.verify()
+    product.verify()
 
     # and nothing stays
     run("systemctl", "stop", "ccbufd.socket", "ccbufd.service")
@@ -137,4 +139,4 @@ def heap_service_end_to_end():
     for at, size in places:
         expect(b"HOST'S HAND" not in kernel.peek(kernel.DIRECT, at, size),
                f"what the host writes is in private memory at {at:x}")
-    broker.verify()
+    product.verify()

@@ -4,8 +4,10 @@ import os
 
 import heap
 import kernel
-from harness import check, expect, run, wait_for
+from guest import check, run
 from heap import NAME, Heap
+from lib.harness import expect
+from lib.waiting import wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -23,7 +25,7 @@ exec "$2"
 def heap_selftest():
     heap.reload()
     run("modprobe", "vgem")
-    wait_for("a card", lambda: os.path.isdir("/dev/dri"))
+    wait_until(lambda: os.path.isdir("/dev/dri"), "a card")
     counts = kernel.counts()
     with Heap() as node:
         done = run("unshare", "--mount", "--propagation", "private", "sh", "-c", ALONE, "sh",
@@ -34,6 +36,6 @@ def heap_selftest():
         expect(f"# Testing heap: {NAME}" in lines, f"our heap was not tested: {lines}")
         expect(not bad and len(good) == 12, f"{len(good)} passed; {bad} {done.stderr}")
         expect(done.returncode == 0, f"status {done.returncode}")
-        wait_for("the ends", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "the ends")
     after = kernel.counts()
     expect(after.again == counts.again and after.unclean == counts.unclean, f"{after}")

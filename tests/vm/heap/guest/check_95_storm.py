@@ -9,9 +9,11 @@ import time
 
 import heap
 import kernel
-from harness import check, expect, out, wait_for
+from guest import check, out
 from heap import MIB, PAGE, PLAIN, QUICK, Heap, slow
 from kernel import DEVICE, DYNAMIC, OBEY, WIDE, Importer
+from lib.harness import expect
+from lib.waiting import wait_until
 
 WORKERS = 4 if QUICK else 6
 ROUNDS = 12 if QUICK else 40  # of each worker
@@ -155,7 +157,7 @@ def heap_storm():
     expect(killed == VICTIMS, f"only {killed} were killed")
 
     with Heap() as node:
-        wait_for("all buffers to go", lambda: node.stats().live_buffers == 0)
+        wait_until(lambda: node.stats().live_buffers == 0, "all buffers to go")
         stats = node.stats()
         expect(stats.live_bytes == stats.leaked_bytes == stats.failed == 0, f"{stats}")
         expect(stats.revoked_buffers > ROUNDS // 2, f"hardly any was revoked: {stats}")

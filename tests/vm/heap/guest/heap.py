@@ -12,7 +12,9 @@ import struct
 from collections import namedtuple
 
 import kernel
-from harness import expect, out, read, run, wait_for
+from guest import out, read, run
+from lib.harness import expect
+from lib.waiting import wait_until
 
 PAGE = 4096
 MIB = 1 << 20
@@ -106,7 +108,7 @@ def load(**parameters):
     if PLAIN:
         parameters["unshared"] = 1
     run("modprobe", "ccbuf_heap", *[f"{name}={value}" for name, value in parameters.items()])
-    wait_for(NODE, lambda: os.path.exists(NODE))
+    wait_until(lambda: os.path.exists(NODE), NODE)
 
 
 def unload():

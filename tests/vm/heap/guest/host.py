@@ -5,8 +5,9 @@ import json
 import struct
 
 import kernel
-from harness import Failure, Skip, wait_for
 from heap import PLAIN
+from lib.harness import Failure, Skip
+from lib.waiting import wait_until
 
 state = {"report": None, "mailbox": 0, "number": 0}
 
@@ -26,7 +27,7 @@ def ask(what, **more):
         got, size = struct.unpack("<II", kernel.peek(kernel.SHARED, state["mailbox"], 8))
         return got == number and kernel.peek(kernel.SHARED, state["mailbox"] + 8, size)
 
-    reply = json.loads(wait_for("the host's answer", answer, seconds=60))
+    reply = json.loads(wait_until(answer, "the host's answer", timeout=60))
     if "problem" in reply:
         raise Failure("the host: " + reply["problem"])
     return reply

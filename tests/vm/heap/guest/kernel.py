@@ -6,7 +6,9 @@ import os
 import struct
 from collections import namedtuple
 
-from harness import expect, run, wait_for
+from guest import run
+from lib.harness import expect
+from lib.waiting import wait_until
 
 NODE = "/dev/ccbuf_heap_test"
 WIDE, NARROW, BOUNDARY, OPS, IOMMU = range(5)
@@ -34,7 +36,7 @@ def request(direction, number, size):
 def load():
     if not os.path.exists(NODE):
         run("modprobe", "ccbuf_heap_test")
-        wait_for(NODE, lambda: os.path.exists(NODE))
+        wait_until(lambda: os.path.exists(NODE), NODE)
 
 
 class Importer:

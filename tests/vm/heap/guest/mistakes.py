@@ -104,37 +104,35 @@ def main():
     sys.path[:0] = [HERE, os.path.dirname(HERE)]
     # Only the guest has them; to plant the mistakes they are not needed.
     # pylint: disable=import-outside-toplevel
-    import harness
+    import guest
     import heap
     import host
     import kernel
+    from lib.harness import TimedOut
 
-    report = harness.Report("/dev/ttyS1")
+    report = guest.Report("/dev/ttyS1")
     kernel.load()
     host.begin(report)
-    for name in sorted(os.listdir(HERE)):
-        if name.startswith("check_") and name.endswith(".py"):
-            __import__(name[:-3])
-    checks = dict(harness.CHECKS)
+    guest.load_checks(HERE)
     failed = 0
 
     def alarm(*_):
-        raise harness.TimedOut()
+        raise TimedOut()
 
     def outcome(name, mistake):
         kernel.disarm()
         if heap.loaded():
             heap.unload()
-        harness.write("/etc/modprobe.d/mistake.conf", f"options ccbuf_heap mistake={mistake}\n")
+        guest.write("/etc/modprobe.d/mistake.conf", f"options ccbuf_heap mistake={mistake}\n")
         signal.alarm(200)
         try:
-            checks[name]()
-        except (Exception, harness.TimedOut) as e:
+            guest.CHECKS[name]()
+        except (Exception, TimedOut) as e:
             return (str(e) or repr(e)).splitlines()[0]
         finally:
             signal.alarm(0)
             # who waits for what will not come
-            for pid in map(int, harness.read(f"/proc/self/task/{os.getpid()}/children").split()):
+            for pid in map(int, guest.read(f"/proc/self/task/{os.getpid()}/children").split()):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
         return None

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Waiting for what happens, with a deadline, and saying what a test needs."""
+"""Waiting for what happens, with a deadline."""
 import contextlib
 import ctypes
 import os
 import select
-import shutil
 import signal
 import subprocess
 import time
@@ -17,32 +16,18 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
-class Skip(Exception):
-    """The test cannot run here, and why."""
-
-
-def need_root(why):
-    if os.geteuid() != 0:
-        raise Skip(f'needs root: {why}')
-
-
-def need_program(name):
-    path = shutil.which(name)
-    if not path:
-        raise Skip(f'{name} is not installed')
-    return path
-
-
 def wait_until(condition, what, timeout=DEADLINE):
-    """Asks until the answer is true; returns it."""
-    end = time.monotonic() + timeout
+    """Asks until the answer is true, where there is no event to wait for; returns it. `what` is for
+    the message."""
+    end, pause = time.monotonic() + timeout, 0.005
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise TimeoutError(f'in vain for {timeout} s: {what}')
-        select.select([], [], [], 0.005)
+            raise TimeoutError(f'waited {timeout} s for: {what}')
+        select.select([], [], [], pause)
+        pause = min(pause * 1.2, 0.05)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """org.ccbuf.Broker1 for tests, in the words of wire.py, so that one test can ask both ways."""
-from minibus import Bus, BusError, Variant
-from wire import VERDICTS, Answer
+from lib.minibus import Bus, BusError, Variant
+from lib.wire import VERDICTS, Answer
 
 NAME = INTERFACE = 'org.ccbuf.Broker1'
 PATH = '/org/ccbuf/Broker1'

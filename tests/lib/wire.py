@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-from waiting import DEADLINE
+from lib.waiting import DEADLINE
 
 REQUEST, RELEASE, GRANTED, REFUSED, RELEASED = 1, 2, 128, 129, 130
 ACCEPT_SHARED, READ_ONLY = 1, 2

@@ -6,14 +6,15 @@ import os
 import select
 import subprocess
 
-from harness import Failure, out, read_optional, run, wait_for, write
+from guest import out, read_optional, run, write
+from lib import trail
+from lib.harness import Failure
+from lib.waiting import wait_until
 
 POLICY_DIR = "/etc/ccbufd/policy.d"
 POLICY = POLICY_DIR + "/50-checks.json"
 AUDIT = "/var/log/ccbufd/audit.jsonl"
 SOCKET = "/run/ccbufd/ccbufd.sock"
-NAME = "org.ccbuf.Broker1"
-PATH = "/org/ccbuf/Broker1"
 NODES = "/dev/dma_heap"
 DMA_BUF_MAGIC = 0x444d4142
 
@@ -163,11 +164,11 @@ def grant_state(number):
 
 
 def wait_state(number, state):
-    wait_for(f"grant {number} to be {state}", lambda: grant_state(number) == state)
+    wait_until(lambda: grant_state(number) == state, f"grant {number} to be {state}")
 
 
 def wait_nothing_granted():
-    wait_for("all grants to be released", lambda: not grants())
+    wait_until(lambda: not grants(), "all grants to be released")
 
 
 def status():
@@ -175,10 +176,7 @@ def status():
 
 
 def records(event=None):
-    with open(AUDIT, encoding="utf-8") as f:
-        # the last one may be being written
-        found = [json.loads(line) for line in f if line.endswith("\n")]
-    return [r for r in found if event in (None, r["event"])]
+    return [r for r in trail.records_in(AUDIT) if event in (None, r["event"])]
 
 
 def verify():
