@@ -80,7 +80,7 @@ static_assert(sizeof(struct wire_granted) == 544, "wire_granted");
 
 struct wire_refused {
 	struct wire_header header;
-	uint32_t verdict;		  /* enum verdict, never VERDICT_GRANTED */
+	uint32_t verdict;		  /* enum ccbuf_verdict, never CCBUF_GRANTED */
 	uint32_t reserved;		  /* zero */
 	char rule[WIRE_RULE_MAX + 1];	  /* the rule that decided, empty when none did */
 	char reason[WIRE_REASON_MAX + 1]; /* UTF-8 */

@@ -27,7 +27,7 @@ static char *join_lines(const struct policy_errors *errors)
 	return text;
 }
 
-static void record(struct broker *broker, enum verdict verdict, const char *reason)
+static void record(struct broker *broker, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct audit_event event = {
 		.kind = AUDIT_POLICY,
@@ -51,7 +51,7 @@ static void refuse(struct broker *broker, const struct policy_errors *errors)
 	if (broker->policy)
 		log_error("policy: %zu mistake%s; the policy in force is kept", errors->count,
 			errors->count == 1 ? "" : "s");
-	record(broker, VERDICT_MALFORMED, broker->policy_error);
+	record(broker, CCBUF_MALFORMED, broker->policy_error);
 }
 
 /* Not a mistake in it: we could not read it. */
@@ -63,7 +63,7 @@ static void fail(struct broker *broker, int error, const char *failure)
 		broker->policy_error = NULL;
 	log_error("policy: cannot be loaded: %s%s", failure ? failure : strerror(-error),
 		broker->policy ? "; the policy in force is kept" : "");
-	record(broker, VERDICT_INTERNAL, broker->policy_error);
+	record(broker, CCBUF_INTERNAL, broker->policy_error);
 }
 
 /* Rules that let through whom they mean to keep out, as somebody relies on them. */
@@ -92,7 +92,7 @@ void broker_settle_policy(struct broker *broker, int result, const char *failure
 		broker->policy = policy;
 		free(steal_pointer(&broker->policy_error));
 		audit_set_durability(broker->audit, policy_settings(policy)->durability);
-		record(broker, VERDICT_GRANTED, NULL);
+		record(broker, CCBUF_GRANTED, NULL);
 		warn_of_unknowable(broker);
 	}
 	policy_errors_done(errors);
@@ -164,7 +164,7 @@ void broker_note_audit(struct broker *broker, int result)
 }
 
 void broker_record_refusal(struct broker *broker, const struct peer *peer,
-	const struct request *request, enum verdict verdict, const char *reason)
+	const struct request *request, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct audit_event event = {
 		.kind = AUDIT_DENY,

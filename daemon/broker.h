@@ -70,4 +70,4 @@ void broker_note_audit(struct broker *broker, int result);
 /* Records the refusal of a message that is no request (malformed, too many connections, ...). Not
  * waited for. */
 void broker_record_refusal(struct broker *broker, const struct peer *peer,
-	const struct request *request, enum verdict verdict, const char *reason);
+	const struct request *request, enum ccbuf_verdict verdict, const char *reason);

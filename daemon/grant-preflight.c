@@ -19,10 +19,10 @@ static bool round_to_pages(uint64_t size, uint64_t *ret_size)
 	return true;
 }
 
-static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+static void refuse(struct decision *decision, enum ccbuf_verdict verdict, const char *format, ...)
 	printf_like(3, 4);
 
-static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+static void refuse(struct decision *decision, enum ccbuf_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
@@ -40,22 +40,22 @@ void grant_preflight(struct broker *broker, const struct policy *policy,
 	int r;
 
 	policy_decide(policy, identity, request, decision);
-	if (decision->verdict != VERDICT_GRANTED || until == PREFLIGHT_POLICY)
+	if (decision->verdict != CCBUF_GRANTED || until == PREFLIGHT_POLICY)
 		return;
 	if (!round_to_pages(request->size, &ret_preflight->size)) {
-		refuse(decision, VERDICT_BAD_SIZE, "%ju bytes are more than can be addressed",
+		refuse(decision, CCBUF_BAD_SIZE, "%ju bytes are more than can be addressed",
 			(uintmax_t)request->size);
 		return;
 	}
 	r = heaps_get(broker->heaps, decision->heap, &ret_preflight->heap);
 	if (r < 0) {
-		decision->verdict = VERDICT_HEAP_UNAVAILABLE;
+		decision->verdict = CCBUF_HEAP_UNAVAILABLE;
 		heaps_explain(broker->heaps, decision->heap, decision->exposure, r,
 			decision->reason, sizeof(decision->reason));
 		return;
 	}
 	if (request->read_only && !heap_can_read_only(ret_preflight->heap, decision->exposure)) {
-		refuse(decision, VERDICT_UNSUPPORTED,
+		refuse(decision, CCBUF_UNSUPPORTED,
 			"a read-only buffer of heap %s could not be zeroed before it is handed out",
 			decision->heap);
 		return;

@@ -12,7 +12,7 @@
 
 struct preflight {
 	struct decision decision;
-	const struct heap *heap; /* with VERDICT_GRANTED, from PREFLIGHT_HEAP on */
+	const struct heap *heap; /* with CCBUF_GRANTED, from PREFLIGHT_HEAP on */
 	uint64_t size;		 /* of each buffer in whole pages, likewise */
 };
 

@@ -41,8 +41,8 @@ static void on_allocated(struct job *job);
 static void on_inspected(void *userdata, int result, const char *why, struct peer *peer);
 static void on_grant_recorded(void *userdata, int result);
 static void deliver(struct grant_op *op);
-static void refuse(struct grant_op *op, enum verdict verdict);
-static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+static void refuse(struct grant_op *op, enum ccbuf_verdict verdict);
+static void refuse_saying(struct grant_op *op, enum ccbuf_verdict verdict, const char *format, ...)
 	printf_like(3, 4);
 static void refuse_busy(struct grant_op *op);
 static void refuse_changed(struct grant_op *op, int error, const char *why);
@@ -88,12 +88,12 @@ static void decide(struct grant_op *op)
 	struct decision *decision = &op->preflight.decision;
 	struct broker *broker = op->broker;
 	const struct heap *heap;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	int r;
 
 	grant_preflight(broker, op->policy, &op->peer->identity, NULL, &op->request, PREFLIGHT_HEAP,
 		&op->preflight);
-	if (decision->verdict != VERDICT_GRANTED) {
+	if (decision->verdict != CCBUF_GRANTED) {
 		refuse(op, decision->verdict);
 		return;
 	}
@@ -101,7 +101,7 @@ static void decide(struct grant_op *op)
 	verdict = ledger_reserve(broker->ledger, op->peer, &op->request, decision,
 		policy_settings(op->policy), heap, op->preflight.size, op->grants,
 		decision->reason);
-	if (verdict != VERDICT_GRANTED) {
+	if (verdict != CCBUF_GRANTED) {
 		refuse(op, verdict);
 		return;
 	}
@@ -111,7 +111,7 @@ static void decide(struct grant_op *op)
 	r = peer_recheck(broker->inspections, op->peer, on_inspected, op, &op->inspection);
 	if (r < 0) {
 		refuse_saying(
-			op, VERDICT_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
+			op, CCBUF_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
 		return;
 	}
 	if (heap_is_quick(heap, op->preflight.size * op->n_grants)) {
@@ -138,7 +138,7 @@ static void on_allocated(struct job *job)
 	int r;
 
 	if (op->error == -ENOMEM) {
-		refuse_saying(op, VERDICT_OUT_OF_MEMORY,
+		refuse_saying(op, CCBUF_OUT_OF_MEMORY,
 			"heap %s has no %ju bytes for %u buffer%s now", op->preflight.decision.heap,
 			(uintmax_t)op->preflight.size, op->request.count,
 			op->request.count == 1 ? "" : "s");
@@ -147,11 +147,11 @@ static void on_allocated(struct job *job)
 	if (op->error < 0) {
 		stopped = heap_explain(op->preflight.heap, op->error, op->preflight.decision.reason,
 			sizeof(op->preflight.decision.reason));
-		refuse(op, stopped ? VERDICT_HEAP_UNAVAILABLE : VERDICT_INTERNAL);
+		refuse(op, stopped ? CCBUF_HEAP_UNAVAILABLE : CCBUF_INTERNAL);
 		return;
 	}
 	if (ledger_number(op->broker->ledger, op->grants, op->n_grants, op->buffers) < 0) {
-		refuse_saying(op, VERDICT_INTERNAL, "out of memory");
+		refuse_saying(op, CCBUF_INTERNAL, "out of memory");
 		return;
 	}
 	r = record(op, AUDIT_GRANT, on_grant_recorded);
@@ -180,7 +180,7 @@ static void on_grant_recorded(void *userdata, int result)
 	broker_note_audit(op->broker, result);
 	/* It may stand there yet: then it has to say at once that nothing was handed out. */
 	if (result == -EINPROGRESS) {
-		op->preflight.decision.verdict = VERDICT_AUDIT_FAILED;
+		op->preflight.decision.verdict = CCBUF_AUDIT_FAILED;
 		snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
 			"the record of the grant was not written in time");
 		note_failure(op->broker, record(op, AUDIT_UNDELIVERED, NULL));
@@ -188,12 +188,12 @@ static void on_grant_recorded(void *userdata, int result)
 	ledger_numbered(op->broker->ledger, op->grants, op->n_grants,
 		result >= 0 || result == -EINPROGRESS);
 	if (result == -EUSERS) {
-		refuse_saying(op, VERDICT_BUSY, "too many records of %s wait to be written",
+		refuse_saying(op, CCBUF_BUSY, "too many records of %s wait to be written",
 			user_text(op->peer->user, who));
 		return;
 	}
 	if (result < 0) {
-		refuse_saying(op, VERDICT_AUDIT_FAILED, "the audit record could not be written: %s",
+		refuse_saying(op, CCBUF_AUDIT_FAILED, "the audit record could not be written: %s",
 			result == -EINPROGRESS || result == -ETIMEDOUT
 				? "its file system does not answer"
 				: strerror(-result));
@@ -240,7 +240,7 @@ void grant_delivered(struct grant_op *op, int result)
 
 /* --- ways out --- */
 
-static void refuse(struct grant_op *op, enum verdict verdict)
+static void refuse(struct grant_op *op, enum ccbuf_verdict verdict)
 {
 	int r;
 
@@ -251,7 +251,7 @@ static void refuse(struct grant_op *op, enum verdict verdict)
 		on_refusal_recorded(op, r);
 }
 
-static void refuse_saying(struct grant_op *op, enum verdict verdict, const char *format, ...)
+static void refuse_saying(struct grant_op *op, enum ccbuf_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
@@ -277,7 +277,7 @@ static void refuse_busy(struct grant_op *op)
 	const struct user *user = op->peer->user;
 	char who[USER_TEXT_MAX];
 
-	op->preflight.decision.verdict = VERDICT_BUSY;
+	op->preflight.decision.verdict = CCBUF_BUSY;
 	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
 		"%s has %ju requests under way, over all connections; its share allows no more now",
 		user_text(user, who), (uintmax_t)user->used[USER_REQUESTS]);

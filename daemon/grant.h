@@ -17,10 +17,10 @@ struct grant_op;
 
 /* What a front end sends. Everything is borrowed until grant_delivered(). */
 struct outcome {
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	const char *rule;   /* that decided; NULL when none did */
 	const char *reason; /* empty when granted */
-	/* The rest for VERDICT_GRANTED only. */
+	/* The rest for CCBUF_GRANTED only. */
 	uint32_t count;
 	const int *fds;		     /* to be duplicated into the reply, not closed */
 	struct grant *const *grants; /* ids, size, exposure */

@@ -39,11 +39,11 @@ static bool allowed(struct broker *broker, const struct grant *grant, struct dec
 	grant_preflight(broker, broker->policy, grant_identity(grant), NULL, &request,
 		PREFLIGHT_POLICY, &preflight);
 	*ret_decision = preflight.decision;
-	if (ret_decision->verdict != VERDICT_GRANTED)
+	if (ret_decision->verdict != CCBUF_GRANTED)
 		return false;
 	if (streq(ret_decision->heap, grant->heap))
 		return true;
-	ret_decision->verdict = VERDICT_HEAP_UNAVAILABLE;
+	ret_decision->verdict = CCBUF_HEAP_UNAVAILABLE;
 	snprintf(ret_decision->reason, sizeof(ret_decision->reason),
 		"use \"%s\" is for heap \"%s\" now", grant->use, ret_decision->heap);
 	return false;

@@ -15,8 +15,8 @@
 
 /* On whose behalf. */
 struct revoke_cause {
-	const struct peer *by; /* who asked; NULL for the policy in force */
-	enum verdict verdict;  /* of the policy; else VERDICT_GRANTED */
+	const struct peer *by;	    /* who asked; NULL for the policy in force */
+	enum ccbuf_verdict verdict; /* of the policy; else CCBUF_GRANTED */
 	const char *reason;
 };
 

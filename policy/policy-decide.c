@@ -26,9 +26,9 @@ int64_t policy_decide_use(const struct policy *policy, const char *name)
 	return use ? use - policy->uses : -1;
 }
 
-static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+static void refuse(struct decision *decision, enum ccbuf_verdict verdict, const char *format, ...)
 	printf_like(3, 4);
-static void refuse(struct decision *decision, enum verdict verdict, const char *format, ...)
+static void refuse(struct decision *decision, enum ccbuf_verdict verdict, const char *format, ...)
 {
 	va_list args;
 	int length;
@@ -48,15 +48,15 @@ static bool refuse_form(const struct request *request, struct decision *decision
 	uint64_t bytes;
 
 	if (!request->size)
-		refuse(decision, VERDICT_BAD_SIZE,
+		refuse(decision, CCBUF_BAD_SIZE,
 			"a buffer of 0 bytes was asked for; the least is 1 byte");
 	else if (request->count < 1 || request->count > REQUEST_COUNT_MAX)
-		refuse(decision, VERDICT_BAD_SIZE,
+		refuse(decision, CCBUF_BAD_SIZE,
 			"%u buffers were asked for; one request may ask for 1 to %d",
 			request->count, REQUEST_COUNT_MAX);
 	else if (__builtin_mul_overflow(request->size, (uint64_t)request->count, &bytes) ||
 		 bytes > BYTES_MAX)
-		refuse(decision, VERDICT_BAD_SIZE,
+		refuse(decision, CCBUF_BAD_SIZE,
 			"%u of %s were asked for; one request may ask for %s at most",
 			request->count, size_format(request->size, size),
 			size_format(BYTES_MAX, most));
@@ -110,11 +110,11 @@ static void refuse_unknown_use(const struct policy *policy, const struct identit
 			names + length, sizeof(names) - length, "%s%s", length ? ", " : "", name);
 	}
 	if (!length)
-		refuse(decision, VERDICT_UNKNOWN_USE,
+		refuse(decision, CCBUF_UNKNOWN_USE,
 			"use \"%s\" is not defined; the policy gives this process no use",
 			request->use);
 	else
-		refuse(decision, VERDICT_UNKNOWN_USE,
+		refuse(decision, CCBUF_UNKNOWN_USE,
 			"use \"%s\" is not defined; this process may have: %s%s", request->use,
 			names, more ? ", ..." : "");
 }
@@ -138,18 +138,18 @@ static void decide(const struct policy *policy, const struct identity *peer,
 	decision->exposure = policy->uses[use].exposure;
 	entry = policy_match_first(policy, (uint32_t)use, peer, request->transport);
 	if (!entry) {
-		refuse(decision, VERDICT_NO_RULE,
+		refuse(decision, CCBUF_NO_RULE,
 			"no rule of the policy allows this process use \"%s\"", request->use);
 		return;
 	}
 	decision->rule = rule = &entry->rule;
 	if (rule->deny) {
-		refuse(decision, VERDICT_DENIED, "rule \"%s\" denies use \"%s\": %s", rule->name,
+		refuse(decision, CCBUF_DENIED, "rule \"%s\" denies use \"%s\": %s", rule->name,
 			request->use, rule->deny);
 		return;
 	}
 	if (request->size > rule->limits.buffer) {
-		refuse(decision, VERDICT_BUFFER_LIMIT,
+		refuse(decision, CCBUF_BUFFER_LIMIT,
 			"a buffer of %s was asked for; rule \"%s\" allows %s at most for use "
 			"\"%s\"",
 			size_format(request->size, asked), rule->name,
@@ -157,14 +157,14 @@ static void decide(const struct policy *policy, const struct identity *peer,
 		return;
 	}
 	if (decision->exposure == EXPOSURE_UNKNOWN) {
-		refuse(decision, VERDICT_HEAP_UNAVAILABLE,
+		refuse(decision, CCBUF_HEAP_UNAVAILABLE,
 			"use \"%s\" is for heap \"%s\", of which nobody has said what the host can "
 			"see; declare its exposure in \"heaps\" of the policy",
 			request->use, decision->heap);
 		return;
 	}
 	if (decision->exposure == EXPOSURE_SHARED && !request->accept_shared)
-		refuse(decision, VERDICT_CONSENT_REQUIRED,
+		refuse(decision, CCBUF_CONSENT_REQUIRED,
 			"the host reads and writes the memory of use \"%s\" (heap \"%s\"); ask "
 			"again with accept-shared if that is meant",
 			request->use, decision->heap);
@@ -173,7 +173,7 @@ static void decide(const struct policy *policy, const struct identity *peer,
 void policy_decide(const struct policy *policy, const struct identity *peer,
 	const struct request *request, struct decision *ret_decision)
 {
-	ret_decision->verdict = VERDICT_GRANTED;
+	ret_decision->verdict = CCBUF_GRANTED;
 	ret_decision->rule = NULL;
 	ret_decision->heap = NULL;
 	ret_decision->exposure = EXPOSURE_UNKNOWN;

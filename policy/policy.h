@@ -109,7 +109,7 @@ const char *policy_digest(const struct policy *policy);
  * the use is not known. reason is for people and names the use, the rule and the limit that
  * decided; it is empty when granted. */
 struct decision {
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	const struct policy_rule *rule;
 	const char *heap;
 	enum exposure exposure;

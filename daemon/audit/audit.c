@@ -139,7 +139,7 @@ static void unwritten(struct audit *audit, const struct audit_record *record)
 {
 	const struct audit_event event = {
 		.kind = AUDIT_ERROR,
-		.verdict = VERDICT_AUDIT_FAILED,
+		.verdict = CCBUF_AUDIT_FAILED,
 		.reason = audit->trouble[0] ? audit->trouble : strerror(-record->result),
 	};
 	struct audit_fields fields;

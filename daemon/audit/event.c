@@ -32,21 +32,21 @@ const char *audit_kind_name(enum audit_kind kind)
 }
 
 /* The trail cannot be written: that is told through the journal only. */
-static bool unwritten(enum audit_kind kind, enum verdict verdict)
+static bool unwritten(enum audit_kind kind, enum ccbuf_verdict verdict)
 {
-	return kind == AUDIT_ERROR && verdict == VERDICT_AUDIT_FAILED;
+	return kind == AUDIT_ERROR && verdict == CCBUF_AUDIT_FAILED;
 }
 
-const char *audit_event_id(enum audit_kind kind, enum verdict verdict)
+const char *audit_event_id(enum audit_kind kind, enum ccbuf_verdict verdict)
 {
 	assert((unsigned int)kind < AUDIT_KIND_MAX_);
 	return unwritten(kind, verdict) ? AUDIT_JOURNAL_UNWRITTEN : kinds[kind].id;
 }
 
-int audit_event_priority(enum audit_kind kind, enum verdict verdict)
+int audit_event_priority(enum audit_kind kind, enum ccbuf_verdict verdict)
 {
 	assert((unsigned int)kind < AUDIT_KIND_MAX_);
 	if (unwritten(kind, verdict))
 		return LOG_CRIT;
-	return verdict == VERDICT_GRANTED ? kinds[kind].priority : kinds[kind].refused;
+	return verdict == CCBUF_GRANTED ? kinds[kind].priority : kinds[kind].refused;
 }

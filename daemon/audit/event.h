@@ -72,10 +72,11 @@ struct audit_event {
 	const struct audit_buffer *buffers;
 	size_t n_buffers;
 	const char *rule;
-	enum verdict verdict; /* recorded for grant, deny, undelivered, policy, error, revoke */
-	const char *reason;   /* may hold bytes from outside: escaped by the formatter */
-	const char *policy;   /* digest */
-	uint64_t repeated;    /* folding: how many like it this record stands for; 0 or 1 for one */
+	enum ccbuf_verdict
+		verdict;    /* recorded for grant, deny, undelivered, policy, error, revoke */
+	const char *reason; /* may hold bytes from outside: escaped by the formatter */
+	const char *policy; /* digest */
+	uint64_t repeated;  /* folding: how many like it this record stands for; 0 or 1 for one */
 	const struct audit_range *missing; /* records that somebody took out of the trail */
 	size_t n_missing;		   /* at most AUDIT_RANGES_MAX */
 	const struct audit_range *deleted; /* those that the daemon deletes with old files */
@@ -84,5 +85,5 @@ struct audit_event {
 };
 
 /* Of the journal's entry: the MESSAGE_ID, and the PRIORITY as syslog(3) has it. */
-const char *audit_event_id(enum audit_kind kind, enum verdict verdict);
-int audit_event_priority(enum audit_kind kind, enum verdict verdict);
+const char *audit_event_id(enum audit_kind kind, enum ccbuf_verdict verdict);
+int audit_event_priority(enum audit_kind kind, enum ccbuf_verdict verdict);

@@ -105,7 +105,7 @@ static const char *verdict_of(const struct audit_event *event)
 		return verdict_name(event->verdict);
 	case AUDIT_ERROR:
 	case AUDIT_REVOKE:
-		return event->verdict == VERDICT_GRANTED ? NULL : verdict_name(event->verdict);
+		return event->verdict == CCBUF_GRANTED ? NULL : verdict_name(event->verdict);
 	case AUDIT_START:
 	case AUDIT_STOP:
 	case AUDIT_RELEASE:

@@ -41,7 +41,7 @@ struct audit_field {
 
 struct audit_fields {
 	enum audit_kind kind;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	struct user *user; /* borrowed; NULL for none */
 	bool has_uid;
 	uid_t uid;	   /* of the peer */

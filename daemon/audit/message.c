@@ -153,7 +153,7 @@ static void words(const struct audit_fields *fields, char *text, size_t size)
 		break;
 	case AUDIT_POLICY:
 		text_format(text, size,
-			fields->verdict == VERDICT_GRANTED ? "Policy loaded"
+			fields->verdict == CCBUF_GRANTED ? "Policy loaded"
 			: text_of(fields, "policy")
 				? "Policy refused, the one before stays in force"
 				: "Policy refused, and there is none from before");
@@ -191,7 +191,7 @@ static void words(const struct audit_fields *fields, char *text, size_t size)
 	case AUDIT_ERROR:
 	case AUDIT_KIND_MAX_:
 		text_format(text, size,
-			fields->verdict == VERDICT_AUDIT_FAILED
+			fields->verdict == CCBUF_AUDIT_FAILED
 				? "Audit trail cannot be written, nothing is handed out"
 				: "ccbufd failed at something");
 		break;

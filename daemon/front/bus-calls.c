@@ -43,9 +43,9 @@ static bool handle(struct bus_peer *bus_peer, struct bus_call *call)
 	if (r == BUS_LATER)
 		return true;
 	if (r == -ENOMEM)
-		bus_refuse(bus_peer, call->message, NULL, VERDICT_INTERNAL, "out of memory");
+		bus_refuse(bus_peer, call->message, NULL, CCBUF_INTERNAL, "out of memory");
 	else if (r < 0)
-		bus_refuse(bus_peer, call->message, NULL, VERDICT_MALFORMED, strerror(-r));
+		bus_refuse(bus_peer, call->message, NULL, CCBUF_MALFORMED, strerror(-r));
 	return false;
 }
 
@@ -174,7 +174,7 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 
 	r = check_length(message);
 	if (r < 0)
-		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 			r == -E2BIG ? "call that is longer than any has to be" : strerror(-r));
 	if (unsent(bus_peer->bus) > UNSENT_MAX)
 		why = "the bus does not take the replies; try again later";
@@ -183,7 +183,7 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 	else if (bus_peer->peer && user_left(bus_peer->peer->user, USER_CALLS) == 0)
 		why = "too many calls of this user wait to be answered, over all connections";
 	if (why)
-		return bus_refuse(bus_peer, message, NULL, VERDICT_BUSY, why);
+		return bus_refuse(bus_peer, message, NULL, CCBUF_BUSY, why);
 	call = calloc(1, sizeof(*call));
 	if (!call)
 		return -ENOMEM;
@@ -197,7 +197,7 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 	return 1;
 }
 
-void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
+void bus_calls_refuse(struct bus_peer *bus_peer, enum ccbuf_verdict verdict, const char *reason)
 {
 	for (struct bus_call *call = bus_peer->pending; call; call = call->next)
 		bus_reply_refusal(call->message, verdict, NULL, reason);

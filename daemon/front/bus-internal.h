@@ -88,7 +88,7 @@ bool bus_takes_signals(const struct bus *bus);
 /* Those that wait may go on now, if nothing else is missing. */
 void bus_calls_go(struct bus_peer *bus_peer);
 /* A reply to each that waits. */
-void bus_calls_refuse(struct bus_peer *bus_peer, enum verdict verdict, const char *reason);
+void bus_calls_refuse(struct bus_peer *bus_peer, enum ccbuf_verdict verdict, const char *reason);
 void bus_calls_drop(struct bus_peer *bus_peer);
 
 /* Has the loop read and write the bus's connection, and calls lost when it cannot go on. 0 or a
@@ -122,10 +122,10 @@ int bus_peers_on_gone(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 /* Replies with error org.ccbuf.Broker1.Error.VERDICT; rule may be NULL. */
 int bus_reply_refusal(
-	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason);
+	sd_bus_message *message, enum ccbuf_verdict verdict, const char *rule, const char *reason);
 /* The same, recorded as a refusal of the peer's. */
 int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
-	enum verdict verdict, const char *reason);
+	enum ccbuf_verdict verdict, const char *reason);
 
 /* Has the ledger tell what to signal. 0 or a negative errno. */
 int bus_signals_new(struct bus *bus, struct bus_signals **ret_signals);

@@ -168,7 +168,7 @@ static enum coming look(int fd, struct next *ret_next)
 
 static int handle_fds(struct bus_peer *bus_peer, sd_bus_message *message)
 {
-	return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+	return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 		"message with file descriptors, which no call of this interface has");
 }
 
@@ -198,7 +198,7 @@ static void on_taken(void *userdata)
 
 	io->taking = false;
 	if (!io->next.sender[0] || refuse(io->bus, &io->next) < 0)
-		broker_record_refusal(io->bus->broker, NULL, NULL, VERDICT_MALFORMED,
+		broker_record_refusal(io->bus->broker, NULL, NULL, CCBUF_MALFORMED,
 			"message of the bus with file descriptors");
 }
 

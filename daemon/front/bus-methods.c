@@ -34,7 +34,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 	int r = -ECONNRESET;
 
 	bus_peer->in_flight--;
-	if (!bus_peer->gone && outcome->verdict == VERDICT_GRANTED)
+	if (!bus_peer->gone && outcome->verdict == CCBUF_GRANTED)
 		r = send_grant(exchange, outcome);
 	else if (!bus_peer->gone)
 		r = bus_reply_refusal(
@@ -112,24 +112,24 @@ int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (r < 0)
 		return r;
 	if (!use_name_valid(untrusted_use))
-		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 			"request whose use is not a name");
 	copy_string(request.use, sizeof(request.use), untrusted_use);
 	r = read_options(message, &request, reason, sizeof(reason));
 	if (r < 0 && reason[0])
-		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED, reason);
+		return bus_refuse(bus_peer, message, &request, CCBUF_MALFORMED, reason);
 	if (r < 0)
 		return r;
 	/* Without a reply nobody gets the buffer. */
 	if (!sd_bus_message_get_expect_reply(message))
-		return bus_refuse(bus_peer, message, &request, VERDICT_MALFORMED,
+		return bus_refuse(bus_peer, message, &request, CCBUF_MALFORMED,
 			"request that wants no reply");
 	if (bus_peer->takes_no_fds)
-		return bus_refuse(bus_peer, message, &request, VERDICT_UNSUPPORTED,
+		return bus_refuse(bus_peer, message, &request, CCBUF_UNSUPPORTED,
 			"this connection to the bus takes no file descriptors, and a buffer is one;"
 			" have the D-Bus library ask for them when it connects");
 	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
-		return bus_refuse(bus_peer, message, &request, VERDICT_BUSY,
+		return bus_refuse(bus_peer, message, &request, CCBUF_BUSY,
 			"too many requests of this connection are under way");
 	exchange = bus_exchange_new(bus_peer, message);
 	if (!exchange)
@@ -158,7 +158,7 @@ int bus_handle_release(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (r >= 0)
 		return sd_bus_reply_method_return(message, "b", r);
 	snprintf(reason, sizeof(reason), "this process has no live grant %ju", (uintmax_t)id);
-	return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
+	return bus_refuse(bus_peer, message, NULL, CCBUF_UNKNOWN_GRANT, reason);
 }
 
 static void on_reloaded(void *userdata, int result)
@@ -172,9 +172,9 @@ static void on_reloaded(void *userdata, int result)
 		sd_bus_reply_method_errorf(
 			exchange->message, BUS_ERROR "PolicyInvalid", "%s", mistakes);
 	else if (!bus_peer->gone && result == -ECANCELED)
-		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, "the daemon stops");
+		bus_reply_refusal(exchange->message, CCBUF_INTERNAL, NULL, "the daemon stops");
 	else if (!bus_peer->gone && result < 0)
-		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL,
+		bus_reply_refusal(exchange->message, CCBUF_INTERNAL, NULL,
 			mistakes && mistakes[0] ? mistakes : strerror(-result));
 	else if (!bus_peer->gone)
 		sd_bus_reply_method_return(exchange->message, NULL);
@@ -188,7 +188,7 @@ int bus_handle_reload(struct bus_peer *bus_peer, sd_bus_message *message)
 	int r;
 
 	if (!broker_is_admin(broker, bus_peer->peer))
-		return bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
+		return bus_refuse(bus_peer, message, NULL, CCBUF_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may reload the policy");
 	exchange = bus_exchange_new(bus_peer, message);
 	if (!exchange)

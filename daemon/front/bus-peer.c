@@ -175,7 +175,7 @@ static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, s
 }
 
 /* A connection that is not served: all of its calls hear why. */
-static void reject(struct bus_peer *bus_peer, enum verdict verdict, const char *reason)
+static void reject(struct bus_peer *bus_peer, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct peer bare = { .user = bus_peer->user };
 
@@ -207,7 +207,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 	/* The account may be another's than the uid's. */
 	if (!charge(bus_peer, peer->user, reason, sizeof(reason))) {
 		peer_unref(peer);
-		reject(bus_peer, VERDICT_BUSY, reason);
+		reject(bus_peer, CCBUF_BUSY, reason);
 		return;
 	}
 	bus_peer->peer = peer;
@@ -231,7 +231,7 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 	if (r >= 0)
 		r = users_get(broker->users, claim.uid, 0, &user);
 	if (r >= 0 && !charge(bus_peer, user, reason, sizeof(reason)))
-		reject(bus_peer, VERDICT_BUSY, reason);
+		reject(bus_peer, CCBUF_BUSY, reason);
 	else if (r >= 0)
 		r = peer_identify(broker->inspections, broker->users, user, &claim, on_identified,
 			bus_peer, &bus_peer->inspection);

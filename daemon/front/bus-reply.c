@@ -39,7 +39,7 @@ void bus_exchange_free(struct bus_exchange *exchange)
 }
 
 int bus_reply_refusal(
-	sd_bus_message *message, enum verdict verdict, const char *rule, const char *reason)
+	sd_bus_message *message, enum ccbuf_verdict verdict, const char *rule, const char *reason)
 {
 	cleanup(cleanup_free) char *words = text_new(reason, TEXT_VISIBLE);
 	char name[64];
@@ -53,7 +53,7 @@ int bus_reply_refusal(
 }
 
 int bus_refuse(struct bus_peer *bus_peer, sd_bus_message *message, const struct request *request,
-	enum verdict verdict, const char *reason)
+	enum ccbuf_verdict verdict, const char *reason)
 {
 	broker_record_refusal(bus_peer->bus->broker, bus_peer->peer, request, verdict, reason);
 	return bus_reply_refusal(message, verdict, NULL, reason);

@@ -33,7 +33,7 @@ static void on_revoked(void *userdata, const struct revocation *revocation)
 	if (!exchange->bus_peer->gone && revocation->result < 0) {
 		snprintf(reason, sizeof(reason), "the heap failed: %s",
 			strerror(-revocation->result));
-		bus_reply_refusal(exchange->message, VERDICT_INTERNAL, NULL, reason);
+		bus_reply_refusal(exchange->message, CCBUF_INTERNAL, NULL, reason);
 	} else if (!exchange->bus_peer->gone) {
 		(void)answer(exchange->message, revocation);
 	}
@@ -57,19 +57,19 @@ int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (r < 0)
 		return r;
 	if (!broker_is_admin(broker, bus_peer->peer))
-		return bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
+		return bus_refuse(bus_peer, message, NULL, CCBUF_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may take a buffer back");
 	grant = ledger_find(broker->ledger, id);
 	if (!grant) {
 		snprintf(reason, sizeof(reason), "no grant %ju is out", (uintmax_t)id);
-		return bus_refuse(bus_peer, message, NULL, VERDICT_UNKNOWN_GRANT, reason);
+		return bus_refuse(bus_peer, message, NULL, CCBUF_UNKNOWN_GRANT, reason);
 	}
 	if (!heap_can_revoke(grant->node)) {
 		snprintf(reason, sizeof(reason),
 			"heap %s of grant %ju cannot take a buffer back: only a heap of module "
 			"ccbuf_heap can; stop the process that has it instead",
 			grant->heap, (uintmax_t)id);
-		return bus_refuse(bus_peer, message, NULL, VERDICT_UNSUPPORTED, reason);
+		return bus_refuse(bus_peer, message, NULL, CCBUF_UNSUPPORTED, reason);
 	}
 	exchange = bus_exchange_new(bus_peer, message);
 	if (!exchange)

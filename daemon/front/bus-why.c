@@ -226,15 +226,15 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 	if (r < 0)
 		return r;
 	if (!use_name_valid(untrusted_use))
-		return bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED,
+		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 			"question whose use is not a name");
 	copy_string(question.request.use, sizeof(question.request.use), untrusted_use);
 	r = read_question(message, &question, reason, sizeof(reason));
 	if (r < 0) {
 		if (reason[0])
-			r = bus_refuse(bus_peer, message, NULL, VERDICT_MALFORMED, reason);
+			r = bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED, reason);
 	} else if (question.other && !broker_is_admin(broker, bus_peer->peer)) {
-		r = bus_refuse(bus_peer, message, NULL, VERDICT_NOT_PERMITTED,
+		r = bus_refuse(bus_peer, message, NULL, CCBUF_NOT_PERMITTED,
 			"only root and group " ADMIN_GROUP " may ask about other processes");
 	} else {
 		if (!question.other) {

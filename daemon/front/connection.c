@@ -233,7 +233,7 @@ static void enqueue(struct connection *connection, struct reply *reply)
 }
 
 static void refuse(
-	struct connection *connection, uint64_t id, enum verdict verdict, const char *reason)
+	struct connection *connection, uint64_t id, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct reply *reply = calloc(1, sizeof(*reply));
 
@@ -258,7 +258,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 		grant_delivered(op, connection->closed ? -ECONNRESET : -ENOMEM);
 	} else {
 		reply->op = op;
-		if (outcome->verdict == VERDICT_GRANTED) {
+		if (outcome->verdict == CCBUF_GRANTED) {
 			reply->fds = outcome->fds;
 			reply->n_fds = outcome->count;
 			reply->length = socket_packet_granted(
@@ -278,9 +278,9 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 static void end_malformed(struct connection *connection, uint64_t id, const char *reason)
 {
 	broker_record_refusal(
-		connection->connections->broker, connection->peer, NULL, VERDICT_MALFORMED, reason);
+		connection->connections->broker, connection->peer, NULL, CCBUF_MALFORMED, reason);
 	connection->ending = true;
-	refuse(connection, id, VERDICT_MALFORMED, reason);
+	refuse(connection, id, CCBUF_MALFORMED, reason);
 }
 
 static void handle_request(
@@ -303,8 +303,8 @@ static void handle_request(
 	}
 	if (r < 0) {
 		broker_record_refusal(connection->connections->broker, connection->peer, request,
-			VERDICT_INTERNAL, "out of memory");
-		refuse(connection, id, VERDICT_INTERNAL, "out of memory");
+			CCBUF_INTERNAL, "out of memory");
+		refuse(connection, id, CCBUF_INTERNAL, "out of memory");
 	}
 }
 
@@ -321,8 +321,8 @@ static void handle_release(
 		snprintf(reason, sizeof(reason), "this process has no live grant %ju",
 			(uintmax_t)release->grant);
 		broker_record_refusal(connection->connections->broker, connection->peer, NULL,
-			VERDICT_UNKNOWN_GRANT, reason);
-		refuse(connection, id, VERDICT_UNKNOWN_GRANT, reason);
+			CCBUF_UNKNOWN_GRANT, reason);
+		refuse(connection, id, CCBUF_UNKNOWN_GRANT, reason);
 		return;
 	}
 	reply = calloc(1, sizeof(*reply));
@@ -405,7 +405,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 /* --- beginning --- */
 
 void connection_turn_away(struct connections *connections, struct user *user, int *fd,
-	enum verdict verdict, const char *reason)
+	enum ccbuf_verdict verdict, const char *reason)
 {
 	union socket_packet packet;
 	size_t length = socket_packet_refused(&packet, 0, verdict, NULL, reason);

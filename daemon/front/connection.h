@@ -35,4 +35,4 @@ void connections_close(struct connections *connections);
 /* Says why in one packet, without queueing, and closes *fd: a client that is turned away gets no
  * resources. user may be NULL. */
 void connection_turn_away(struct connections *connections, struct user *user, int *fd,
-	enum verdict verdict, const char *reason);
+	enum ccbuf_verdict verdict, const char *reason);

@@ -106,7 +106,7 @@ size_t socket_packet_granted(
 	return length;
 }
 
-size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum verdict verdict,
+size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum ccbuf_verdict verdict,
 	const char *rule, const char *reason)
 {
 	size_t length = begin(packet, WIRE_REFUSED, sizeof(packet->refused), id);

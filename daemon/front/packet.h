@@ -26,7 +26,7 @@ int socket_packet_decode(const union socket_packet *untrusted_packet, size_t len
 /* Fill a reply to the packet of that id; return its length. */
 size_t socket_packet_granted(
 	union socket_packet *packet, uint64_t id, struct grant *const *grants, uint32_t count);
-size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum verdict verdict,
+size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum ccbuf_verdict verdict,
 	const char *rule, const char *reason);
 size_t socket_packet_released(
 	union socket_packet *packet, uint64_t id, uint64_t grant, bool still_held);

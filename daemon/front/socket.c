@@ -38,7 +38,7 @@ struct admission {
 };
 
 static void turn_away(struct socket_server *server, struct user *user, int *fd,
-	const struct ucred *ucred, enum verdict verdict, const char *reason)
+	const struct ucred *ucred, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct peer bare = { .user = user };
 
@@ -84,9 +84,9 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 	} else if (!user_may_connect(
 			   peer->user, limit(server), CHANNEL_FDS, reason, sizeof(reason))) {
 		/* The account is another than that of the uid, perhaps. */
-		turn_away(server, peer->user, &fd, &ucred, VERDICT_BUSY, reason);
+		turn_away(server, peer->user, &fd, &ucred, CCBUF_BUSY, reason);
 	} else if (connection_new(&server->connections, &fd, peer) < 0) {
-		turn_away(server, peer->user, &fd, &ucred, VERDICT_INTERNAL, "out of memory");
+		turn_away(server, peer->user, &fd, &ucred, CCBUF_INTERNAL, "out of memory");
 	}
 	peer_unref(peer);
 	user_unref(user);
@@ -118,13 +118,13 @@ static void admit(struct socket_server *server, int *fd)
 		return;
 	r = users_get(broker->users, ucred.uid, 0, &user);
 	if (r >= 0 && !user_may_connect(user, limit(server), CHANNEL_FDS, reason, sizeof(reason))) {
-		turn_away(server, user, fd, &ucred, VERDICT_BUSY, reason);
+		turn_away(server, user, fd, &ucred, CCBUF_BUSY, reason);
 		user_unref(user);
 		return;
 	}
 	admission = r < 0 ? NULL : malloc(sizeof(*admission));
 	if (!admission) {
-		turn_away(server, user, fd, &ucred, VERDICT_INTERNAL, "out of memory");
+		turn_away(server, user, fd, &ucred, CCBUF_INTERNAL, "out of memory");
 		user_unref(user);
 		return;
 	}
@@ -216,7 +216,7 @@ struct socket_server *socket_server_free(struct socket_server *server)
 		struct admission *admission = server->admissions;
 
 		connection_turn_away(&server->connections, admission->user, &admission->fd,
-			VERDICT_INTERNAL, "the daemon stops");
+			CCBUF_INTERNAL, "the daemon stops");
 		admission_free(admission);
 	}
 	connections_close(&server->connections);

@@ -62,7 +62,7 @@ static struct grant *grant_new(struct holder *holder, struct peer *peer,
 	return grant;
 }
 
-static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
+static enum ccbuf_verdict make_grants(struct ledger *ledger, struct peer *peer,
 	const struct request *request, const struct decision *decision, const struct heap *heap,
 	uint64_t size, struct rule_account *rule, struct grant **ret_grants)
 {
@@ -80,7 +80,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 				holder_put(holder);
 			while (i > 0)
 				ledger_cancel(ledger, ret_grants[--i]);
-			return VERDICT_INTERNAL;
+			return CCBUF_INTERNAL;
 		}
 		grant->rule = rule_account_ref(rule);
 		grant->user = user_ref(user);
@@ -92,7 +92,7 @@ static enum verdict make_grants(struct ledger *ledger, struct peer *peer,
 		grant_append(ledger, grant);
 		ret_grants[i] = grant;
 	}
-	return VERDICT_GRANTED;
+	return CCBUF_GRANTED;
 }
 
 static struct quota quota_of(struct ledger *ledger, struct user *user, struct account *rule,
@@ -111,20 +111,20 @@ static struct quota quota_of(struct ledger *ledger, struct user *user, struct ac
 	};
 }
 
-enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const struct request *request,
-	const struct decision *decision, const struct policy_settings *settings,
-	const struct heap *heap, uint64_t size, struct grant **ret_grants,
-	char reason[static LEDGER_REASON_MAX + 1])
+enum ccbuf_verdict ledger_reserve(struct ledger *ledger, struct peer *peer,
+	const struct request *request, const struct decision *decision,
+	const struct policy_settings *settings, const struct heap *heap, uint64_t size,
+	struct grant **ret_grants, char reason[static LEDGER_REASON_MAX + 1])
 {
 	const struct policy_limits *limits = &decision->rule->limits;
 	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	struct rule_account *rule;
 	struct account *full;
 	struct quota quota;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 
 	verdict = quota_open(ledger, &peer->identity, peer->user, decision, now, &rule, reason);
-	if (verdict != VERDICT_GRANTED)
+	if (verdict != CCBUF_GRANTED)
 		return verdict;
 	quota = quota_of(
 		ledger, peer->user, &rule->account, decision, settings, heap, size, request->count);
@@ -134,7 +134,7 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 		verdict = quota_check(&quota, now, &full, reason);
 	}
 	/* The timer comes too late for one who gives back and asks again at once. */
-	for (int i = 0; i < RELIEF_ROUNDS && full && verdict != VERDICT_GRANTED; i++) {
+	for (int i = 0; i < RELIEF_ROUNDS && full && verdict != CCBUF_GRANTED; i++) {
 		uint64_t before = full->buffers;
 
 		check_relieve(ledger, full, peer->user);
@@ -142,20 +142,20 @@ enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const stru
 			break;
 		verdict = quota_check(&quota, now, &full, reason);
 	}
-	if (verdict == VERDICT_GRANTED) {
+	if (verdict == CCBUF_GRANTED) {
 		/* of a limit that held in the end */
 		reason[0] = 0;
 		account_take_token(&rule->account, limits->rate, limits->rate_usec, now);
 		verdict =
 			make_grants(ledger, peer, request, decision, heap, size, rule, ret_grants);
-		if (verdict == VERDICT_INTERNAL)
+		if (verdict == CCBUF_INTERNAL)
 			snprintf(reason, LEDGER_REASON_MAX + 1, "out of memory");
 	}
 	quota_close(rule, peer->user, now);
 	return verdict;
 }
 
-enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
+enum ccbuf_verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
 	struct user *user, const struct decision *decision, const struct policy_settings *settings,
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1])
@@ -164,10 +164,10 @@ enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *
 	struct rule_account *rule;
 	struct account *full;
 	struct quota quota;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 
 	verdict = quota_open(ledger, peer, user, decision, now, &rule, reason);
-	if (verdict != VERDICT_GRANTED)
+	if (verdict != CCBUF_GRANTED)
 		return verdict;
 	quota = quota_of(ledger, user, &rule->account, decision, settings, heap, size, count);
 	verdict = quota_check(&quota, now, &full, reason);

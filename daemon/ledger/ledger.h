@@ -122,17 +122,17 @@ void ledger_set_source(struct ledger *ledger, void (*take)(void *userdata), void
 /*
  * Charges count buffers of size bytes (a multiple of the page size) to the rule's account, the
  * user's and the total, if all limits hold, and makes the grants (RESERVED). Where a byte or buffer
- * limit does not hold it looks first whether some charged buffers are gone. Returns VERDICT_GRANTED
+ * limit does not hold it looks first whether some charged buffers are gone. Returns CCBUF_GRANTED
  * with ret_grants[0..count-1] (owned by the ledger until commit or cancel hands or takes them
  * back); BYTES_LIMIT, BUFFERS_LIMIT, RATE_LIMIT, BUSY or INTERNAL with a reason.
  */
-enum verdict ledger_reserve(struct ledger *ledger, struct peer *peer, const struct request *request,
-	const struct decision *decision, const struct policy_settings *settings,
-	const struct heap *heap, uint64_t size, struct grant **ret_grants,
-	char reason[static LEDGER_REASON_MAX + 1]);
+enum ccbuf_verdict ledger_reserve(struct ledger *ledger, struct peer *peer,
+	const struct request *request, const struct decision *decision,
+	const struct policy_settings *settings, const struct heap *heap, uint64_t size,
+	struct grant **ret_grants, char reason[static LEDGER_REASON_MAX + 1]);
 
 /* What ledger_reserve() would say of a process of a user, without charging or taking a token. */
-enum verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
+enum ccbuf_verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
 	struct user *user, const struct decision *decision, const struct policy_settings *settings,
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1]);

@@ -63,7 +63,7 @@ static struct rule_account *make_common(
 	return rule_accounts_add(&ledger->rules, key);
 }
 
-enum verdict quota_open(struct ledger *ledger, const struct identity *peer, struct user *user,
+enum ccbuf_verdict quota_open(struct ledger *ledger, const struct identity *peer, struct user *user,
 	const struct decision *decision, uint64_t now_usec, struct rule_account **ret_rule,
 	char reason[static LEDGER_REASON_MAX + 1])
 {
@@ -80,16 +80,16 @@ enum verdict quota_open(struct ledger *ledger, const struct identity *peer, stru
 		account = make_common(ledger, &key, now_usec);
 	if (account) {
 		*ret_rule = rule_account_ref(account);
-		return VERDICT_GRANTED;
+		return CCBUF_GRANTED;
 	}
 	if (r != -EDQUOT) {
 		snprintf(reason, LEDGER_REASON_MAX + 1, "out of memory");
-		return VERDICT_INTERNAL;
+		return CCBUF_INTERNAL;
 	}
 	snprintf(reason, LEDGER_REASON_MAX + 1,
 		"too many processes of %s are accounted for; wait until their rates have recovered",
 		user_text(user, who));
-	return VERDICT_BUSY;
+	return CCBUF_BUSY;
 }
 
 static bool fits(uint64_t have, uint64_t limit, uint64_t more)
@@ -106,19 +106,19 @@ void quota_close(struct rule_account *rule, struct user *user, uint64_t now_usec
 }
 
 /* What one limit in bytes says. what names it: "rule mpi allows". */
-static enum verdict refuse_bytes(uint64_t have, uint64_t limit, uint64_t bytes, const char *what,
-	const char *per, char reason[static LEDGER_REASON_MAX + 1])
+static enum ccbuf_verdict refuse_bytes(uint64_t have, uint64_t limit, uint64_t bytes,
+	const char *what, const char *per, char reason[static LEDGER_REASON_MAX + 1])
 {
 	char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
 
 	snprintf(reason, LEDGER_REASON_MAX + 1,
 		"%s %s in total%s; %s is granted already and %s was asked for", what,
 		size_format(limit, a), per, size_format(have, b), size_format(bytes, c));
-	return VERDICT_BYTES_LIMIT;
+	return CCBUF_BYTES_LIMIT;
 }
 
-enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct account **ret_full,
-	char reason[static LEDGER_REASON_MAX + 1])
+enum ccbuf_verdict quota_check(const struct quota *quota, uint64_t now_usec,
+	struct account **ret_full, char reason[static LEDGER_REASON_MAX + 1])
 {
 	const struct policy_rule *rule = quota->decision->rule;
 	const struct policy_limits *limits = &rule->limits;
@@ -134,7 +134,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 		snprintf(reason, LEDGER_REASON_MAX + 1,
 			"%ju buffers of %ju bytes cannot be counted", (uintmax_t)quota->count,
 			(uintmax_t)quota->size);
-		return VERDICT_BYTES_LIMIT;
+		return CCBUF_BYTES_LIMIT;
 	}
 	snprintf(what, sizeof(what), "rule %s allows", rule->name);
 	if (!fits(quota->rule->bytes, limits->total, bytes)) {
@@ -149,7 +149,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 			"for",
 			rule->name, (uintmax_t)limits->buffers, per_names[limits->per],
 			(uintmax_t)quota->rule->buffers, (uintmax_t)quota->count);
-		return VERDICT_BUFFERS_LIMIT;
+		return CCBUF_BUFFERS_LIMIT;
 	}
 	/* No policy says how many fds the daemon has. */
 	if (quota->count > user_left(quota->user, USER_FDS)) {
@@ -159,7 +159,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 			"daemon's, and %ju were asked for",
 			(uintmax_t)quota->user->used[USER_FDS], user_text(quota->user, who),
 			(uintmax_t)user_left(quota->user, USER_FDS), (uintmax_t)quota->count);
-		return VERDICT_BUFFERS_LIMIT;
+		return CCBUF_BUFFERS_LIMIT;
 	}
 	if (!fits(user->bytes, settings->per_user, bytes)) {
 		*ret_full = user;
@@ -183,7 +183,7 @@ enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct ac
 			: limits->rate_usec == 60000000 ? "minute"
 							: "hour",
 			per_names[limits->per]);
-		return VERDICT_RATE_LIMIT;
+		return CCBUF_RATE_LIMIT;
 	}
-	return VERDICT_GRANTED;
+	return CCBUF_GRANTED;
 }

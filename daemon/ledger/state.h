@@ -156,7 +156,7 @@ struct quota {
 
 /* The rule's account that a decision for a peer of a user is charged to, with a reference. GRANTED,
  * else BUSY or INTERNAL with a reason. */
-enum verdict quota_open(struct ledger *ledger, const struct identity *peer, struct user *user,
+enum ccbuf_verdict quota_open(struct ledger *ledger, const struct identity *peer, struct user *user,
 	const struct decision *decision, uint64_t now_usec, struct rule_account **ret_rule,
 	char reason[static LEDGER_REASON_MAX + 1]);
 
@@ -165,5 +165,5 @@ void quota_close(struct rule_account *rule, struct user *user, uint64_t now_usec
 
 /* GRANTED, or the limit that does not hold with a reason that names it; ret_full is then the
  * account that is full if releases would help, NULL if not. */
-enum verdict quota_check(const struct quota *quota, uint64_t now_usec, struct account **ret_full,
-	char reason[static LEDGER_REASON_MAX + 1]);
+enum ccbuf_verdict quota_check(const struct quota *quota, uint64_t now_usec,
+	struct account **ret_full, char reason[static LEDGER_REASON_MAX + 1]);

@@ -121,11 +121,11 @@ const char *peer_words(int error)
 	}
 }
 
-enum verdict peer_verdict(int error)
+enum ccbuf_verdict peer_verdict(int error)
 {
 	return error == -ESRCH || error == -ESTALE || error == -ETIMEDOUT || error == -EMSGSIZE
-		       ? VERDICT_IDENTITY_CHANGED
-		       : VERDICT_INTERNAL;
+		       ? CCBUF_IDENTITY_CHANGED
+		       : CCBUF_INTERNAL;
 }
 
 uint64_t peer_cgroup(const struct peer *peer)

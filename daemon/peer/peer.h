@@ -64,7 +64,7 @@ struct peer_op;
 typedef void (*peer_done)(void *userdata, int result, const char *why, struct peer *peer);
 
 /* The verdict of a request when one of these fails. */
-enum verdict peer_verdict(int error);
+enum ccbuf_verdict peer_verdict(int error);
 
 /*
  * Completes a claim, which is taken over, also on failure: what the inspection says of user, groups

@@ -201,7 +201,7 @@ static int bench_round(struct bench *bench, size_t round)
 
 		policy_decide(bench->policy, &bench->peers[i % PEERS].identity,
 			&bench->requests[i % PEERS], &decision);
-		if (decision.verdict != VERDICT_GRANTED)
+		if (decision.verdict != CCBUF_GRANTED)
 			return -EINVAL;
 	}
 	bench->times[round] = now() - begun;

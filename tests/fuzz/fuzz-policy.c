@@ -70,7 +70,7 @@ static void check_decision(const struct policy *policy, const struct identity *p
 	copy_string(request.use, sizeof(request.use), use);
 	policy_decide(policy, peer, &request, &decision);
 	check(memchr(decision.reason, 0, sizeof(decision.reason)) != NULL, "a reason ends");
-	check((decision.verdict == VERDICT_GRANTED) == !decision.reason[0],
+	check((decision.verdict == CCBUF_GRANTED) == !decision.reason[0],
 		"every refusal has a reason");
 	if (position >= 0) {
 		entry = scan(policy, (uint32_t)position, peer, transport);
@@ -78,7 +78,7 @@ static void check_decision(const struct policy *policy, const struct identity *p
 	}
 	check(decision.rule == (entry ? &entry->rule : NULL), "the first rule decides");
 	policy_each_passed_over(policy, peer, &request, decision.rule, check_passed, NULL);
-	if (decision.verdict != VERDICT_GRANTED)
+	if (decision.verdict != CCBUF_GRANTED)
 		return;
 	check(entry && !entry->rule.deny, "no grant without a rule that allows");
 	check(decision.exposure != EXPOSURE_UNKNOWN, "no grant of unknown exposure");

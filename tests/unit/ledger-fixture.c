@@ -119,18 +119,18 @@ static void decide(struct peer *peer, const char *use, uint64_t size, uint32_t c
 	request.count = 1;
 	request.size = 4096;
 	policy_decide(lf.policy, &peer->identity, &request, ret_decision);
-	ck_assert_msg(ret_decision->verdict == VERDICT_GRANTED, "%s", ret_decision->reason);
+	ck_assert_msg(ret_decision->verdict == CCBUF_GRANTED, "%s", ret_decision->reason);
 	request.count = count;
 	request.size = size;
 	*ret_request = request;
 }
 
-enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+enum ccbuf_verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
 	struct grant **ret_grants)
 {
 	struct decision decision;
 	struct request request;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 
 	decide(peer, use, size, count, &request, &decision);
 	lf.refusal[0] = 0;
@@ -139,21 +139,21 @@ enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t
 		ret_grants, lf.refusal);
 	allocations = -1;
 	/* Every refusal says why. */
-	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
+	ck_assert_int_eq(lf.refusal[0] != 0, verdict != CCBUF_GRANTED);
 	return verdict;
 }
 
-enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count)
+enum ccbuf_verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count)
 {
 	struct decision decision;
 	struct request request;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 
 	decide(peer, use, size, count, &request, &decision);
 	lf.refusal[0] = 0;
 	verdict = ledger_would_reserve(lf.ledger, &peer->identity, peer->user, &decision,
 		&lf.settings, lf.heap, size, count, lf.refusal);
-	ck_assert_int_eq(lf.refusal[0] != 0, verdict != VERDICT_GRANTED);
+	ck_assert_int_eq(lf.refusal[0] != 0, verdict != CCBUF_GRANTED);
 	return verdict;
 }
 
@@ -163,12 +163,12 @@ static struct grant *grant_one(struct peer *peer, const char *use, uint64_t size
 	const struct buffer_id buffer = { .inode = 4711, .watch = watch };
 	const struct heap *before = lf.heap;
 	struct grant *grant = NULL;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 
 	lf.heap = heap;
 	verdict = reserve(peer, use, size, 1, &grant);
 	lf.heap = before;
-	ck_assert_msg(verdict == VERDICT_GRANTED, "%s", lf.refusal);
+	ck_assert_msg(verdict == CCBUF_GRANTED, "%s", lf.refusal);
 	ck_assert_state(grant->state, GRANT_RESERVED);
 	ck_assert_int_eq(ledger_number(lf.ledger, &grant, 1, &buffer), 0);
 	ledger_numbered(lf.ledger, &grant, 1, true);

@@ -31,10 +31,10 @@ void ledger_tear_down(void);
 extern const struct heap counted_heap, mute_heap, telling_heap, other_telling_heap;
 
 /* Reserves for a use of the policy, whose rule must allow it. */
-enum verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+enum ccbuf_verdict reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count,
 	struct grant **ret_grants);
 /* The same without charging. */
-enum verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count);
+enum ccbuf_verdict would_reserve(struct peer *peer, const char *use, uint64_t size, uint32_t count);
 
 /* Reserves one and commits it, of the counted heap with an fd whose holders are told by hold(), of
  * the mute one, or of lf.heap, which must be one that tells, with its number. */

@@ -235,7 +235,7 @@ static void on_reply(void *userdata, struct grant_op *op, const struct outcome *
 		grant_delivered(op, 0);
 }
 
-enum verdict module_ask(const char *use, uint64_t size, uint32_t count)
+enum ccbuf_verdict module_ask(const char *use, uint64_t size, uint32_t count)
 {
 	struct request request = { .size = size, .count = count, .accept_shared = true };
 	unsigned int before = mf.replies;
@@ -248,7 +248,7 @@ enum verdict module_ask(const char *use, uint64_t size, uint32_t count)
 
 const struct grant *module_grant(const char *use, uint64_t size)
 {
-	ck_assert_msg(module_ask(use, size, 1) == VERDICT_GRANTED, "%s", mf.reason);
+	ck_assert_msg(module_ask(use, size, 1) == CCBUF_GRANTED, "%s", mf.reason);
 	return ledger_find(mf.broker.ledger, mf.grants[0]);
 }
 

@@ -28,7 +28,7 @@ struct module_fixture {
 	unsigned int n_revoked, n_synced;
 	/* The last reply. */
 	unsigned int replies;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	char reason[POLICY_REASON_MAX + 1];
 	uint64_t grants[REQUEST_COUNT_MAX], inode;
 	int fd;		     /* the peer's own, of the first buffer */
@@ -54,7 +54,7 @@ const struct heap *module_heap(void);
 void module_tell(unsigned int n, enum ccbuf_heap_event_type type, uint64_t id, uint64_t bytes);
 
 /* Asks with consent and waits for the reply. */
-enum verdict module_ask(const char *use, uint64_t size, uint32_t count);
+enum ccbuf_verdict module_ask(const char *use, uint64_t size, uint32_t count);
 /* The same, which must be granted; its one grant. */
 const struct grant *module_grant(const char *use, uint64_t size);
 

@@ -69,7 +69,7 @@ START_TEST(exact)
 	ck_assert_uint_eq(stands_for, 995);
 	ck_assert_str_eq(last_use, "rdma");
 	ck_assert_str_eq(last_reason, event.reason);
-	ck_assert_verdict(last_verdict, VERDICT_DENIED);
+	ck_assert_verdict(last_verdict, CCBUF_DENIED);
 }
 END_TEST
 
@@ -98,7 +98,7 @@ START_TEST(not_alike)
 	event = sample_denial();
 	event.rule = NULL;
 	refusal(&event);
-	event.verdict = VERDICT_NO_RULE;
+	event.verdict = CCBUF_NO_RULE;
 	refusal(&event);
 	event.peer = NULL;
 	refusal(&event);
@@ -292,13 +292,13 @@ START_TEST(one_beyond)
 	ck_assert_uint_eq(counted, 1);
 	ck_assert_uint_eq(stands_for, 1);
 	ck_assert_str_eq(last_use, "u16");
-	ck_assert_verdict(last_verdict, VERDICT_DENIED);
+	ck_assert_verdict(last_verdict, CCBUF_DENIED);
 }
 END_TEST
 
 START_TEST(unknown_peers)
 {
-	struct audit_event event = { .kind = AUDIT_DENY, .verdict = VERDICT_MALFORMED };
+	struct audit_event event = { .kind = AUDIT_DENY, .verdict = CCBUF_MALFORMED };
 	char rule[16];
 
 	event.rule = rule;

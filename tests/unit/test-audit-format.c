@@ -72,7 +72,7 @@ START_TEST(little)
 		"\"event\":\"policy\",\"verdict\":\"granted\",\"policy\":\"ab\"");
 	check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .reason = "x" },
 		"\"event\":\"error\",\"reason\":\"x\"");
-	check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .verdict = VERDICT_INTERNAL },
+	check_body(&(struct audit_event){ .kind = AUDIT_ERROR, .verdict = CCBUF_INTERNAL },
 		"\"event\":\"error\",\"verdict\":\"internal\"");
 	check_body(&(struct audit_event){ .kind = AUDIT_RELEASE,
 			   .peer = &weak,
@@ -87,7 +87,7 @@ START_TEST(little)
 	check_body(&(struct audit_event){ .kind = AUDIT_DENY,
 			   .peer = &user,
 			   .request = &request,
-			   .verdict = VERDICT_BAD_SIZE,
+			   .verdict = CCBUF_BAD_SIZE,
 			   .repeated = 7 },
 		"\"event\":\"deny\",\"peer\":{\"uid\":4294967295},\"accept-shared\":false,"
 		"\"read-only\":false,\"transport\":\"dbus\",\"size\":0,\"count\":3,"
@@ -106,10 +106,10 @@ START_TEST(little)
 	check_body(&(struct audit_event){ .kind = AUDIT_REVOKE,
 			   .peer = &user,
 			   .by = &weak,
-			   .verdict = VERDICT_GRANTED },
+			   .verdict = CCBUF_GRANTED },
 		"\"event\":\"revoke\",\"peer\":{\"uid\":4294967295},\"by\":{\"uid\":0,\"gids\":[0],"
 		"\"pid\":1,\"start\":0,\"container\":true,\"identity\":\"weak\"}");
-	check_body(&(struct audit_event){ .kind = AUDIT_REVOKE, .verdict = VERDICT_NO_RULE },
+	check_body(&(struct audit_event){ .kind = AUDIT_REVOKE, .verdict = CCBUF_NO_RULE },
 		"\"event\":\"revoke\",\"verdict\":\"no-rule\"");
 	check_body(&(struct audit_event){ .kind = AUDIT_ORPHAN }, "\"event\":\"orphan\"");
 }
@@ -434,7 +434,7 @@ START_TEST(largest)
 		.buffers = buffers,
 		.n_buffers = REQUEST_COUNT_MAX,
 		.rule = text,
-		.verdict = VERDICT_IDENTITY_CHANGED,
+		.verdict = CCBUF_IDENTITY_CHANGED,
 		.reason = text,
 		.policy = text,
 		.repeated = UINT64_MAX,

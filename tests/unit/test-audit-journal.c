@@ -178,7 +178,7 @@ END_TEST
 START_TEST(first_policy_refused)
 {
 	struct audit_event event = {
-		.kind = AUDIT_POLICY, .verdict = VERDICT_MALFORMED, .reason = "why"
+		.kind = AUDIT_POLICY, .verdict = CCBUF_MALFORMED, .reason = "why"
 	};
 
 	check_field(message_of(&event, 2),
@@ -191,18 +191,18 @@ START_TEST(each_kind)
 	struct identity peer = { .uid = 5, .pid = 6 }, user = { .uid = 7 };
 	static const struct {
 		enum audit_kind kind;
-		enum verdict verdict;
+		enum ccbuf_verdict verdict;
 		int priority;
 		const char *id, *words;
 	} cases[] = {
 		{ AUDIT_START, 0, LOG_INFO, AUDIT_JOURNAL_START, "ccbufd started: why" },
 		{ AUDIT_STOP, 0, LOG_INFO, AUDIT_JOURNAL_STOP, "ccbufd stops: why" },
 		{ AUDIT_POLICY, 0, LOG_NOTICE, AUDIT_JOURNAL_POLICY, "Policy loaded: why" },
-		{ AUDIT_POLICY, VERDICT_MALFORMED, LOG_ERR, AUDIT_JOURNAL_POLICY,
+		{ AUDIT_POLICY, CCBUF_MALFORMED, LOG_ERR, AUDIT_JOURNAL_POLICY,
 			"Policy refused, the one before stays in force: why" },
 		{ AUDIT_GRANT, 0, LOG_INFO, AUDIT_JOURNAL_GRANT,
 			"Granted 1 buffer of 4K to user 5, process 6 for use u by rule ?: why" },
-		{ AUDIT_DENY, VERDICT_DENIED, LOG_NOTICE, AUDIT_JOURNAL_DENY,
+		{ AUDIT_DENY, CCBUF_DENIED, LOG_NOTICE, AUDIT_JOURNAL_DENY,
 			"Refused a request of user 5, process 6 for use u: why" },
 		{ AUDIT_UNDELIVERED, 0, LOG_WARNING, AUDIT_JOURNAL_UNDELIVERED,
 			"Could not deliver 1 buffer of 4K to user 5, process 6, freed again: why" },
@@ -211,14 +211,14 @@ START_TEST(each_kind)
 		{ AUDIT_ORPHAN, 0, LOG_WARNING, AUDIT_JOURNAL_ORPHAN,
 			"Still held although its owner is gone: 1 buffer of 4K, granted to user 5, "
 			"process 6: why" },
-		{ AUDIT_REVOKE, VERDICT_NO_RULE, LOG_WARNING, AUDIT_JOURNAL_REVOKE,
+		{ AUDIT_REVOKE, CCBUF_NO_RULE, LOG_WARNING, AUDIT_JOURNAL_REVOKE,
 			"Takes back 1 buffer of 4K, granted to user 5, process 6, for the policy: "
 			"why" },
 		{ AUDIT_LEAK, 0, LOG_CRIT, AUDIT_JOURNAL_LEAK,
 			"4K of heap ? could not be made private again and are lost: why" },
-		{ AUDIT_ERROR, VERDICT_INTERNAL, LOG_ERR, AUDIT_JOURNAL_ERROR,
+		{ AUDIT_ERROR, CCBUF_INTERNAL, LOG_ERR, AUDIT_JOURNAL_ERROR,
 			"ccbufd failed at something: why" },
-		{ AUDIT_ERROR, VERDICT_AUDIT_FAILED, LOG_CRIT, AUDIT_JOURNAL_UNWRITTEN,
+		{ AUDIT_ERROR, CCBUF_AUDIT_FAILED, LOG_CRIT, AUDIT_JOURNAL_UNWRITTEN,
 			"Audit trail cannot be written, nothing is handed out: why" },
 	};
 
@@ -248,7 +248,7 @@ START_TEST(each_kind)
 	}
 	check_field(message_of(&(struct audit_event){ .kind = AUDIT_DENY,
 				       .peer = &user,
-				       .verdict = VERDICT_DENIED,
+				       .verdict = CCBUF_DENIED,
 				       .repeated = 9 },
 			    0),
 		"MESSAGE=Refused 9 more requests of user 7");
@@ -267,9 +267,9 @@ START_TEST(each_kind)
 		"CCBUF_BY_UID=8");
 	check_field(message_of(&(struct audit_event){ .kind = AUDIT_DENY, .repeated = 9 }, 0),
 		"CCBUF_REPEATED=9");
-	check_field(message_of(&(struct audit_event){ .kind = AUDIT_DENY,
-				       .verdict = VERDICT_MALFORMED },
-			    0),
+	check_field(
+		message_of(
+			&(struct audit_event){ .kind = AUDIT_DENY, .verdict = CCBUF_MALFORMED }, 0),
 		"MESSAGE=Refused a request of an unknown peer for use ?");
 }
 END_TEST

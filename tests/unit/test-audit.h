@@ -185,7 +185,7 @@ static inline struct audit_event sample_grant(void)
 		.buffers = &sample_buffer,
 		.n_buffers = 1,
 		.rule = "mpi",
-		.verdict = VERDICT_GRANTED,
+		.verdict = CCBUF_GRANTED,
 		.policy = sample_digest,
 	};
 }
@@ -197,7 +197,7 @@ static inline struct audit_event sample_denial(void)
 		.peer = &sample_peer,
 		.request = &sample_request,
 		.rule = "guests",
-		.verdict = VERDICT_DENIED,
+		.verdict = CCBUF_DENIED,
 		.reason = "guests get no shared memory",
 		.policy = sample_digest,
 	};

@@ -211,7 +211,7 @@ static int serve(const char *refusal, struct wire_request *ret_request)
 	if (refusal) {
 		refused.header = (struct wire_header){ WIRE_VERSION, WIRE_REFUSED, sizeof(refused),
 			ret_request->header.id };
-		refused.verdict = VERDICT_DENIED;
+		refused.verdict = CCBUF_DENIED;
 		copy_string(refused.rule, sizeof(refused.rule), "guests");
 		copy_string(refused.reason, sizeof(refused.reason), refusal);
 		ck_assert_int_eq((int)send(fd, &refused, sizeof(refused), 0), (int)sizeof(refused));
@@ -549,10 +549,10 @@ START_TEST(documentation)
 		      "sed -n '/example begins/,/example ends/p' man/libccbuf.3 | grep -v '^\\.' | "
 		      "sed 's/\\\\-/-/g; s/\\\\e/\\\\/g' >$TMPDIR/example.c; "
 		      "grep -q ccbuf_request $TMPDIR/example.c; "
-		      "cc -std=c99 -Wall -Wextra -pedantic -Werror -Iclient -fsyntax-only "
+		      "cc -std=c99 -Wall -Wextra -pedantic -Werror -Iclient/lib -fsyntax-only "
 		      "$TMPDIR/example.c; "
 		      "echo '#include \"ccbuf.h\"' >$TMPDIR/header.cc; "
-		      "c++ -std=c++11 -Wall -Wextra -pedantic -Werror -Iclient -fsyntax-only "
+		      "c++ -std=c++11 -Wall -Wextra -pedantic -Werror -Iclient/lib -fsyntax-only "
 		      "$TMPDIR/header.cc");
 	ck_assert_msg(finish(&child) == 0, "%s", child.text);
 }

@@ -98,7 +98,7 @@ START_TEST(verdicts)
 	ck_assert_ptr_null(verdict_error_name(VERDICT_MAX_));
 	ck_assert_ptr_null(verdict_words(VERDICT_MAX_));
 	ck_assert_int_eq(verdict_from_name("nonsense"), -1);
-	ck_assert_int_eq(verdict_from_name("unknown-use"), VERDICT_UNKNOWN_USE);
+	ck_assert_int_eq(verdict_from_name("unknown-use"), CCBUF_UNKNOWN_USE);
 }
 END_TEST
 

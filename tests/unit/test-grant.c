@@ -95,7 +95,7 @@ void *__wrap_calloc(size_t count, size_t size)
 
 static struct {
 	unsigned int replies;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	char rule[POLICY_RULE_NAME_MAX + 1];
 	char reason[POLICY_REASON_MAX + 1];
 	uint32_t count;
@@ -145,7 +145,7 @@ static void on_reply(void *userdata, struct grant_op *op, const struct outcome *
 	front.bytes = ledger_bytes(broker.ledger);
 	front.live = n_live();
 	for (uint32_t i = 0; i < outcome->count; i++) {
-		ck_assert_verdict(outcome->verdict, VERDICT_GRANTED);
+		ck_assert_verdict(outcome->verdict, CCBUF_GRANTED);
 		ck_assert_int_eq(fstat(outcome->fds[i], &st), 0);
 		ck_assert_uint_eq(outcome->grants[i]->inode, st.st_ino);
 		ck_assert_state(outcome->grants[i]->state, GRANT_RESERVED);
@@ -168,7 +168,8 @@ static void ask(
 }
 
 /* Asks and waits for the reply. */
-static enum verdict request(const char *use, uint64_t size, uint32_t count, unsigned int options)
+static enum ccbuf_verdict request(
+	const char *use, uint64_t size, uint32_t count, unsigned int options)
 {
 	unsigned int before = front.replies;
 
@@ -225,7 +226,7 @@ static void tear_down(void)
 }
 
 /* Nothing was handed out, nothing is charged, nothing is open, and it was recorded first. */
-static void check_refused(enum verdict verdict, const char *rule, const char *reason)
+static void check_refused(enum ccbuf_verdict verdict, const char *rule, const char *reason)
 {
 	size_t fds = fixture_fds();
 
@@ -240,7 +241,7 @@ static void check_refused(enum verdict verdict, const char *rule, const char *re
 	ck_assert_uint_eq(fixture_fds(), fds);
 }
 
-static void check_recorded_refusal(enum verdict verdict, const char *rule, const char *reason)
+static void check_recorded_refusal(enum ccbuf_verdict verdict, const char *rule, const char *reason)
 {
 	char part[64];
 	char *line;
@@ -276,7 +277,7 @@ START_TEST(granted)
 	size_t fds = fixture_fds();
 
 	ck_assert_verdict(request(good[_i].use, good[_i].size, good[_i].count, good[_i].options),
-		VERDICT_GRANTED);
+		CCBUF_GRANTED);
 	ck_assert_uint_eq(front.count, good[_i].count);
 	ck_assert_str_eq(front.rule, "r");
 	ck_assert_str_eq(front.reason, "");
@@ -299,7 +300,7 @@ START_TEST(granted_of_a_heap_that_counts)
 	size_t fds = fixture_fds();
 
 	heap_succeeds = 0;
-	ck_assert_verdict(request("shared", PAGE, 64, 1), VERDICT_GRANTED);
+	ck_assert_verdict(request("shared", PAGE, 64, 1), CCBUF_GRANTED);
 	ck_assert_uint_eq(front.grants, 1);
 	ck_assert_uint_eq(n_live(), 64);
 	/* the daemon keeps its own of each, and the node */
@@ -311,14 +312,14 @@ END_TEST
 START_TEST(read_only_private_heap)
 {
 	heap_succeeds = 0;
-	ck_assert_verdict(request("private", PAGE, 1, 2), VERDICT_GRANTED);
+	ck_assert_verdict(request("private", PAGE, 1, 2), CCBUF_GRANTED);
 }
 END_TEST
 
 START_TEST(delivered_later)
 {
 	front.later = true;
-	ck_assert_verdict(request("plain", PAGE, 2, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 2, 0), CCBUF_GRANTED);
 	ck_assert_uint_eq(broker.n_requests, 1);
 	fixture_settle();
 	ck_assert_uint_eq(n_live(), 0);
@@ -336,7 +337,7 @@ START_TEST(undelivered)
 	char *line;
 
 	front.delivered = -EPIPE;
-	ck_assert_verdict(request("plain", PAGE, 3, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 3, 0), CCBUF_GRANTED);
 	ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
 	ck_assert_uint_eq(n_live(), 0);
 	ck_assert_uint_eq(fixture_fds(), fds);
@@ -353,7 +354,7 @@ END_TEST
 START_TEST(undelivered_refusal)
 {
 	front.delivered = -EPIPE;
-	ck_assert_verdict(request("ruleless", PAGE, 1, 0), VERDICT_NO_RULE);
+	ck_assert_verdict(request("ruleless", PAGE, 1, 0), CCBUF_NO_RULE);
 	fixture_audit_wait();
 	ck_assert_uint_eq(n_events("deny"), 1);
 	ck_assert_uint_eq(n_events("undelivered"), 0);
@@ -371,12 +372,12 @@ START_TEST(policy_changes_meanwhile)
 	policy_unref(broker.policy);
 	broker.policy = fixture_policy("{ \"version\": 1 }");
 	fixture_run_until(front.replies);
-	ck_assert_verdict(front.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(front.verdict, CCBUF_GRANTED);
 	ck_assert_str_eq(front.rule, "r");
 	line = fixture_trail_last("\"event\":\"grant\"");
 	ck_assert_ptr_nonnull(strstr(line, digest));
 	free(line);
-	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), CCBUF_UNKNOWN_USE);
 }
 END_TEST
 
@@ -387,59 +388,59 @@ static const struct {
 	uint64_t size;
 	uint32_t count;
 	unsigned int options;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	const char *rule, *reason;
 } bad[] = {
-	{ "plain", 0, 1, 0, VERDICT_BAD_SIZE, "", "0 bytes" },
-	{ "plain", PAGE, 0, 0, VERDICT_BAD_SIZE, "", "0 buffers" },
-	{ "plain", PAGE, 65, 0, VERDICT_BAD_SIZE, "", "65 buffers" },
-	{ "plain", PAGE, UINT32_MAX, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", UINT64_MAX, 1, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", INT64_MAX, 1, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", UINT64_MAX / 2, 2, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", UINT64_MAX / 64 + 1, 64, 0, VERDICT_BAD_SIZE, "", "" },
-	{ "plain", UINT64_C(1) << 58, 16, 0, VERDICT_BYTES_LIMIT, "r", "limits.total" },
-	{ "nothing", PAGE, 1, 0, VERDICT_UNKNOWN_USE, "", "nothing" },
-	{ "ruleless", PAGE, 1, 0, VERDICT_NO_RULE, "", "ruleless" },
-	{ "secret", PAGE, 1, 0, VERDICT_DENIED, "keeper", "it is secret" },
-	{ "small", 2 * PAGE + 1, 1, 0, VERDICT_BUFFER_LIMIT, "s", "8K" },
-	{ "strange", PAGE, 1, 1, VERDICT_HEAP_UNAVAILABLE, "r", "full" },
-	{ "missing", PAGE, 1, 0, VERDICT_HEAP_UNAVAILABLE, "r", "no-such-node" },
-	{ "shared", PAGE, 1, 0, VERDICT_CONSENT_REQUIRED, "r", "accept-shared" },
-	{ "shared", PAGE, 1, 3, VERDICT_UNSUPPORTED, "r", "read-only" },
-	{ "few", PAGE, 2, 0, VERDICT_BUFFERS_LIMIT, "f", "allows 1 buffers" },
-	{ "bytes", PAGE + 1, 1, 0, VERDICT_BYTES_LIMIT, "b", "allows 4K" },
+	{ "plain", 0, 1, 0, CCBUF_BAD_SIZE, "", "0 bytes" },
+	{ "plain", PAGE, 0, 0, CCBUF_BAD_SIZE, "", "0 buffers" },
+	{ "plain", PAGE, 65, 0, CCBUF_BAD_SIZE, "", "65 buffers" },
+	{ "plain", PAGE, UINT32_MAX, 0, CCBUF_BAD_SIZE, "", "" },
+	{ "plain", UINT64_MAX, 1, 0, CCBUF_BAD_SIZE, "", "" },
+	{ "plain", INT64_MAX, 1, 0, CCBUF_BAD_SIZE, "", "" },
+	{ "plain", UINT64_MAX / 2, 2, 0, CCBUF_BAD_SIZE, "", "" },
+	{ "plain", UINT64_MAX / 64 + 1, 64, 0, CCBUF_BAD_SIZE, "", "" },
+	{ "plain", UINT64_C(1) << 58, 16, 0, CCBUF_BYTES_LIMIT, "r", "limits.total" },
+	{ "nothing", PAGE, 1, 0, CCBUF_UNKNOWN_USE, "", "nothing" },
+	{ "ruleless", PAGE, 1, 0, CCBUF_NO_RULE, "", "ruleless" },
+	{ "secret", PAGE, 1, 0, CCBUF_DENIED, "keeper", "it is secret" },
+	{ "small", 2 * PAGE + 1, 1, 0, CCBUF_BUFFER_LIMIT, "s", "8K" },
+	{ "strange", PAGE, 1, 1, CCBUF_HEAP_UNAVAILABLE, "r", "full" },
+	{ "missing", PAGE, 1, 0, CCBUF_HEAP_UNAVAILABLE, "r", "no-such-node" },
+	{ "shared", PAGE, 1, 0, CCBUF_CONSENT_REQUIRED, "r", "accept-shared" },
+	{ "shared", PAGE, 1, 3, CCBUF_UNSUPPORTED, "r", "read-only" },
+	{ "few", PAGE, 2, 0, CCBUF_BUFFERS_LIMIT, "f", "allows 1 buffers" },
+	{ "bytes", PAGE + 1, 1, 0, CCBUF_BYTES_LIMIT, "b", "allows 4K" },
 	/* these nodes are no heaps: they fail for real */
-	{ "shared", PAGE, 1, 1, VERDICT_INTERNAL, "r", "heap null failed" },
-	{ "private", PAGE, 64, 0, VERDICT_INTERNAL, "r", "heap zero failed" },
+	{ "shared", PAGE, 1, 1, CCBUF_INTERNAL, "r", "heap null failed" },
+	{ "private", PAGE, 64, 0, CCBUF_INTERNAL, "r", "heap zero failed" },
 };
 
 START_TEST(refused)
 {
-	ck_assert_int_ne(request(bad[_i].use, bad[_i].size, bad[_i].count, bad[_i].options),
-		VERDICT_GRANTED);
+	ck_assert_int_ne(
+		request(bad[_i].use, bad[_i].size, bad[_i].count, bad[_i].options), CCBUF_GRANTED);
 	check_recorded_refusal(bad[_i].verdict, bad[_i].rule, bad[_i].reason);
 }
 END_TEST
 
 START_TEST(refused_for_the_rate)
 {
-	ck_assert_verdict(request("slow", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("slow", PAGE, 1, 0), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_release(broker.ledger, self, front.ids[0]), 0);
-	ck_assert_verdict(request("slow", PAGE, 1, 0), VERDICT_RATE_LIMIT);
+	ck_assert_verdict(request("slow", PAGE, 1, 0), CCBUF_RATE_LIMIT);
 	front.grants = 0;
-	check_recorded_refusal(VERDICT_RATE_LIMIT, "t", "1 requests per hour");
+	check_recorded_refusal(CCBUF_RATE_LIMIT, "t", "1 requests per hour");
 }
 END_TEST
 
 static const struct {
 	int succeeds, error;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	const char *reason;
 } heap_failures[] = {
-	{ 0, -ENOMEM, VERDICT_OUT_OF_MEMORY, "heap zero has no 4096 bytes for 3 buffers now" },
-	{ 2, -ENOMEM, VERDICT_OUT_OF_MEMORY, "heap zero has no" },
-	{ 1, -EIO, VERDICT_INTERNAL, "heap zero failed: Input/output error" },
+	{ 0, -ENOMEM, CCBUF_OUT_OF_MEMORY, "heap zero has no 4096 bytes for 3 buffers now" },
+	{ 2, -ENOMEM, CCBUF_OUT_OF_MEMORY, "heap zero has no" },
+	{ 1, -EIO, CCBUF_INTERNAL, "heap zero failed: Input/output error" },
 };
 
 START_TEST(heap_fails)
@@ -460,7 +461,7 @@ START_TEST(heap_fails)
 	ck_assert_uint_eq(fixture_fds(), fds);
 	/* and works again */
 	heap_error = 0;
-	ck_assert_verdict(request("private", PAGE, 3, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("private", PAGE, 3, 0), CCBUF_GRANTED);
 }
 END_TEST
 
@@ -473,8 +474,8 @@ START_TEST(emulated_heap_is_full)
 	limit.rlim_cur = 1 << 20;
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	request("plain", 2 << 20, 1, 0);
-	check_recorded_refusal(VERDICT_OUT_OF_MEMORY, "r", "heap emulated has no 2097152 bytes");
-	ck_assert_verdict(request("plain", 1 << 20, 1, 0), VERDICT_GRANTED);
+	check_recorded_refusal(CCBUF_OUT_OF_MEMORY, "r", "heap emulated has no 2097152 bytes");
+	ck_assert_verdict(request("plain", 1 << 20, 1, 0), CCBUF_GRANTED);
 }
 END_TEST
 
@@ -487,20 +488,20 @@ START_TEST(record_cannot_be_written)
 	fixture_audit_fail();
 	fds = fixture_fds();
 	request("plain", PAGE, 3, 0);
-	check_refused(VERDICT_AUDIT_FAILED, "r", "could not be written: File too large");
+	check_refused(CCBUF_AUDIT_FAILED, "r", "could not be written: File too large");
 	ck_assert_uint_eq(fixture_fds(), fds);
 	ck_assert(broker.audit_failing);
 	/* a refusal may be heard all the same */
 	request("ruleless", PAGE, 1, 0);
-	check_refused(VERDICT_NO_RULE, "", "");
+	check_refused(CCBUF_NO_RULE, "", "");
 	ck_assert(broker.audit_failing);
 	/* nor is a record that is only queued a sign that it works again */
-	broker_record_refusal(&broker, self, NULL, VERDICT_MALFORMED, "what");
+	broker_record_refusal(&broker, self, NULL, CCBUF_MALFORMED, "what");
 	ck_assert(broker.audit_failing);
 	fixture_audit_wait();
 	fixture_audit_heal();
 	ck_assert_uint_eq(n_events("grant") + n_events("deny"), 0);
-	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), CCBUF_GRANTED);
 	ck_assert(!broker.audit_failing);
 	ck_assert_uint_eq(front.grants, 1);
 }
@@ -514,17 +515,17 @@ START_TEST(record_cannot_be_queued)
 	append_kind = AUDIT_GRANT;
 	request("plain", PAGE, 3, 0);
 	check_recorded_refusal(
-		VERDICT_AUDIT_FAILED, "r", "could not be written: No buffer space available");
+		CCBUF_AUDIT_FAILED, "r", "could not be written: No buffer space available");
 	ck_assert_uint_eq(fixture_fds(), fds);
 	append_kind = AUDIT_KIND_MAX_;
 	request("plain", PAGE, 3, 0);
-	check_refused(VERDICT_AUDIT_FAILED, "r", "could not be written");
+	check_refused(CCBUF_AUDIT_FAILED, "r", "could not be written");
 	request("secret", PAGE, 3, 0);
-	check_refused(VERDICT_DENIED, "keeper", "it is secret");
-	broker_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "what");
+	check_refused(CCBUF_DENIED, "keeper", "it is secret");
+	broker_record_refusal(&broker, NULL, NULL, CCBUF_BUSY, "what");
 	ck_assert(broker.audit_failing);
 	append_error = 0;
-	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), CCBUF_GRANTED);
 }
 END_TEST
 
@@ -533,8 +534,8 @@ START_TEST(refusals_of_front_ends_are_recorded)
 	struct request asked = { .use = "plain", .size = PAGE, .count = 1 };
 	char *line;
 
-	broker_record_refusal(&broker, self, &asked, VERDICT_MALFORMED, "why");
-	broker_record_refusal(&broker, NULL, NULL, VERDICT_BUSY, "too many");
+	broker_record_refusal(&broker, self, &asked, CCBUF_MALFORMED, "why");
+	broker_record_refusal(&broker, NULL, NULL, CCBUF_BUSY, "too many");
 	fixture_audit_wait();
 	ck_assert_uint_eq(n_events("deny"), 2);
 	line = fixture_trail_last("\"verdict\":\"malformed\"");
@@ -579,7 +580,7 @@ static void become_nobody(int fd, void *userdata)
 static void check_identity_changed(const char *reason)
 {
 	fixture_run_until(front.replies);
-	check_refused(VERDICT_IDENTITY_CHANGED, "r", reason);
+	check_refused(CCBUF_IDENTITY_CHANGED, "r", reason);
 	fixture_audit_wait();
 	ck_assert_uint_eq(n_events("grant"), 1);
 	ck_assert_uint_eq(n_events("undelivered"), 1);
@@ -684,11 +685,11 @@ START_TEST(no_memory)
 			ck_assert_int_eq(r, -ENOMEM);
 			ck_assert_uint_eq(front.replies, 0);
 			silent++;
-		} else if (front.verdict != VERDICT_GRANTED) {
+		} else if (front.verdict != CCBUF_GRANTED) {
 			ck_assert_uint_eq(front.count, 0);
 			n_refused++;
 		}
-		if (r < 0 || front.verdict != VERDICT_GRANTED) {
+		if (r < 0 || front.verdict != CCBUF_GRANTED) {
 			ck_assert_uint_eq(ledger_bytes(broker.ledger), 0);
 			ck_assert_uint_eq(self->refs, refs);
 		} else {
@@ -719,7 +720,7 @@ START_TEST(too_many_of_one_user)
 	ck_assert_uint_eq(fixture_trail_count("\"verdict\":\"busy\""), 1);
 	ck_assert_uint_eq(broker.n_requests, 0);
 	ck_assert_uint_eq(self->user->used[USER_REQUESTS], 0);
-	ck_assert_verdict(request("plain", PAGE, 1, 0), VERDICT_GRANTED);
+	ck_assert_verdict(request("plain", PAGE, 1, 0), CCBUF_GRANTED);
 	/* the same again, with another user behind */
 	other.identity.uid++;
 	other.identity.pid = -1;

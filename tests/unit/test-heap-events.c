@@ -71,9 +71,9 @@ START_TEST(cannot_be_watched)
 	module_heap();
 	fds = fixture_fds();
 	mf.watch_error = -ENOMEM;
-	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_OUT_OF_MEMORY);
+	ck_assert_verdict(module_ask("u", PAGE, 2), CCBUF_OUT_OF_MEMORY);
 	mf.watch_error = -EBUSY;
-	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_INTERNAL);
+	ck_assert_verdict(module_ask("u", PAGE, 2), CCBUF_INTERNAL);
 	ck_assert_uint_eq(fixture_fds(), fds);
 	ck_assert_uint_eq(ledger_bytes(mf.broker.ledger), 0);
 }
@@ -84,7 +84,7 @@ START_TEST(closed_at_once)
 {
 	mf.close_at_once = true;
 	for (int i = 0; i < 10; i++)
-		ck_assert_verdict(module_ask("u", i % 2 ? PAGE : 2u << 20, 3), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", i % 2 ? PAGE : 2u << 20, 3), CCBUF_GRANTED);
 	fixture_run_until(ledger_count(mf.broker.ledger) == 0);
 	fixture_audit_wait();
 	ck_assert_uint_eq(module_events_of("grant"), 10);
@@ -99,7 +99,7 @@ START_TEST(many_events)
 	enum { ROUNDS = 3 };
 
 	for (int i = 0; i < ROUNDS; i++)
-		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), CCBUF_GRANTED);
 	for (uint64_t i = 0; i < ROUNDS * REQUEST_COUNT_MAX; i++) {
 		/* no more than the terminal takes */
 		if (i % 64 == 63)
@@ -224,11 +224,11 @@ START_TEST(stopped)
 	mf.stats.leaked_bytes = 65 << 20;
 	mf.stats.flags = CCBUF_HEAP_STAT_STOPPED;
 	mf.alloc_error = -EIO;
-	ck_assert_verdict(module_ask("u", PAGE, 1), VERDICT_HEAP_UNAVAILABLE);
+	ck_assert_verdict(module_ask("u", PAGE, 1), CCBUF_HEAP_UNAVAILABLE);
 	ck_assert_msg(strstr(mf.reason, "65M could not be made private again"), "%s", mf.reason);
 	ck_assert_msg(strstr(mf.reason, "restart the machine"), "%s", mf.reason);
 	mf.stats.flags = 0;
-	ck_assert_verdict(module_ask("u", PAGE, 1), VERDICT_INTERNAL);
+	ck_assert_verdict(module_ask("u", PAGE, 1), CCBUF_INTERNAL);
 	ck_assert_msg(strstr(mf.reason, "Input/output error"), "%s", mf.reason);
 }
 END_TEST

@@ -114,7 +114,7 @@ START_TEST(event_of_what_was_cancelled)
 	const struct buffer_id buffers[2] = { { 1, 7 }, { 2, 8 } };
 	struct grant *grants[2];
 
-	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, true);
 	ledger_cancel(lf.ledger, grants[1]);
@@ -134,7 +134,7 @@ START_TEST(no_number)
 	const struct buffer_id buffers[2] = { { 1, 7 }, { 2, 7 } };
 	struct grant *grants[2];
 
-	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, false);
 	ck_assert_uint_eq(grants[0]->id + grants[1]->id, 0);
@@ -214,11 +214,11 @@ START_TEST(room_after_an_untold_event)
 	struct grant *grant, *next;
 
 	grant = grant_watched(self, "few", PAGE, 7);
-	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), CCBUF_BUFFERS_LIMIT);
 	tell_when_asked(7);
-	ck_assert_verdict(would_reserve(self, "few", PAGE, 1), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(would_reserve(self, "few", PAGE, 1), CCBUF_BUFFERS_LIMIT);
 	ck_assert_uint_eq(untold.asked, 0);
-	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &next), CCBUF_GRANTED);
 	ck_assert_state(grant->state, GRANT_RELEASED);
 	ledger_cancel(lf.ledger, next);
 }
@@ -286,7 +286,7 @@ START_TEST(commit_for_the_dead)
 
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
-	ck_assert_verdict(reserve(peer, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 2, grants), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 2, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 2, true);
 	child_kill(&child);
@@ -419,7 +419,7 @@ START_TEST(what_a_review_needs)
 	policy_decide(lf.policy, &self->identity, &request, &decision);
 	ck_assert_verdict(ledger_reserve(lf.ledger, self, &request, &decision, &lf.settings,
 				  &telling_heap, PAGE, &grant, lf.refusal),
-		VERDICT_GRANTED);
+		CCBUF_GRANTED);
 	ck_assert_uint_eq(grant->asked, 100);
 	ck_assert_uint_eq(grant->size, PAGE);
 	ck_assert(grant->accept_shared && grant->read_only);
@@ -444,7 +444,7 @@ START_TEST(review_sees_each_once)
 
 	for (uint64_t i = 0; i < ARRAY_SIZE(grants); i++)
 		grants[i] = grant_watched(self, "u", PAGE, 1 + i);
-	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), CCBUF_GRANTED);
 	ledger_review_start(lf.ledger);
 	ck_assert(ledger_review(lf.ledger, 2, collect, &seen));
 	ck_assert_uint_eq(seen, 1 << 1 | 1 << 2);

@@ -37,9 +37,9 @@ START_TEST(numbers_in_no_record_come_again)
 	struct grant *a, *b, *c;
 	uint64_t first;
 
-	ck_assert_verdict(reserve(self, "u", PAGE, 1, &a), VERDICT_GRANTED);
-	ck_assert_verdict(reserve(self, "u", PAGE, 1, &b), VERDICT_GRANTED);
-	ck_assert_verdict(reserve(self, "u", PAGE, 1, &c), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &a), CCBUF_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &b), CCBUF_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &c), CCBUF_GRANTED);
 	ck_assert_uint_eq(a->id, 0);
 	ck_assert_int_eq(ledger_number(lf.ledger, &a, 1, &buffer), 0);
 	ck_assert_int_eq(ledger_number(lf.ledger, &b, 1, &buffer), 0);
@@ -74,7 +74,7 @@ START_TEST(reserve_commit_release)
 	int fd = -1;
 
 	lf.heap = &mute_heap;
-	ck_assert_verdict(reserve(self, "u", 2 * PAGE, 3, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", 2 * PAGE, 3, grants), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_number(lf.ledger, grants, 3, buffers), 0);
 	ledger_numbered(lf.ledger, grants, 3, true);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), 6 * PAGE);
@@ -115,7 +115,7 @@ START_TEST(cancel_leaves_nothing)
 	unsigned int refs = self->refs;
 	struct grant *grants[2];
 
-	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 2, grants), CCBUF_GRANTED);
 	ck_assert_uint_gt(self->refs, refs);
 	/* nobody can release what was not handed out */
 	ck_assert_int_eq(ledger_release(lf.ledger, self, grants[0]->id), -ENOENT);
@@ -137,15 +137,15 @@ END_TEST
 START_TEST(no_memory_leaves_nothing)
 {
 	unsigned int refs = self->refs;
-	enum verdict verdict;
+	enum ccbuf_verdict verdict;
 	struct grant *grants[3];
 	int n = 0;
 
 	do {
 		lf.allocations = n++;
 		verdict = reserve(self, "u", PAGE, 3, grants);
-		if (verdict != VERDICT_GRANTED) {
-			ck_assert_verdict(verdict, VERDICT_INTERNAL);
+		if (verdict != CCBUF_GRANTED) {
+			ck_assert_verdict(verdict, CCBUF_INTERNAL);
 			ck_assert_uint_eq(ledger_bytes(lf.ledger), 0);
 			ck_assert_uint_eq(ledger_count(lf.ledger), 0);
 			ck_assert_ptr_null(TAILQ_FIRST(&lf.ledger->grants));
@@ -153,7 +153,7 @@ START_TEST(no_memory_leaves_nothing)
 			ck_assert_uint_eq(lf.ledger->rules.count, 0);
 			ck_assert_uint_eq(self->refs, refs);
 		}
-	} while (verdict != VERDICT_GRANTED);
+	} while (verdict != CCBUF_GRANTED);
 	/* an account, a holder and three grants, each with its texts */
 	ck_assert_int_gt(n, 10);
 	for (int i = 0; i < 3; i++)
@@ -258,8 +258,8 @@ START_TEST(commit_for_the_dead)
 	lf.heap = &mute_heap;
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
-	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &grant), VERDICT_GRANTED);
-	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &late), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &grant), CCBUF_GRANTED);
+	ck_assert_verdict(reserve(peer, "u", PAGE, 1, &late), CCBUF_GRANTED);
 	child_kill(&child);
 	ledger_commit(lf.ledger, grant, &fd);
 	fixture_run_until(lf.released == 1);
@@ -452,7 +452,7 @@ START_TEST(free_lets_go_of_all)
 
 	grant_counted(self, "u", PAGE);
 	released = grant_uncounted(self, "u", PAGE);
-	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "u", PAGE, 1, &reserved), CCBUF_GRANTED);
 	ck_assert_int_eq(ledger_release(lf.ledger, self, released->id), 0);
 	fixture_end_audit();
 	lf.ledger = ledger_free(lf.ledger);

@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(refusals)
 {
-	struct wire_refused packet = refused(1, VERDICT_DENIED);
+	struct wire_refused packet = refused(1, CCBUF_DENIED);
 	struct wire_granted good = granted(2, 1);
 	struct ccbuf_buffer buffer = { .fd = -1 };
 
@@ -233,7 +233,7 @@ END_TEST
 START_TEST(releases)
 {
 	struct wire_released packet = released(1, 100, 1);
-	struct wire_refused refusal = refused(3, VERDICT_UNKNOWN_GRANT);
+	struct wire_refused refusal = refused(3, CCBUF_UNKNOWN_GRANT);
 	struct wire_release seen;
 	bool held = false;
 
@@ -364,12 +364,12 @@ END_TEST
 
 START_TEST(damaged_refusals)
 {
-	struct wire_refused packet = refused(1, VERDICT_DENIED);
+	struct wire_refused packet = refused(1, CCBUF_DENIED);
 	struct wire_released other = released(1, 0, 0);
 
 	switch (_i) {
 	case 0:
-		packet.verdict = VERDICT_GRANTED;
+		packet.verdict = CCBUF_GRANTED;
 		break;
 	case 1:
 		packet.verdict = UINT32_MAX;
@@ -410,7 +410,7 @@ END_TEST
 
 START_TEST(hang_up_with_the_question_unread)
 {
-	struct wire_refused packet = refused(1, VERDICT_MALFORMED);
+	struct wire_refused packet = refused(1, CCBUF_MALFORMED);
 	struct ccbuf_request request = { .use = "scratch", .size = 1 };
 	struct ccbuf_reply reply;
 	uint64_t id;
@@ -426,7 +426,7 @@ END_TEST
 
 START_TEST(connection_refused_with_a_reason)
 {
-	struct wire_refused packet = refused(0, VERDICT_BUSY);
+	struct wire_refused packet = refused(0, CCBUF_BUSY);
 	struct ccbuf_buffer buffer;
 
 	answer(&packet, sizeof(packet), 0);

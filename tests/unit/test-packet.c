@@ -244,22 +244,22 @@ START_TEST(refused)
 	char text[1000];
 
 	memset(&packet, 0xff, sizeof(packet));
-	ck_assert_uint_eq(socket_packet_refused(&packet, UINT64_MAX, VERDICT_DENIED, "mpi", "why"),
+	ck_assert_uint_eq(socket_packet_refused(&packet, UINT64_MAX, CCBUF_DENIED, "mpi", "why"),
 		sizeof(packet.refused));
 	check_header(WIRE_REFUSED, sizeof(packet.refused), UINT64_MAX);
-	ck_assert_verdict(packet.refused.verdict, VERDICT_DENIED);
+	ck_assert_verdict(packet.refused.verdict, CCBUF_DENIED);
 	ck_assert_uint_eq(packet.refused.reserved, 0);
 	ck_assert_str_eq(packet.refused.rule, "mpi");
 	ck_assert_str_eq(packet.refused.reason, "why");
 	/* nothing of what was there before goes out */
 	for (size_t i = strlen("why"); i < sizeof(packet.refused.reason); i++)
 		ck_assert_int_eq(packet.refused.reason[i], 0);
-	socket_packet_refused(&packet, 1, VERDICT_BUSY, NULL, NULL);
+	socket_packet_refused(&packet, 1, CCBUF_BUSY, NULL, NULL);
 	ck_assert_str_eq(packet.refused.rule, "");
 	ck_assert_str_eq(packet.refused.reason, "");
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = 0;
-	socket_packet_refused(&packet, 1, VERDICT_BUSY, text, text);
+	socket_packet_refused(&packet, 1, CCBUF_BUSY, text, text);
 	ck_assert_uint_eq(strlen(packet.refused.rule), WIRE_RULE_MAX);
 	ck_assert_uint_eq(strlen(packet.refused.reason), WIRE_REASON_MAX);
 }
@@ -274,7 +274,7 @@ START_TEST(reasons)
 
 	for (size_t i = 0; i < ARRAY_SIZE(hostile); i++) {
 		memset(&packet, 0xff, sizeof(packet));
-		socket_packet_refused(&packet, 1, VERDICT_DENIED, "r", hostile[i].text);
+		socket_packet_refused(&packet, 1, CCBUF_DENIED, "r", hostile[i].text);
 		ck_assert_msg(is_safe(packet.refused.reason), "%s", packet.refused.reason);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
@@ -286,7 +286,7 @@ START_TEST(reasons)
 				memcpy(text + length, letters[i], strlen(letters[i]));
 			text[length] = 0;
 			memset(&packet, 0xff, sizeof(packet));
-			socket_packet_refused(&packet, 1, VERDICT_DENIED, "r", text);
+			socket_packet_refused(&packet, 1, CCBUF_DENIED, "r", text);
 			length = strlen(packet.refused.reason);
 			ck_assert_msg(is_safe(packet.refused.reason), "%s", packet.refused.reason);
 			ck_assert_uint_ge(length, WIRE_REASON_MAX - 12);

@@ -118,17 +118,17 @@ START_TEST(shipped)
 
 	ck_assert_msg(parse_file(paths[0], &policy, line) == 0, "%s", line);
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_verdict(decision.verdict, VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(decision.verdict, CCBUF_UNKNOWN_USE);
 	ck_assert_uint_eq(policy->n_rules, 0);
 	policy = policy_unref(policy);
 
 	ck_assert_msg(parse_file(paths[1], &policy, line) == 0, "%s", line);
 	test_resolve(NULL, "hpc", &peer.uid);
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, CCBUF_GRANTED);
 	peer.container = true;
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, CCBUF_DENIED);
 	policy = policy_unref(policy);
 
 	ck_assert_msg(parse_file(paths[2], &policy, line) == 0, "%s", line);
@@ -136,10 +136,10 @@ START_TEST(shipped)
 	test_resolve(NULL, "camera", &peer.uid);
 	copy_string(request.use, sizeof(request.use), "capture");
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, CCBUF_GRANTED);
 	peer.uid = 0;
 	policy_decide(policy, &peer, &request, &decision);
-	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, CCBUF_DENIED);
 	ck_assert_str_eq(decision.rule->name, "camera-only");
 	policy_unref(policy);
 }

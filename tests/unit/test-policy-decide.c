@@ -56,7 +56,7 @@ static bool holds(const char *match, const struct identity *peer, enum transport
 	policy = test_policy(text);
 	policy_decide(policy, peer, &request, &decision);
 	result = policy_match_holds(&policy->rules[0].match, peer, transport);
-	ck_assert_msg(result == (decision.verdict == VERDICT_GRANTED), "%s", match);
+	ck_assert_msg(result == (decision.verdict == CCBUF_GRANTED), "%s", match);
 	policy_unref(policy);
 	free(text);
 	return result;
@@ -180,7 +180,7 @@ START_TEST(precedence)
 		      "{'name':'fifth','match':{},'allow':{'use':'odd'}}"));
 	struct decision decision = decide(policy, &somebody, "u", 4096, 1, false);
 
-	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, CCBUF_GRANTED);
 	ck_assert_str_eq(decision.rule->name, "second");
 	ck_assert_str_eq(decision.heap, "emulated");
 	ck_assert_int_eq(decision.exposure, EXPOSURE_EMULATED);
@@ -188,15 +188,15 @@ START_TEST(precedence)
 	decision = decide(policy, &shadow, "u", 4096, 1, false);
 	ck_assert_str_eq(decision.rule->name, "third");
 	decision = decide(policy, &somebody, "rdma", 4096, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, CCBUF_DENIED);
 	ck_assert_str_eq(decision.rule->name, "first");
 	ck_assert_str_eq(decision.reason, "rule \"first\" denies use \"rdma\": not now");
 	/* an allow rule that does not list the use says nothing, a deny rule without list does */
 	decision = decide(policy, &somebody, "odd", 4096, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, CCBUF_DENIED);
 	ck_assert_str_eq(decision.rule->name, "fourth");
 	decision = decide(policy, &shadow, "odd", 4096, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_HEAP_UNAVAILABLE);
+	ck_assert_verdict(decision.verdict, CCBUF_HEAP_UNAVAILABLE);
 	ck_assert_str_eq(decision.rule->name, "fifth");
 	policy_unref(policy);
 }
@@ -210,54 +210,54 @@ START_TEST(order_of_checks)
 	struct decision decision;
 
 	decision = decide(policy, &somebody, "none", 0, 0, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BAD_SIZE);
+	ck_assert_verdict(decision.verdict, CCBUF_BAD_SIZE);
 	ck_assert_ptr_null(decision.rule);
 	ck_assert_ptr_null(decision.heap);
 	ck_assert_int_eq(decision.exposure, EXPOSURE_UNKNOWN);
 	ck_assert_str_eq(decision.reason, "a buffer of 0 bytes was asked for; the least is 1 byte");
 	decision = decide(policy, &somebody, "none", 1, 0, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BAD_SIZE);
+	ck_assert_verdict(decision.verdict, CCBUF_BAD_SIZE);
 	ck_assert_str_eq(
 		decision.reason, "0 buffers were asked for; one request may ask for 1 to 64");
 	decision = decide(policy, &somebody, "none", 1, 65, false);
 	ck_assert_str_eq(
 		decision.reason, "65 buffers were asked for; one request may ask for 1 to 64");
 	decision = decide(policy, &somebody, "none", UINT64_MAX, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BAD_SIZE);
+	ck_assert_verdict(decision.verdict, CCBUF_BAD_SIZE);
 	ck_assert_str_eq(decision.reason, "1 of 18446744073709551615 were asked for; one request "
 					  "may ask for 4E at most");
 	decision = decide(policy, &somebody, "none", UINT64_C(1) << 60, 64, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BAD_SIZE);
+	ck_assert_verdict(decision.verdict, CCBUF_BAD_SIZE);
 	decision = decide(policy, &somebody, "none", 1, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(decision.verdict, CCBUF_UNKNOWN_USE);
 	ck_assert_str_eq(
 		decision.reason, "use \"none\" is not defined; this process may have: odd, rdma");
 	decision = decide(policy, &shadow, "none", 1, 1, false);
 	ck_assert_str_eq(decision.reason,
 		"use \"none\" is not defined; the policy gives this process no use");
 	decision = decide(policy, &somebody, "u", 2 << 20, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_NO_RULE);
+	ck_assert_verdict(decision.verdict, CCBUF_NO_RULE);
 	ck_assert_ptr_null(decision.rule);
 	ck_assert_str_eq(decision.heap, "emulated");
 	ck_assert_str_eq(decision.reason, "no rule of the policy allows this process use \"u\"");
 	decision = decide(policy, &somebody, "odd", 2 << 20, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BUFFER_LIMIT);
+	ck_assert_verdict(decision.verdict, CCBUF_BUFFER_LIMIT);
 	ck_assert_str_eq(decision.reason, "a buffer of 2M was asked for; rule \"r\" allows 1M at "
 					  "most for use \"odd\"");
 	decision = decide(policy, &somebody, "odd", 1 << 20, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_HEAP_UNAVAILABLE);
+	ck_assert_verdict(decision.verdict, CCBUF_HEAP_UNAVAILABLE);
 	ck_assert_str_eq(decision.reason,
 		"use \"odd\" is for heap \"vendor\", of which nobody has said what the host can "
 		"see; declare its exposure in \"heaps\" of the policy");
 	decision = decide(policy, &somebody, "rdma", 1 << 20, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_CONSENT_REQUIRED);
+	ck_assert_verdict(decision.verdict, CCBUF_CONSENT_REQUIRED);
 	ck_assert_str_eq(decision.heap, "system_cc_shared");
 	ck_assert_int_eq(decision.exposure, EXPOSURE_SHARED);
 	ck_assert_str_eq(decision.reason,
 		"the host reads and writes the memory of use \"rdma\" (heap \"system_cc_shared\"); "
 		"ask again with accept-shared if that is meant");
 	decision = decide(policy, &somebody, "rdma", 1 << 20, 64, true);
-	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, CCBUF_GRANTED);
 	policy_unref(policy);
 }
 END_TEST
@@ -267,13 +267,13 @@ START_TEST(empty_policy)
 	struct policy *policy = test_policies(NULL, 0);
 	struct decision decision = decide(policy, &somebody, "u", 1, 1, true);
 
-	ck_assert_verdict(decision.verdict, VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(decision.verdict, CCBUF_UNKNOWN_USE);
 	ck_assert_str_eq(
 		decision.reason, "use \"u\" is not defined; the policy gives this process no use");
 	policy_unref(policy);
 	policy = test_policy(RULES(""));
 	decision = decide(policy, &somebody, "u", 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_NO_RULE);
+	ck_assert_verdict(decision.verdict, CCBUF_NO_RULE);
 	policy_unref(policy);
 }
 END_TEST
@@ -298,12 +298,12 @@ START_TEST(long_reasons)
 		0);
 	policy = test_policy(text);
 	decision = decide(policy, &shadow, name, 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_DENIED);
+	ck_assert_verdict(decision.verdict, CCBUF_DENIED);
 	ck_assert_str_eq(decision.reason + strlen(decision.reason) - POLICY_DENY_MAX, reason);
 	decision = decide(policy, &somebody, name, 1, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_CONSENT_REQUIRED);
+	ck_assert_verdict(decision.verdict, CCBUF_CONSENT_REQUIRED);
 	decision = decide(policy, &somebody, name, (UINT64_C(1) << 60) + 1, 1, false);
-	ck_assert_verdict(decision.verdict, VERDICT_BUFFER_LIMIT);
+	ck_assert_verdict(decision.verdict, CCBUF_BUFFER_LIMIT);
 	policy_unref(policy);
 	free(text);
 	text = NULL;
@@ -314,7 +314,7 @@ START_TEST(long_reasons)
 		0);
 	policy = test_policy(text);
 	decision = decide(policy, &shadow, name, 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_HEAP_UNAVAILABLE);
+	ck_assert_verdict(decision.verdict, CCBUF_HEAP_UNAVAILABLE);
 	policy_unref(policy);
 	free(text);
 }
@@ -338,7 +338,7 @@ START_TEST(many_uses)
 	fclose(to);
 	policy = test_policy(text);
 	decision = decide(policy, &somebody, "none", 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_UNKNOWN_USE);
+	ck_assert_verdict(decision.verdict, CCBUF_UNKNOWN_USE);
 	ck_assert_ptr_nonnull(strstr(decision.reason, "long-name-000, long-name-001"));
 	ck_assert_str_eq(decision.reason + strlen(decision.reason) - 5, ", ...");
 	policy_unref(policy);
@@ -542,10 +542,10 @@ START_TEST(wide_rules)
 	fclose(to);
 	policy = test_policy(text);
 	decision = decide(policy, &peer, "u77", 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_GRANTED);
+	ck_assert_verdict(decision.verdict, CCBUF_GRANTED);
 	peer.uid = 1000;
 	decision = decide(policy, &peer, "u77", 1, 1, true);
-	ck_assert_verdict(decision.verdict, VERDICT_NO_RULE);
+	ck_assert_verdict(decision.verdict, CCBUF_NO_RULE);
 	policy_unref(policy);
 	free(text);
 }

@@ -75,8 +75,8 @@ static struct peer *other_peer(uid_t uid, pid_t pid, const char *unit)
 	return peer;
 }
 
-static void check_refused(
-	struct peer *peer, const char *use, uint64_t size, uint32_t count, enum verdict verdict)
+static void check_refused(struct peer *peer, const char *use, uint64_t size, uint32_t count,
+	enum ccbuf_verdict verdict)
 {
 	struct grant *grants[REQUEST_COUNT_MAX];
 	uint64_t bytes = ledger_bytes(lf.ledger), n = ledger_count(lf.ledger);
@@ -93,8 +93,8 @@ static struct grant *check_granted(
 {
 	static struct grant *grants[REQUEST_COUNT_MAX];
 
-	ck_assert_verdict(would_reserve(peer, use, size, count), VERDICT_GRANTED);
-	ck_assert_verdict(reserve(peer, use, size, count, grants), VERDICT_GRANTED);
+	ck_assert_verdict(would_reserve(peer, use, size, count), CCBUF_GRANTED);
+	ck_assert_verdict(reserve(peer, use, size, count, grants), CCBUF_GRANTED);
 	return grants[0];
 }
 
@@ -104,10 +104,10 @@ START_TEST(per_rule)
 
 	check_granted(a, "rule", 2 * PAGE, 1);
 	check_granted(b, "rule", PAGE, 2);
-	check_refused(a, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "rule", PAGE, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_str_eq(lf.refusal,
 		"rule a allows 16K in total; 16K is granted already and 4K was asked for");
-	check_refused(b, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(b, "rule", PAGE, 1, CCBUF_BYTES_LIMIT);
 	check_granted(a, "other", PAGE, 1);
 }
 END_TEST
@@ -118,7 +118,7 @@ START_TEST(per_user)
 		    *c = other_peer(2, 1003, NULL);
 
 	check_granted(a, "user", 3 * PAGE, 1);
-	check_refused(b, "user", 2 * PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(b, "user", 2 * PAGE, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per user"));
 	check_granted(b, "user", PAGE, 1);
 	check_granted(c, "user", 4 * PAGE, 1);
@@ -132,11 +132,11 @@ START_TEST(per_unit)
 		    *e = other_peer(2, 1005, NULL);
 
 	check_granted(a, "unit", 4 * PAGE, 1);
-	check_refused(b, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(b, "unit", PAGE, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per unit"));
 	check_granted(c, "unit", 4 * PAGE, 1);
 	check_granted(d, "unit", 4 * PAGE, 1);
-	check_refused(e, "unit", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(e, "unit", PAGE, 1, CCBUF_BYTES_LIMIT);
 }
 END_TEST
 
@@ -147,7 +147,7 @@ START_TEST(per_process)
 
 	c->identity.start_time = 2;
 	check_granted(a, "process", 4 * PAGE, 1);
-	check_refused(a, "process", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "process", PAGE, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "16K in total per process"));
 	check_granted(b, "process", 4 * PAGE, 1);
 	/* a later process of the same pid */
@@ -159,13 +159,13 @@ START_TEST(number_of_buffers)
 {
 	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(2, 1002, NULL);
 
-	check_refused(a, "few", PAGE, 4, VERDICT_BUFFERS_LIMIT);
+	check_refused(a, "few", PAGE, 4, CCBUF_BUFFERS_LIMIT);
 	check_granted(a, "few", PAGE, 2);
-	check_refused(b, "few", PAGE, 2, VERDICT_BUFFERS_LIMIT);
+	check_refused(b, "few", PAGE, 2, CCBUF_BUFFERS_LIMIT);
 	ck_assert_str_eq(
 		lf.refusal, "rule e allows 3 buffers; 2 are granted already and 2 were asked for");
 	check_granted(b, "few", PAGE, 1);
-	check_refused(b, "few", PAGE, 1, VERDICT_BUFFERS_LIMIT);
+	check_refused(b, "few", PAGE, 1, CCBUF_BUFFERS_LIMIT);
 }
 END_TEST
 
@@ -175,13 +175,13 @@ START_TEST(user_and_all)
 		    *c = other_peer(3, 1003, NULL);
 
 	check_granted(a, "free", 31 << 20, 1);
-	check_refused(a, "other", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "other", 2 << 20, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.per-user of the policy is 32M"));
 	check_granted(b, "free", 32 << 20, 1);
-	check_refused(c, "free", 2 << 20, 1, VERDICT_BYTES_LIMIT);
+	check_refused(c, "free", 2 << 20, 1, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.total of the policy is 64M"));
 	check_granted(c, "free", 1 << 20, 1);
-	check_refused(c, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(c, "free", PAGE, 1, CCBUF_BYTES_LIMIT);
 }
 END_TEST
 
@@ -191,11 +191,11 @@ START_TEST(sums_that_overflow)
 	struct peer *a = other_peer(1, 1001, NULL);
 
 	lf.settings.total = lf.settings.per_user = POLICY_UNLIMITED;
-	check_refused(a, "free", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
-	check_refused(a, "free", UINT64_C(1) << 62, 5, VERDICT_BYTES_LIMIT);
-	check_refused(a, "rule", UINT64_C(1) << 58, 64, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", UINT64_C(1) << 58, 64, CCBUF_BYTES_LIMIT);
+	check_refused(a, "free", UINT64_C(1) << 62, 5, CCBUF_BYTES_LIMIT);
+	check_refused(a, "rule", UINT64_C(1) << 58, 64, CCBUF_BYTES_LIMIT);
 	check_granted(a, "free", UINT64_C(1) << 62, 3);
-	check_refused(a, "free", UINT64_C(1) << 62, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", UINT64_C(1) << 62, 1, CCBUF_BYTES_LIMIT);
 	check_granted(a, "free", (UINT64_C(1) << 62) - PAGE, 1);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), UINT64_MAX - PAGE + 1);
 }
@@ -208,10 +208,10 @@ START_TEST(limit_below_what_is_granted)
 
 	check_granted(a, "free", 8 * PAGE, 1);
 	lf.settings.total = 4 * PAGE;
-	check_refused(a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", PAGE, 1, CCBUF_BYTES_LIMIT);
 	lf.settings.total = 64 << 20;
 	lf.settings.per_user = 7 * PAGE;
-	check_refused(a, "free", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(a, "free", PAGE, 1, CCBUF_BYTES_LIMIT);
 }
 END_TEST
 
@@ -222,13 +222,13 @@ START_TEST(rate)
 
 	/* asking whether takes nothing, and a request for many is one */
 	for (int i = 0; i < 20; i++)
-		ck_assert_verdict(would_reserve(a, "slow", PAGE, 1), VERDICT_GRANTED);
+		ck_assert_verdict(would_reserve(a, "slow", PAGE, 1), CCBUF_GRANTED);
 	for (int i = 0; i < 5; i++) {
 		grant = check_granted(a, "slow", PAGE, i == 0 ? 64 : 1);
 		if (i)
 			ledger_cancel(lf.ledger, grant);
 	}
-	check_refused(a, "slow", PAGE, 1, VERDICT_RATE_LIMIT);
+	check_refused(a, "slow", PAGE, 1, CCBUF_RATE_LIMIT);
 	ck_assert_str_eq(lf.refusal, "rule f allows 5 requests per minute");
 	ck_assert_uint_eq(ledger_count(lf.ledger), 64);
 }
@@ -239,7 +239,7 @@ START_TEST(rate_by_the_hour_and_process)
 	struct peer *a = other_peer(1, 1001, NULL), *b = other_peer(1, 1002, NULL);
 
 	ledger_cancel(lf.ledger, check_granted(a, "hourly", PAGE, 1));
-	check_refused(a, "hourly", PAGE, 1, VERDICT_RATE_LIMIT);
+	check_refused(a, "hourly", PAGE, 1, CCBUF_RATE_LIMIT);
 	ck_assert_str_eq(lf.refusal, "rule g allows 1 requests per hour per process");
 	ledger_cancel(lf.ledger, check_granted(b, "hourly", PAGE, 1));
 }
@@ -256,13 +256,13 @@ START_TEST(processes_of_a_user_are_bounded)
 	for (int i = 0; i < PROCESSES; i++) {
 		struct peer *peer = other_peer(1, i + 1, NULL);
 
-		ck_assert_verdict(reserve(peer, "hourly", PAGE, 1, &grant), VERDICT_GRANTED);
+		ck_assert_verdict(reserve(peer, "hourly", PAGE, 1, &grant), CCBUF_GRANTED);
 		ledger_cancel(lf.ledger, grant);
 	}
 	for (int i = 0; i < 2; i++) {
 		struct peer *peer = other_peer(1, PROCESSES + i + 1, NULL);
 
-		check_refused(peer, "hourly", PAGE, 1, VERDICT_BUSY);
+		check_refused(peer, "hourly", PAGE, 1, CCBUF_BUSY);
 		ck_assert_ptr_nonnull(strstr(lf.refusal, "too many processes of user 1"));
 		/* other rules of that user are none the worse */
 		ledger_cancel(lf.ledger, check_granted(peer, "free", PAGE, 1));
@@ -302,7 +302,7 @@ START_TEST(emulated_is_bounded)
 	lf.settings.emulated_per_user = 4 * PAGE;
 	lf.heap = &mute_heap;
 	check_granted(a, "free", PAGE, 3);
-	check_refused(b, "free", PAGE, 2, VERDICT_BYTES_LIMIT);
+	check_refused(b, "free", PAGE, 2, CCBUF_BYTES_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "limits.emulated-per-user of the policy is 16K"));
 	check_granted(b, "free", PAGE, 1);
 	check_granted(c, "free", PAGE, 4);
@@ -319,10 +319,10 @@ START_TEST(full_rule_is_relieved)
 		     *kept = grant_counted(self, "rule", 2 * PAGE),
 		     *other = grant_counted(self, "other", PAGE), *grant;
 
-	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(self, "rule", PAGE, 1, CCBUF_BYTES_LIMIT);
 	hold(gone, 0);
 	hold(other, 0);
-	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), CCBUF_GRANTED);
 	ck_assert_state(gone->state, GRANT_RELEASED);
 	ck_assert_state(kept->state, GRANT_LIVE);
 	/* not what is charged to others */
@@ -349,9 +349,9 @@ START_TEST(full_rule_is_relieved_of_the_dead)
 	child_start(&child, wait_for_word, NULL);
 	peer = child_peer(&child);
 	gone = grant_uncounted(peer, "rule", 4 * PAGE);
-	check_refused(self, "rule", PAGE, 1, VERDICT_BYTES_LIMIT);
+	check_refused(self, "rule", PAGE, 1, CCBUF_BYTES_LIMIT);
 	child_kill(&child);
-	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), CCBUF_GRANTED);
 	ck_assert_state(gone->state, GRANT_RELEASED);
 	peer_unref(peer);
 }
@@ -364,9 +364,9 @@ START_TEST(full_number_is_relieved)
 	for (int i = 0; i < 3; i++)
 		grants[i] = grant_counted(self, "few", PAGE);
 	hold(grants[1], 0);
-	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), CCBUF_GRANTED);
 	ck_assert_uint_eq(lf.released, 1);
-	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "few", PAGE, 1, &grant), CCBUF_BUFFERS_LIMIT);
 }
 END_TEST
 
@@ -374,9 +374,9 @@ START_TEST(full_user_is_relieved)
 {
 	struct grant *gone = grant_counted(self, "other", 32 << 20), *grant;
 
-	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	hold(gone, 0);
-	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), CCBUF_GRANTED);
 	ck_assert_state(gone->state, GRANT_RELEASED);
 }
 END_TEST
@@ -388,9 +388,9 @@ START_TEST(full_total_is_relieved)
 
 	lf.settings.per_user = POLICY_UNLIMITED;
 	gone = grant_counted(self, "other", 64 << 20);
-	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	hold(gone, 0);
-	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(a, "free", PAGE, 1, &grant), CCBUF_GRANTED);
 	ck_assert_state(gone->state, GRANT_RELEASED);
 	ck_assert_uint_eq(ledger_bytes(lf.ledger), PAGE);
 }
@@ -409,7 +409,7 @@ START_TEST(relieved_in_several_looks)
 	for (size_t i = 290; i < ARRAY_SIZE(grants); i++)
 		hold(grants[i], 0);
 	lf.looks = 0;
-	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 256);
 	/* the next request goes on where that one stopped, if only a little way */
 	lf.looks = 0;
@@ -430,13 +430,13 @@ START_TEST(second_look_is_short)
 	for (size_t i = 0; i < ARRAY_SIZE(grants); i++)
 		grants[i] = grant_counted(self, "free", PAGE);
 	lf.looks = 0;
-	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, ARRAY_SIZE(grants));
 	user = grants[0]->user;
 	ck_assert_uint_gt(user->pause_usec, 0);
 	user->pause_usec = UINT64_MAX;
 	lf.looks = 0;
-	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "free", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 16);
 }
 END_TEST
@@ -449,23 +449,23 @@ START_TEST(fds_are_left)
 	struct grant *grants[8];
 
 	users_set_max(fixture.users, USER_FDS, 8);
-	ck_assert_verdict(reserve(self, "kept", PAGE, 4, grants), VERDICT_GRANTED);
-	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 4), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 4, grants), CCBUF_GRANTED);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 4), CCBUF_BUFFERS_LIMIT);
 	ck_assert_ptr_nonnull(strstr(lf.refusal, "4 files are open for user"));
-	ck_assert_verdict(reserve(b, "kept", PAGE, 3, grants + 4), VERDICT_BUFFERS_LIMIT);
-	ck_assert_verdict(reserve(b, "kept", PAGE, 2, grants + 4), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(b, "kept", PAGE, 3, grants + 4), CCBUF_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(b, "kept", PAGE, 2, grants + 4), CCBUF_GRANTED);
 	/* of the last quarter one each */
-	ck_assert_verdict(reserve(c, "kept", PAGE, 2, grants + 6), VERDICT_BUFFERS_LIMIT);
-	ck_assert_verdict(reserve(c, "kept", PAGE, 1, grants + 6), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(c, "kept", PAGE, 2, grants + 6), CCBUF_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(c, "kept", PAGE, 1, grants + 6), CCBUF_GRANTED);
 	/* not only where one is kept afterwards: until it is handed out there is one of each */
 	lf.heap = &telling_heap;
-	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 7), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants + 7), CCBUF_BUFFERS_LIMIT);
 	ledger_cancel(lf.ledger, steal_pointer(&grants[0]));
 	lf.heap = &counted_heap;
-	ck_assert_verdict(would_reserve(self, "kept", PAGE, 1), VERDICT_BUFFERS_LIMIT);
+	ck_assert_verdict(would_reserve(self, "kept", PAGE, 1), CCBUF_BUFFERS_LIMIT);
 	for (size_t i = 4; i <= 6; i++)
 		ledger_cancel(lf.ledger, grants[i]);
-	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "kept", PAGE, 1, grants), CCBUF_GRANTED);
 	for (size_t i = 0; i < 4; i++)
 		ledger_cancel(lf.ledger, grants[i]);
 }
@@ -476,9 +476,9 @@ START_TEST(reserved_are_left_alone)
 {
 	struct grant *reserved, *grant;
 
-	ck_assert_verdict(reserve(self, "rule", 4 * PAGE, 1, &reserved), VERDICT_GRANTED);
+	ck_assert_verdict(reserve(self, "rule", 4 * PAGE, 1, &reserved), CCBUF_GRANTED);
 	lf.looks = 0;
-	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), VERDICT_BYTES_LIMIT);
+	ck_assert_verdict(reserve(self, "rule", PAGE, 1, &grant), CCBUF_BYTES_LIMIT);
 	ck_assert_uint_eq(lf.looks, 0);
 	ck_assert_state(reserved->state, GRANT_RESERVED);
 	ledger_cancel(lf.ledger, reserved);

@@ -280,7 +280,7 @@ START_TEST(some_that_cannot)
 {
 	const struct grant *emulated;
 
-	ck_assert_verdict(module_ask("u", PAGE, 3), VERDICT_GRANTED);
+	ck_assert_verdict(module_ask("u", PAGE, 3), CCBUF_GRANTED);
 	emulated = module_grant("e", PAGE);
 	mf.released_by_revoke = true;
 	reload(POLICY(REVOKE, ""));
@@ -294,7 +294,7 @@ END_TEST
 START_TEST(many)
 {
 	for (int i = 0; i < 4; i++)
-		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), VERDICT_GRANTED);
+		ck_assert_verdict(module_ask("u", PAGE, REQUEST_COUNT_MAX), CCBUF_GRANTED);
 	policy_unref(mf.broker.policy);
 	mf.broker.policy = module_policy(POLICY(REVOKE, ""));
 	review_start(mf.broker.review);
@@ -311,7 +311,7 @@ END_TEST
 START_TEST(under_way_at_the_reload)
 {
 	mf.later = true;
-	ck_assert_verdict(module_ask("u", PAGE, 2), VERDICT_GRANTED);
+	ck_assert_verdict(module_ask("u", PAGE, 2), CCBUF_GRANTED);
 	policy_unref(mf.broker.policy);
 	mf.broker.policy = module_policy(POLICY(REVOKE, ""));
 	review_start(mf.broker.review);

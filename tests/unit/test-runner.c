@@ -27,7 +27,7 @@ END_TEST
 START_TEST(sample_verdict)
 {
 	fprintf(stderr, "bad ran\n");
-	ck_assert_verdict(VERDICT_NO_RULE, VERDICT_GRANTED);
+	ck_assert_verdict(CCBUF_NO_RULE, CCBUF_GRANTED);
 }
 END_TEST
 
@@ -63,7 +63,7 @@ static const struct {
 	{ "", 1, { "good ran", "Checks: 6, Failures: 1, Errors: 0" }, NULL },
 	/* names, not numbers alone; and the assertion comes last */
 	{ "'sample_v*'", 1,
-		{ "bad ran", "samples:sample_verdict:0: VERDICT_NO_RULE is 4 (no-rule), not 0 "
+		{ "bad ran", "samples:sample_verdict:0: CCBUF_NO_RULE is 4 (no-rule), not 0 "
 			     "(granted)\n" },
 		NULL },
 	/* one that matches nothing is a failure even beside one that matches */

@@ -135,7 +135,7 @@ static int check_granted(const struct wire_granted *untrusted_packet, const stru
 
 static int check_refused(const struct wire_refused *untrusted_packet)
 {
-	if (untrusted_packet->verdict == VERDICT_GRANTED ||
+	if (untrusted_packet->verdict == CCBUF_GRANTED ||
 		untrusted_packet->verdict >= VERDICT_LIMIT || untrusted_packet->reserved ||
 		!terminated(untrusted_packet->rule, sizeof(untrusted_packet->rule)) ||
 		!terminated(untrusted_packet->reason, sizeof(untrusted_packet->reason)))
@@ -198,7 +198,7 @@ static void deliver(
 {
 	const union packet *packet = &arrival->untrusted;
 
-	connection->verdict = VERDICT_GRANTED;
+	connection->verdict = CCBUF_GRANTED;
 	connection->rule[0] = connection->reason[0] = 0;
 	ret_reply->id = packet->header.id;
 	ret_reply->n_buffers = 0;
