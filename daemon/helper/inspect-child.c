@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/sysmacros.h>
 
 #include "helper/init-ns.h"
 #include "helper/inspect-filter.h"
@@ -147,6 +146,8 @@ static bool hangs(const struct inspect_question *question)
 {
 	const struct inspect_person *person = &out.answer.person;
 
+	if (question->careful)
+		return true;
 	for (uint32_t i = 0; i < question->n_hanging; i++)
 		if (question->hanging[i].uid == person->uid &&
 			question->hanging[i].ns == person->ns)
@@ -168,12 +169,15 @@ static int see_path(int proc, bool careful)
 	r = proc_link_text(proc, "exe", text, INSPECT_TEXT_MAX);
 	if (r < 0)
 		return unseen(r) || r == -ENAMETOOLONG ? 0 : r;
-	/* What lies on no device may be of somebody who does not answer. */
-	if (major(answer->exe_dev) == 0 && answer->exe_dev != init_ns.root_dev && !careful)
-		say(INSPECT_NOTICE);
-	r = init_ns_find(&init_ns, text, careful, &dev, &ino);
+	/* Carefully at first, whoever it is: another file system may lie on the way to the program
+	 * than that of the program, mounted later. */
+	r = init_ns_find(&init_ns, text, true, &dev, &ino);
 	if (r == -EBUSY && careful)
 		return r;
+	if (r == -EBUSY) {
+		say(INSPECT_NOTICE);
+		r = init_ns_find(&init_ns, text, false, &dev, &ino);
+	}
 	if (r >= 0 && dev == answer->exe_dev && ino == answer->exe_ino)
 		put_text(INSPECT_TEXT_EXE, INSPECT_PATH, text);
 	return 0;

@@ -34,9 +34,9 @@ struct inspect_question {
 	uint64_t number;
 	int32_t pid;
 	uint32_t wanted; /* enum inspect_wanted */
-	/* Persons who have an inspection that hangs: of one of these no file system is asked that
-	 * may do the same. */
-	uint32_t n_hanging, zero;
+	/* Persons who have an inspection that hangs: of one of these, or with careful of anybody,
+	 * no file system is asked that may do the same. */
+	uint32_t n_hanging, careful;
 	struct inspect_person hanging[INSPECT_HANGING_MAX];
 };
 

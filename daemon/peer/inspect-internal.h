@@ -49,6 +49,7 @@ struct inspector {
 	/* Of what it is busy with: */
 	struct inspection *inspection; /* NULL where nobody waits for it any more */
 	uint64_t number, since_usec;
+	bool careful; /* it asks no file system that may not answer */
 	bool noticed; /* it said that it may hang, and over whom: */
 	struct inspect_person person;
 	struct user *charged; /* since it is slow; NULL if it is not */

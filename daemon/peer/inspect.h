@@ -4,7 +4,8 @@
  * file system of its owner's. Looks go to a child each; when one takes long others are made, up to
  * a limit, and an inspection that does not come back is given up, with its child. Those who wait
  * have turns by user, and a user whose inspections hang is charged for them (USER_INSPECTIONS)
- * until their children are gone.
+ * until their children are gone. Two of the children are never asked what might hang, so that many
+ * users together cannot have them all.
  */
 #pragma once
 

@@ -76,6 +76,17 @@ static unsigned int hanging(const struct inspections *inspections, uint64_t now,
 	return n;
 }
 
+/* Whether one more may be asked something that it does not come back from. READY may not, whoever
+ * asks: else the persons, however small their shares, could together leave none. */
+static bool may_risk(const struct inspections *inspections)
+{
+	unsigned int n = 0;
+
+	for (const struct inspector *l = inspections->inspectors; l; l = l->next)
+		n += l->busy && !l->careful;
+	return n < INSPECT_CHILDREN_MAX - READY;
+}
+
 static bool ask(struct inspector *inspector, struct inspection *inspection)
 {
 	struct inspections *inspections = inspector->inspections;
@@ -86,7 +97,7 @@ static bool ask(struct inspector *inspector, struct inspection *inspection)
 	question.number = ++inspections->number;
 	question.pid = inspection->pid;
 	question.wanted = inspection->wanted;
-	question.zero = 0;
+	question.careful = !may_risk(inspections);
 	question.n_hanging = hanging(inspections, now, question.hanging);
 	size = offsetof(struct inspect_question, hanging) +
 	       question.n_hanging * sizeof(question.hanging[0]);
@@ -94,6 +105,7 @@ static bool ask(struct inspector *inspector, struct inspection *inspection)
 		return false;
 	inspector->inspection = inspection;
 	inspector->busy = true;
+	inspector->careful = question.careful;
 	inspector->number = question.number;
 	inspector->since_usec = now;
 	inspection->inspector = inspector;

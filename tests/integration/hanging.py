@@ -45,16 +45,20 @@ class HangingFiles:
             os.close(self.fd)
             raise Skip(str(error)) from None
         self.read_count, self.write_count = os.pipe()
+        # hang() may come before the server has got that far.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.read_count)
             die_with_parent()
             self.hanging = False
             signal.signal(signal.SIGUSR1, self._on_hang)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             try:
                 self._serve()
             finally:
                 os._exit(0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(self.write_count)
         os.close(self.fd)
         os.set_blocking(self.read_count, False)

@@ -580,5 +580,96 @@ def test_many_programs_that_hang():
         served(daemon, OTHER)
 
 
+def run_in_user_namespace(channel, path, program, uid):
+    """As a user of a namespace that the user of this process made."""
+    if LIBC.unshare(CLONE_NEWUSER):
+        channel.send(os.strerror(ctypes.get_errno()))
+        return
+    channel.send('made')
+    channel.receive()
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    run_there(channel, path, program)
+
+
+def connected_below(daemon, program, uid, below):
+    """Like connected(), of a user's subordinate uid."""
+    peer = Peer(run_in_user_namespace, str(daemon.socket), program, below, uid=uid)
+    told = peer.receive()
+    if told != 'made':
+        peer.wait()
+        raise Skip(f'no user namespace here: {told}')
+    for name in 'uid_map', 'gid_map':
+        with open(f'/proc/{peer.pid}/{name}', 'w', encoding='ascii') as file:
+            file.write('0 100000 1000')
+    peer.send()
+    client = Socket(fd=peer.receive_fd())
+    wait_until(lambda: os.readlink(f'/proc/{peer.pid}/exe') == program, 'the exec')
+    return peer, client
+
+
+def hanging_for_many(make, shadowed):
+    """More programs that hang than there may be inspections under way, each of another user:
+    one whose program lies on a disk does not wait for these."""
+    program = open('/bin/cat', 'rb').read()
+    with Service() as daemon:
+        folder = daemon.folder / 'hanging'
+        folder.mkdir()
+        shutil.copy('/bin/cat', folder)
+        daemon.hold()
+        many = [make(daemon, f'{folder}/cat', i) for i in range(40)] if shadowed else []
+        with HangingFiles(folder, {'cat': program}, uid=OTHER) as files:
+            if not shadowed:
+                many = [make(daemon, f'{folder}/cat', i) for i in range(40)]
+            files.hang()
+            begun = time.monotonic()
+            daemon.go_on()
+            while time.monotonic() < begun + GIVEN_UP + 2:
+                served(daemon)
+                served(daemon, USER)
+            assert len(children(daemon.pid)['ccbufd-look']) <= 32, children(daemon.pid)
+            for peer, client in many:
+                same('refused', client.receive().verdict, 'identity-changed')
+                client.close()
+                peer.kill()
+            served(daemon)
+        for peer, _ in many:
+            peer.wait()
+        wait_until(lambda: len(children(daemon.pid)['ccbufd-look']) == 2, 'two inspectors')
+
+
+def test_programs_of_many_users_that_hang():
+    hanging_for_many(lambda daemon, program, i: connected(daemon, program, 20000 + i), False)
+
+
+def test_programs_under_files_that_hang():
+    """The program lies on a disk. What was mounted over its folder since is asked for its name."""
+    hanging_for_many(lambda daemon, program, i: connected(daemon, program, 20000 + i), True)
+
+
+def test_programs_of_one_user_under_files_that_hang():
+    """One person, however many subordinate uids: a few hang, the others hear so soon."""
+    program = open('/bin/cat', 'rb').read()
+    with Service() as daemon:
+        folder = daemon.folder / 'hanging'
+        folder.mkdir()
+        shutil.copy('/bin/cat', folder)
+        daemon.hold()
+        many = [connected_below(daemon, f'{folder}/cat', OTHER, 1 + i) for i in range(40)]
+        with HangingFiles(folder, {'cat': program}, uid=OTHER) as files:
+            files.hang()
+            daemon.go_on()
+            for peer, client in many:
+                served(daemon)
+                same('refused', client.receive().verdict, 'identity-changed')
+                client.close()
+            assert len(children(daemon.pid)['ccbufd-look']) < 12, children(daemon.pid)
+            for peer, _ in many:
+                peer.kill()
+            served(daemon)
+        for peer, _ in many:
+            peer.wait()
+
+
 if __name__ == '__main__':
     main(globals())
