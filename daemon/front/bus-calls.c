@@ -19,7 +19,7 @@
 #define VALUE_COST 64
 
 struct bus_call {
-	struct bus_call *next;
+	STAILQ_ENTRY(bus_call) next;
 	sd_bus_message *message;
 	bus_handler handler;
 };
@@ -53,21 +53,21 @@ static bool run(struct turn *turn)
 {
 	struct bus_peer *bus_peer =
 		(struct bus_peer *)((char *)turn - offsetof(struct bus_peer, turn));
-	struct bus_call *call = bus_peer->pending;
+	struct bus_call *call = STAILQ_FIRST(&bus_peer->pending);
 
-	bus_peer->pending = call->next;
-	if (handle(bus_peer, call)) {
-		call->next = bus_peer->pending;
-		bus_peer->pending = call;
-	} else {
+	/* Not in the list meanwhile: it may be emptied. */
+	STAILQ_REMOVE_HEAD(&bus_peer->pending, next);
+	if (handle(bus_peer, call))
+		STAILQ_INSERT_HEAD(&bus_peer->pending, call, next);
+	else
 		call_free(bus_peer, call);
-	}
-	return bus_peer->pending && !bus_peer->probe;
+	return !STAILQ_EMPTY(&bus_peer->pending) && !bus_peer->probe;
 }
 
 void bus_calls_go(struct bus_peer *bus_peer)
 {
-	if (bus_peer->gone || !bus_peer->peer || bus_peer->probe || !bus_peer->pending)
+	if (bus_peer->gone || !bus_peer->peer || bus_peer->probe ||
+		STAILQ_EMPTY(&bus_peer->pending))
 		return;
 	/* Those that came before it was known whose they are. */
 	user_force(bus_peer->peer->user, USER_CALLS, bus_peer->n_pending - bus_peer->n_charged);
@@ -168,7 +168,7 @@ int bus_calls_filter(sd_bus_message *message, void *userdata, sd_bus_error *erro
 
 int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handler handler)
 {
-	struct bus_call **at = &bus_peer->pending, *call;
+	struct bus_call *call;
 	const char *why = NULL;
 	int r;
 
@@ -189,9 +189,7 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 		return -ENOMEM;
 	call->message = sd_bus_message_ref(message);
 	call->handler = handler;
-	while (*at)
-		at = &(*at)->next;
-	*at = call;
+	STAILQ_INSERT_TAIL(&bus_peer->pending, call, next);
 	bus_peer->n_pending++;
 	bus_calls_go(bus_peer);
 	return 1;
@@ -199,17 +197,19 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 
 void bus_calls_refuse(struct bus_peer *bus_peer, enum ccbuf_verdict verdict, const char *reason)
 {
-	for (struct bus_call *call = bus_peer->pending; call; call = call->next)
-		bus_reply_refusal(call->message, verdict, NULL, reason);
+	struct bus_call *call;
+
+	STAILQ_FOREACH(call, &bus_peer->pending, next)
+	bus_reply_refusal(call->message, verdict, NULL, reason);
 }
 
 void bus_calls_drop(struct bus_peer *bus_peer)
 {
-	turns_remove(bus_peer->bus->broker->turns, &bus_peer->turn);
-	while (bus_peer->pending) {
-		struct bus_call *call = bus_peer->pending;
+	struct bus_call *call;
 
-		bus_peer->pending = call->next;
+	turns_remove(bus_peer->bus->broker->turns, &bus_peer->turn);
+	while ((call = STAILQ_FIRST(&bus_peer->pending))) {
+		STAILQ_REMOVE_HEAD(&bus_peer->pending, next);
 		call_free(bus_peer, call);
 	}
 }

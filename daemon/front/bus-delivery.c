@@ -17,7 +17,7 @@
 #define SETTLE_USEC 50000
 
 struct delivery {
-	struct delivery *next;
+	TAILQ_ENTRY(delivery) next;
 	uint64_t number; /* in the order of sending */
 	uint64_t cookie;
 	uint64_t grant; /* 0 for a signal that tries */
@@ -26,20 +26,16 @@ struct delivery {
 
 struct bus_deliveries {
 	struct bus *bus;
-	struct delivery *first, **last; /* that can still be refused, oldest first */
-	uint64_t number;		/* of the last one */
-	uint64_t settled;		/* the answer to the question settles them up to this */
+	TAILQ_HEAD(, delivery) open; /* that can still be refused, oldest first */
+	uint64_t number;	     /* of the last one */
+	uint64_t settled;	     /* the answer to the question settles them up to this */
 	sd_bus_slot *filter, *question;
 	sd_event_source *timer;
 };
 
-static void end(struct bus_deliveries *deliveries, struct delivery **at)
+static void end(struct bus_deliveries *deliveries, struct delivery *delivery)
 {
-	struct delivery *delivery = *at;
-
-	*at = delivery->next;
-	if (!*at)
-		deliveries->last = at;
+	TAILQ_REMOVE(&deliveries->open, delivery, next);
 	bus_peer_put(delivery->bus_peer);
 	free(delivery);
 }
@@ -60,7 +56,7 @@ static void settle_soon(struct bus_deliveries *deliveries)
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct bus_deliveries *deliveries = userdata;
-	struct delivery **at = &deliveries->first;
+	struct delivery *delivery;
 	const char *sender = sd_bus_message_get_sender(message);
 	uint64_t cookie;
 
@@ -69,17 +65,18 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 		!streq(sender, "org.freedesktop.DBus") ||
 		sd_bus_message_get_reply_cookie(message, &cookie) < 0)
 		return 0;
-	while (*at && (*at)->cookie != cookie)
-		at = &(*at)->next;
-	if (!*at)
+	TAILQ_FOREACH(delivery, &deliveries->open, next)
+	if (delivery->cookie == cookie)
+		break;
+	if (!delivery)
 		return 0;
-	if ((*at)->grant)
-		ledger_undelivered(
-			deliveries->bus->broker->ledger, (*at)->grant, "the bus refused the reply");
+	if (delivery->grant)
+		ledger_undelivered(deliveries->bus->broker->ledger, delivery->grant,
+			"the bus refused the reply");
 	else if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NOT_SUPPORTED) ||
 		 sd_bus_message_is_method_error(message, SD_BUS_ERROR_FAILED))
-		(*at)->bus_peer->takes_no_fds = true;
-	end(deliveries, at);
+		delivery->bus_peer->takes_no_fds = true;
+	end(deliveries, delivery);
 	return 1;
 }
 
@@ -88,12 +85,14 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct bus_deliveries *deliveries = userdata;
+	struct delivery *delivery;
 
 	(void)message, (void)error;
 	deliveries->question = sd_bus_slot_unref(deliveries->question);
-	while (deliveries->first && deliveries->first->number <= deliveries->settled)
-		end(deliveries, &deliveries->first);
-	if (deliveries->first)
+	while ((delivery = TAILQ_FIRST(&deliveries->open)) &&
+		delivery->number <= deliveries->settled)
+		end(deliveries, delivery);
+	if (delivery)
 		settle_soon(deliveries);
 	return 1;
 }
@@ -134,8 +133,7 @@ int bus_deliver(struct bus_peer *bus_peer, sd_bus_message *message, uint64_t gra
 		.grant = grant,
 		.bus_peer = bus_peer,
 	};
-	*deliveries->last = delivery;
-	deliveries->last = &delivery->next;
+	TAILQ_INSERT_TAIL(&deliveries->open, delivery, next);
 	settle_soon(deliveries);
 	return 0;
 }
@@ -189,15 +187,13 @@ int bus_probe(struct bus_peer *bus_peer)
 
 void bus_deliveries_gone(struct bus_deliveries *deliveries, const struct bus_peer *bus_peer)
 {
-	struct delivery **at = &deliveries->first;
+	struct delivery *delivery, *next;
 
-	while (*at) {
-		if (bus_peer && (*at)->bus_peer != bus_peer) {
-			at = &(*at)->next;
-			continue;
-		}
+	for (delivery = TAILQ_FIRST(&deliveries->open); delivery; delivery = next) {
+		next = TAILQ_NEXT(delivery, next);
 		/* What was on its way may have arrived: who has it is charged for it. */
-		end(deliveries, at);
+		if (!bus_peer || delivery->bus_peer == bus_peer)
+			end(deliveries, delivery);
 	}
 	if (!bus_peer)
 		deliveries->question = sd_bus_slot_unref(deliveries->question);
@@ -245,7 +241,7 @@ int bus_deliveries_new(struct bus *bus, struct bus_deliveries **ret_deliveries)
 	if (!deliveries)
 		return -ENOMEM;
 	deliveries->bus = bus;
-	deliveries->last = &deliveries->first;
+	TAILQ_INIT(&deliveries->open);
 	r = sd_event_add_time_relative(bus->broker->loop, &deliveries->timer, CLOCK_MONOTONIC,
 		SETTLE_USEC, SETTLE_USEC / 2, on_timer, deliveries);
 	if (r < 0) {

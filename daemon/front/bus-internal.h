@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <sys/queue.h>
 #include <systemd/sd-bus.h>
 
 #include "front/bus.h"
@@ -51,7 +52,7 @@ struct bus_peer {
 	struct peer *peer; /* NULL until it is identified */
 	unsigned int refs; /* one of the bus while connected, one a call under way */
 	unsigned int in_flight;
-	struct bus_call *pending; /* until it is known who calls, and then for their turn */
+	STAILQ_HEAD(, bus_call) pending; /* until it is known who calls, and then for their turn */
 	unsigned int n_pending, n_charged;
 	struct turn turn;
 	struct bus_listing *listing; /* of the first that waits; NULL for none */

@@ -251,6 +251,7 @@ static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret
 		return -ENOMEM;
 	bus_peer->bus = bus;
 	bus_peer->refs = 1;
+	STAILQ_INIT(&bus_peer->pending);
 	bus_peer->name = strdup(name);
 	if (!bus_peer->name || !tsearch(bus_peer, &bus->peers, compare)) {
 		free(bus_peer->name);
