@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "util.h"
 
 static char *join_lines(const struct policy_errors *errors)

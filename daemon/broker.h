@@ -6,13 +6,14 @@
 #pragma once
 
 #include "audit/audit.h"
-#include "front/closer.h"
+#include "heap/workers.h"
 #include "helper/helper.h"
 #include "ledger/heap-events.h"
 #include "ledger/ledger.h"
 #include "peer/inspect.h"
 #include "policy-load.h"
-#include "workers.h"
+
+struct closer;
 
 #define ADMIN_GROUP "ccbuf-admin"
 

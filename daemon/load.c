@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "load-records.h"
 #include "text.h"
 #include "util.h"

@@ -11,12 +11,13 @@
 #include <systemd/sd-event.h>
 
 #include "audit/trouble.h"
+#include "base/log.h"
 #include "broker.h"
 #include "config.h"
 #include "front/bus.h"
+#include "front/closer.h"
 #include "front/socket.h"
 #include "lease.h"
-#include "log.h"
 #include "notify.h"
 #include "options.h"
 #include "reload.h"

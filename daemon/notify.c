@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "util.h"
 
 #define RETRY_USEC    100000

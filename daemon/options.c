@@ -7,8 +7,8 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "config.h"
-#include "log.h"
 #include "policy-load.h"
 #include "util.h"
 #include "wire.h"

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "grant-preflight.h"
-#include "log.h"
 #include "revoke.h"
 #include "util.h"
 

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "util.h"
 
 /* Until the next try, after the first one and at most. */

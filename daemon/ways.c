@@ -5,7 +5,7 @@
  */
 #include "ways.h"
 
-#include "log.h"
+#include "base/log.h"
 #include "text.h"
 #include "util.h"
 #include "way.h"

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "audit/message.h"
-#include "thread.h"
+#include "base/thread.h"
 #include "util.h"
 
 /* Bytes of the thread's stack: libsystemd puts the headers of a message there. */

@@ -14,8 +14,8 @@
 #include "audit/rotate.h"
 #include "audit/trouble.h"
 #include "audit/watch.h"
+#include "base/served.h"
 #include "lease.h"
-#include "served.h"
 
 /* Files that come and go at the name of the trail while it is put right. */
 #define TRIES 16

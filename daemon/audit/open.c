@@ -13,7 +13,7 @@
 #include "audit/recover.h"
 #include "audit/rotate.h"
 #include "audit/watch.h"
-#include "served.h"
+#include "base/served.h"
 
 static void cleanup_file(struct audit_file **file)
 {

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "audit/copy.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "user/user.h"
 #include "util.h"
 

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "audit/look.h"
-#include "thread.h"
+#include "base/thread.h"
 #include "util.h"
 
 /* Enough for a writev() of a segment many times over, and little to map. */

@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "front/bus-internal.h"
+#include "front/closer.h"
 #include "util.h"
 
 #define HEADER_MAX 8192 /* looked at */

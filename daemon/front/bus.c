@@ -4,9 +4,9 @@
  */
 #include <stdio.h>
 
-#include "clock.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "front/bus-internal.h"
-#include "log.h"
 #include "util.h"
 
 #define RETRY_USEC  5000000  /* between two attempts to connect */

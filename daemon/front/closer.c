@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "util.h"
 
 #define THREADS_MAX 64

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/served.h"
 #include "heap/buffer.h"
 #include "platform.h"
-#include "served.h"
 #include "text.h"
 #include "util.h"
 

@@ -5,7 +5,7 @@
  */
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ledger/state.h"
 #include "util.h"
 

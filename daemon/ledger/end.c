@@ -5,7 +5,7 @@
  */
 #include <search.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ledger/state.h"
 #include "util.h"
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ledger/state.h"
 #include "util.h"
 

@@ -9,8 +9,8 @@
 
 #include <time.h>
 
+#include "heap/workers.h"
 #include "ledger/ledger.h"
-#include "workers.h"
 
 TAILQ_HEAD(grant_list, grant);
 

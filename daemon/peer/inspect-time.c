@@ -3,7 +3,7 @@
  * What takes long, and what takes too long. One timer is for all inspections, or each would cost
  * one. It must never take an inspector for slow whose answer only was not read.
  */
-#include "clock.h"
+#include "base/clock.h"
 #include "peer/inspect-internal.h"
 #include "util.h"
 

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "peer/inspect-internal.h"
 #include "util.h"
 

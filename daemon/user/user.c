@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "util.h"
 
 /* New users until those are looked for whose buckets are full again, at least. */

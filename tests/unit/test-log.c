@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "fixture.h"
 #include "hostile-checks.h"
-#include "log.h"
 
 /* Messages into a pipe or a socket that nobody reads are lost, and counted. */
 START_TEST(nobody_reads)

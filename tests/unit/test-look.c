@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "fixture.h"
 #include "helper/inspect-child.h"
 #include "helper/inspect-filter.h"

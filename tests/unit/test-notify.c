@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "fixture.h"
 #include "ledger/state.h"
 #include "notify.h"

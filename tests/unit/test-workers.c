@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 
 #include "fixture.h"
-#include "workers.h"
+#include "heap/workers.h"
 
 #define JOBS_MAX 256
 

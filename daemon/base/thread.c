@@ -2,7 +2,7 @@
 /*
  * Starting threads. It must never leave the signals of its caller changed.
  */
-#include "thread.h"
+#include "base/thread.h"
 
 #include <signal.h>
 

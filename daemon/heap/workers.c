@@ -2,7 +2,7 @@
 /*
  * The threads. They must never touch the ledger, the policy, a connection or the audit trail.
  */
-#include "workers.h"
+#include "heap/workers.h"
 
 #include <assert.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
  * its own, and never wait for who reads them: a pipe or a journal that nobody reads loses some, and
  * the next one says how many.
  */
-#include "log.h"
+#include "base/log.h"
 
 #include <poll.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 /*
  * By the table of mounts, as statfs() would ask the server. It must never wait for one.
  */
-#include "served.h"
+#include "base/served.h"
 
 #include <fcntl.h>
 #include <stdio.h>
