@@ -37,6 +37,11 @@ try() {
 	fi
 }
 
+# result_lines [FILE]: of lines `ok NAME`, `not ok NAME why` and `skip NAME why`, what results reads
+result_lines() {
+	sed -E -n 's/^(ok|not ok|skip) ([^ ]+) ?(.*)$/\1\t\2\t\3/p; /^#/p' "$@"
+}
+
 # results PREFIX: reads KIND<tab>NAME<tab>WHY lines, and remarks behind `# `.
 results() {
 	local kind name why
