@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * When grants are checked: those of a process that ends or hangs up, some of an account that is
- * full, all of them by a timer. It must never take so long that another client notices.
+ * full, all of them by a timer. It works in small steps, so that no other client has to wait.
  */
 #include <time.h>
 
@@ -9,15 +9,15 @@
 #include "ledger/state.h"
 #include "util.h"
 
-#define TIMER_GRANTS	  1024 /* checked each time */
+#define TIMER_GRANTS	  1024 /* checked at each expiry */
 #define RELIEF_SCAN	  4096 /* grants passed over to find some of an account that is full */
 #define RELIEF_GRANTS	  256  /* of those, how many are checked */
 #define RELIEF_GRANTS_MIN 16   /* when the user has just had a full check */
 
-/* --- those of one process --- */
+/* --- the grants of one process --- */
 
-/* Some of the grants that are left. Neither a release nor its record frees a grant before the event
- * loop goes round, so the list and the holder stay meanwhile. */
+/* Checks some of the remaining grants. A release and its record free a grant in a later iteration
+ * of the event loop only, so the list and the holder stay valid here. */
 static void check_some(struct holder *holder)
 {
 	struct ledger *ledger = holder->ledger;
@@ -38,7 +38,7 @@ static void bury(struct holder *holder)
 	peer_bury(holder->peer);
 }
 
-/* Goes on with one of the checks that are under way. */
+/* Continues one of the checks that are under way. */
 static void check_on(struct ledger *ledger)
 {
 	struct holder *holder = TAILQ_FIRST(&ledger->checks);
@@ -54,7 +54,7 @@ static void check_on(struct ledger *ledger)
 	}
 	if (holder->gone)
 		bury(holder);
-	/* One who hangs up over and over gets half of the daemon's time at most for it. */
+	/* A client that hangs up over and over takes at most half of the daemon's time. */
 	now = clock_usec(CLOCK_MONOTONIC);
 	holder->check_pause_usec = now + (now - holder->check_since_usec);
 }
@@ -63,11 +63,11 @@ void holder_check(struct holder *holder, bool gone, const char *reason)
 {
 	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
-	/* What is missed here the timer sees, or the heap tells. */
+	/* The timer or the heap finds what is missed here. */
 	if (!gone && (holder->check_at || now < holder->check_pause_usec))
 		return;
 	holder->gone = holder->gone || gone;
-	/* A process lets go of its buffers before its end can be seen. */
+	/* A process drops its buffers before its pidfd reports its end. */
 	if (holder->gone)
 		ledger_take(holder->ledger);
 	holder->check_at = LIST_FIRST(&holder->grants);
@@ -92,8 +92,8 @@ static int on_exit_of_peer(sd_event_source *source, int fd, uint32_t events, voi
 	return 0;
 }
 
-/* That a process has ended is told a moment after it has let go of its buffers: who asks just then
- * must not hear that they are still held. */
+/* The event loop sees an exit late. This polls the pidfd itself, so that a request does not find
+ * the buffers of an exited process still held. */
 bool holder_gone(struct holder *holder)
 {
 	if (!holder->gone)
@@ -106,7 +106,7 @@ int holder_watch(struct holder *holder)
 	if (holder->exit)
 		return 0;
 	if (holder->gone) {
-		/* later: the commit that this is part of is not at its end */
+		/* later: the commit that called this has not finished */
 		holder->check_at = LIST_FIRST(&holder->grants);
 		holder->check_reason = "the peer is gone";
 		holder_queue_check(holder);
@@ -116,10 +116,10 @@ int holder_watch(struct holder *holder)
 		EPOLLIN, on_exit_of_peer, holder);
 }
 
-/* --- those of whoever says nothing --- */
+/* --- the grants of all --- */
 
-/* Goes through up to scan grants, the one checked longest ago first, and checks up to limit of
- * those that are charged to account (NULL for all). */
+/* Goes through up to scan grants, least recently checked first, and checks up to limit of those
+ * charged to account (NULL for all). */
 static void check_oldest(struct ledger *ledger, unsigned int scan, unsigned int limit,
 	const struct account *account, const char *reason)
 {
@@ -144,8 +144,8 @@ static void check_oldest(struct ledger *ledger, unsigned int scan, unsigned int 
 	}
 }
 
-/* A full check costs its user a pause as long as the check, so that asking over and over at a limit
- * cannot take more than half of the daemon's time. */
+/* After a full check its user's next one has to wait as long as the check took, so that requests at
+ * a limit cannot take more than half of the daemon's time. */
 void check_relieve(struct ledger *ledger, const struct account *full, struct user *user)
 {
 	uint64_t start = clock_usec(CLOCK_MONOTONIC), end;

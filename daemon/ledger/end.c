@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The end of a grant: is it still held, and the records of its orphaning and release. It must never
- * uncharge a buffer that somebody may still hold.
+ * The end of a grant: whether it is still held, and the records of its orphaning and release. It
+ * must never uncharge a buffer that somebody may still hold.
  */
 #include <search.h>
 
@@ -45,7 +45,7 @@ static int record(struct ledger *ledger, struct grant *grant, enum audit_kind ki
 
 	event.kind = kind;
 	event.reason = reason;
-	event.not_lost = kind == AUDIT_RELEASE; /* it is tried again */
+	event.not_lost = kind == AUDIT_RELEASE; /* it is retried */
 	r = audit_append(ledger->audit, &event, done, grant);
 	if (r >= 0)
 		ledger->n_records++;
@@ -83,7 +83,7 @@ static void on_orphan_recorded(void *userdata, int result)
 		ledger_go_on(ledger);
 }
 
-/* Records a release and frees the grant then, or keeps it for another try. Of many that end at once
+/* Records a release and then frees the grant, or keeps it for another try. When many end at once,
  * some have to wait. */
 static void record_release(struct ledger *ledger, struct grant *grant)
 {
@@ -141,8 +141,8 @@ void grant_release(struct ledger *ledger, struct grant *grant, const char *reaso
 static void orphan(struct ledger *ledger, struct grant *grant)
 {
 	grant->state = GRANT_ORPHANED;
-	/* The release will be recorded for certain, and says as much: nothing waits for this one.
-	 */
+	/* Nothing waits for this record: the release, which says as much, is retried until it is
+	 * written. */
 	record(ledger, grant, AUDIT_ORPHAN, "the peer is gone, the buffer is still held",
 		on_orphan_recorded);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events of the module's nodes. It must never lose one: what a node has told it does not tell
- * again.
+ * Events of the module's nodes. It must never lose one: a node reports each event once, and a lost
+ * one leaves a buffer charged for good.
  */
 #include "ledger/heap-events.h"
 
@@ -12,7 +12,7 @@
 #include "util.h"
 
 #define AT_ONCE	   64
-#define RETRY_USEC 1000000 /* of a leak whose record failed */
+#define RETRY_USEC 1000000 /* until the record of a leak is retried */
 
 /* A watched node of the module. */
 struct watcher {
@@ -21,10 +21,10 @@ struct watcher {
 	const struct heap *heap;
 	sd_event_source *io;
 	/* Leaks: */
-	bool alias;		/* an earlier watcher records the leaks of the device */
-	bool recording;		/* a record is under way */
-	uint64_t recorded;	/* bytes, of all that leaked since the module was loaded */
-	uint64_t under_way;	/* likewise, once it is written */
+	bool alias;	    /* an earlier watcher records the leaks of the device */
+	bool recording;	    /* a record is under way */
+	uint64_t recorded;  /* bytes in the trail, of all that leaked since the module was loaded */
+	uint64_t under_way; /* the same, once the record under way is written */
 	sd_event_source *retry; /* NULL until a record fails */
 };
 
@@ -72,8 +72,8 @@ static void on_leak_recorded(void *userdata, int result)
 	record_leak(watcher, false);
 }
 
-/* What the counter has more than the trail: an event says that it moved, and some leaks are from
- * before there was anybody to tell. */
+/* Records the difference between the module's counter and the trail. An event says only that the
+ * counter moved, and some leaks are older than this process. */
 static void record_leak(struct watcher *watcher, bool before)
 {
 	const struct heap *heap = watcher->heap;
@@ -102,7 +102,7 @@ static void record_leak(struct watcher *watcher, bool before)
 	}
 }
 
-/* Up to n events, or a few more. */
+/* Takes up to n events, or a few more. */
 static void take(struct watcher *watcher, size_t n)
 {
 	struct ccbuf_heap_event untrusted_events[AT_ONCE];
@@ -123,7 +123,7 @@ static void take(struct watcher *watcher, size_t n)
 	if (leaked)
 		record_leak(watcher, false);
 	if (count < 0) {
-		log_error("heap %s: its events cannot be read: %s; its buffers stay charged until "
+		log_error("heap %s: cannot read its events: %s; its buffers stay charged until "
 			  "ccbufd is restarted",
 			watcher->heap->name, strerror(-count));
 		watcher->io = sd_event_source_disable_unref(watcher->io);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the heaps of module ccbuf_heap tell: that a buffer is released, which goes to the ledger,
- * and that memory leaked, which goes into the audit trail.
+ * The events of the heaps of module ccbuf_heap: a released buffer is passed to the ledger, leaked
+ * memory to the audit trail.
  *
- * Each node is listened to from the moment it is opened, in its turn with all else that the event
- * loop has: who closes very many buffers must not stop the others. That one who closes a buffer and
- * then asks for something finds it released, the ledger sees to. Nodes of the same device have
- * their leaks recorded once.
+ * Each node is watched from the moment it is opened. Its events are taken a batch at a time, in
+ * turn with the rest of the event loop, so that a client that closes very many buffers does not
+ * stop the others. The ledger takes the waiting events itself before it calls a buffer held. Leaks
+ * of one device are recorded once, however many nodes it has.
  */
 #pragma once
 
@@ -15,13 +15,13 @@
 
 struct heap_events;
 
-/* Listens to every node that heaps opens from now on, and becomes the source of the ledger; all are
- * borrowed. 0 or a negative errno. */
+/* Watches every node that heaps opens from now on, and becomes the source of the ledger. All are
+ * borrowed. Returns 0 or a negative errno. */
 int heap_events_new(sd_event *loop, struct heaps *heaps, struct ledger *ledger, struct audit *audit,
 	struct heap_events **ret_events);
 /* After audit_free() and before heaps_free(). Takes NULL. */
 struct heap_events *heap_events_free(struct heap_events *events);
 
-/* Takes what waits now, of each node up to HEAP_EVENTS_TAKEN events: some milliseconds. */
+/* Takes the events that wait now, up to HEAP_EVENTS_TAKEN of each node: some milliseconds. */
 #define HEAP_EVENTS_TAKEN 1024
 void heap_events_take(struct heap_events *events);

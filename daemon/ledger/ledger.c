@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * All grants. It must never decide who may have a buffer, and never read or map one.
+ * All grants: how they are reserved, committed and cancelled. It does not decide who may have a
+ * buffer, and must never read or map one.
  */
 #include "ledger/ledger.h"
 
@@ -12,14 +13,14 @@
 #include "ledger/state.h"
 #include "util.h"
 
-/* How often one request may look for releases: enough for one who returned a few buffers and asks
- * for as much again, and a few milliseconds. */
+/* How often one request may look for releases: enough for a client that returned a few buffers and
+ * asks for as much again. Takes a few milliseconds. */
 #define RELIEF_ROUNDS 32
 
 /* --- reserve, commit, cancel --- */
 
-/* A process may have become another user or another program since its first grant. Where it has
- * not since the last, its grants share one description; and all of them the process. */
+/* A process may have become another user or another program since its first grant. While it does
+ * not change, its grants share one description. All of them share the process. */
 static struct peer *described(const struct holder *holder, struct peer *peer)
 {
 	struct grant *newest = LIST_FIRST(&holder->grants);
@@ -87,7 +88,7 @@ static enum ccbuf_verdict make_grants(struct ledger *ledger, struct peer *peer,
 		account_charge(&rule->account, size, emulated);
 		account_charge(&user->account, size, emulated);
 		account_charge(&ledger->total, size, emulated);
-		/* until it is handed out at least; asked for before */
+		/* at least until it is handed out; quota_check() made sure */
 		user_force(user, USER_FDS, 1);
 		grant_append(ledger, grant);
 		ret_grants[i] = grant;
@@ -133,7 +134,7 @@ enum ccbuf_verdict ledger_reserve(struct ledger *ledger, struct peer *peer,
 		ledger_take(ledger);
 		verdict = quota_check(&quota, now, &full, reason);
 	}
-	/* The timer comes too late for one who gives back and asks again at once. */
+	/* The timer is too late for a client that returns buffers and asks again at once. */
 	for (int i = 0; i < RELIEF_ROUNDS && full && verdict != CCBUF_GRANTED; i++) {
 		uint64_t before = full->buffers;
 
@@ -143,7 +144,7 @@ enum ccbuf_verdict ledger_reserve(struct ledger *ledger, struct peer *peer,
 		verdict = quota_check(&quota, now, &full, reason);
 	}
 	if (verdict == CCBUF_GRANTED) {
-		/* of a limit that held in the end */
+		/* drop the reason of a limit that holds now */
 		reason[0] = 0;
 		account_take_token(&rule->account, limits->rate, limits->rate_usec, now);
 		verdict =
@@ -175,9 +176,9 @@ enum ccbuf_verdict ledger_would_reserve(struct ledger *ledger, const struct iden
 	return verdict;
 }
 
-/* Where the heap tells the end we must not be among those who hold it. To close what the peer has
- * let go of already is to free it, which a thread does; else there is nothing to wait for one for.
- */
+/* Where the heap reports the end of a buffer, the daemon must not hold it. If the peer has dropped
+ * the buffer already, this close frees it, which takes long: a thread does it. Otherwise the close
+ * is quick. */
 static void let_go(struct ledger *ledger, const struct grant *grant, int *fd)
 {
 	if (heap_end(grant->node) == HEAP_END_EVENT && grant->size > WORKERS_LARGE &&
@@ -195,8 +196,8 @@ void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd)
 	assert(grant->state == GRANT_RESERVED);
 	grant->state = GRANT_LIVE;
 	grant->since_usec = clock_usec(CLOCK_REALTIME);
-	/* Readable at once when the peer died between our last look and now; if it cannot be
-	 * watched, the timer still looks. */
+	/* The pidfd is readable at once if the peer exited since the last check. If it cannot be
+	 * watched, the timer checks the grant. */
 	r = holder_watch(holder);
 	grant->polled = r < 0 || heap_end(grant->node) != HEAP_END_EVENT;
 	if (grant->polled) {
@@ -234,8 +235,8 @@ int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger)
 		TAILQ_INIT(&ledger->unrecorded);
 		TAILQ_INIT(&ledger->checks);
 		ledger->audit = audit;
-		/* A record stands for REQUEST_COUNT_MAX grants at most, so numbers from here on are
-		 * not in the trail yet, whichever daemon wrote it. */
+		/* A record stands for at most REQUEST_COUNT_MAX grants, so no number above this is
+		 * in the trail, whichever daemon wrote it. */
 		ledger->last_id = audit_sequence(audit) * REQUEST_COUNT_MAX;
 		ledger->recorded_id = ledger->last_id;
 	}

@@ -6,28 +6,28 @@
  *                    \-> ledger_cancel()              |                \-> taken back: REVOKED
  *                                                     \-> nobody holds it any more: RELEASED
  *
- * A grant is charged from its reservation until nobody but the daemon holds the buffer. That the
- * heap says (heap/heap.h), and then the daemon keeps no fd; or fdinfo of an fd that it keeps; a
- * buffer of the emulated heap is charged until its peer releases it or is gone, and nobody has it
- * open.
+ * A grant is charged from its reservation until nobody but the daemon holds the buffer. How the
+ * ledger learns of that depends on the heap (enum heap_end): the heap reports it, and the daemon
+ * keeps no fd; or fdinfo of an fd that the daemon keeps shows it; or, for the emulated heap, the
+ * peer has released the buffer or is gone, and nobody has it open.
  *
- * What holds an emulated buffer is an fd that can read or write, or a mapping. An O_PATH fd, a file
- * of /proc/PID/map_files, pages spliced into a pipe or pinned for a device do not: at the release
- * its memory is freed from under them, and pages that are in use that way stay until they are let
- * go, uncharged, within the limits of whoever has them (pipes, RLIMIT_MEMLOCK). One that root has
- * taken the mode from (fchmod) cannot be looked at any more, and is charged as held.
+ * An emulated buffer is held by an fd that can read or write, or by a mapping. It is not held by an
+ * O_PATH fd, a file of /proc/PID/map_files, or pages that are spliced into a pipe or pinned for a
+ * device. Its release frees the memory under these. Pages in use that way stay until they are
+ * dropped, uncharged, within the limits of their user (pipes, RLIMIT_MEMLOCK). A buffer whose mode
+ * root has taken away (fchmod) cannot be checked any more, and stays charged as held.
  *
- * No end is missed, though the heap may tell of it at any time: whoever made the buffer holds an fd
- * until after ledger_commit(), so the end comes after it, and a number that no grant has is that of
- * a request that came to nothing. What waits to be told is taken before the ledger calls a buffer
+ * No end is missed, though the heap may report it at any time. The request that made the buffer
+ * holds an fd until after ledger_commit(), so the end comes later; a number that no grant has
+ * belongs to a request that failed. The ledger takes the events that wait before it calls a buffer
  * still held, an account full or a grant orphaned.
  *
- * The ledger watches the pidfd of every peer with grants and looks again when a peer is gone, when
- * it is asked to (release, hang-up), and, for the heaps that do not tell, under quota pressure and
- * on a slow timer. Of a peer that is gone no fd is kept.
+ * The ledger watches the pidfd of every peer with grants. It checks grants when their peer is gone
+ * and on request (release, hang-up); for the heaps that report nothing, also when an account is
+ * full and on a slow timer. It keeps no fd for a peer that is gone.
  *
- * It writes the audit records of releases and orphans; a release whose record fails is recorded
- * again later, until it succeeds.
+ * It writes the audit records of releases and orphans. A release whose record fails is retried
+ * until it is written.
  */
 #pragma once
 
@@ -41,64 +41,64 @@
 #include "user/account.h"
 #include "user/user.h"
 
-/* Revoked: its memory was taken back, but a device or the kernel still has some of it mapped. */
+/* Revoked: the memory was taken back, but a device or the kernel still has some of it mapped. */
 enum grant_state { GRANT_RESERVED, GRANT_LIVE, GRANT_ORPHANED, GRANT_REVOKED, GRANT_RELEASED };
 /* "reserved", "live", "orphaned", "revoked", "released" */
 const char *grant_state_name(enum grant_state state);
 
 struct holder;
 
-/* One buffer in one peer's hands. Read-only outside the ledger. */
+/* One buffer that one peer has. Read-only outside the ledger. */
 struct grant {
 	TAILQ_ENTRY(grant) in_ledger; /* in its list, oldest check first */
 	LIST_ENTRY(grant) in_holder;
 	struct holder *holder; /* the process and its grants */
 	struct peer *peer;     /* the process as it was when it asked */
 	struct rule_account *rule;
-	struct user *user; /* whose it is, and counts to */
+	struct user *user; /* charged for it; referenced */
 	uint64_t id;	   /* 0 until recorded; no two of one trail have the same */
 	uint64_t size;
-	uint64_t asked;		 /* bytes, before they were rounded to pages */
-	uint64_t inode;		 /* 0 until it is numbered */
-	uint64_t watch;		 /* the heap's number of the buffer; 0 for one that does not tell */
-	uint64_t since_usec;	 /* CLOCK_REALTIME at commit */
-	const struct heap *node; /* the heap that it is of */
+	uint64_t asked;	     /* bytes, before they were rounded to pages */
+	uint64_t inode;	     /* 0 until it is numbered */
+	uint64_t watch;	     /* the heap's number of the buffer; 0 where the heap reports no end */
+	uint64_t since_usec; /* CLOCK_REALTIME at commit */
+	const struct heap *node; /* the heap of the buffer */
 	int fd;			 /* ours; -1 where none is kept */
 	enum grant_state state;
 	enum exposure exposure;
 	enum transport transport;
 	bool read_only, accept_shared;
-	bool returned;		    /* the peer says that it needs it no more */
-	bool polled;		    /* the timer has to look at it */
+	bool returned;		    /* the peer has released it */
+	bool polled;		    /* the timer has to check it */
 	unsigned int reviewed;	    /* the number of the last review that saw it */
 	const char *release_reason; /* static */
-	const char *undelivered;    /* why its peer has not got it: static, NULL if it has */
+	const char *undelivered;    /* why it did not reach its peer: static, NULL if it did */
 	char *heap;
 	char *rule_name;
 	char label[LABEL_MAX + 1];
 	char use[USE_NAME_MAX + 1];
 };
 
-/* Who holds it (or held it). */
+/* The process that got the grant. */
 const struct identity *grant_identity(const struct grant *grant);
 
-/* What every record of it says; kind and the rest are the caller's to add. buffer is filled, and
- * borrowed by the event. */
+/* The fields that every record of a grant has; the caller adds the kind and the rest. Fills buffer,
+ * which the event borrows. */
 struct audit_event grant_event(const struct grant *grant, struct audit_buffer *buffer);
 
-/* Whether somebody may have it: live, orphaned or revoked. */
+/* Whether somebody may have the buffer: live, orphaned or revoked. */
 bool grant_is_out(const struct grant *grant);
 
-/* A copy that stays as it is, whatever becomes of the grant and its ledger; without its fd, heap
- * and accounts. NULL when out of memory. Free takes NULL and returns NULL. */
+/* A copy that does not change with the grant or its ledger, and has no fd, heap or accounts. NULL
+ * when out of memory. Free takes NULL and returns NULL. */
 struct grant *grant_snapshot(const struct grant *grant);
 struct grant *grant_snapshot_free(struct grant *grant);
 
 struct ledger;
 struct workers;
 
-/* What the ledger tells when a grant becomes live, is revoked or is released (for D-Bus signals);
- * reason is static. */
+/* Called when a grant becomes live, is revoked or is released (for D-Bus signals). reason is
+ * static. */
 struct ledger_observer {
 	void (*added)(void *userdata, const struct grant *grant);
 	void (*revoked)(void *userdata, const struct grant *grant);
@@ -106,81 +106,83 @@ struct ledger_observer {
 	void *userdata;
 };
 
-/* audit is borrowed. 0 or a negative errno. */
+/* audit is borrowed. Returns 0 or a negative errno. */
 int ledger_new(sd_event *loop, struct audit *audit, struct ledger **ret_ledger);
-/* Lets go of every grant without a record (the fds go, the holders keep theirs). Takes NULL. */
+/* Frees every grant without a record. Our fds are closed; the holders keep theirs. Takes NULL. */
 struct ledger *ledger_free(struct ledger *ledger);
-/* Large buffers are closed by workers (borrowed) from now on, or here and now for NULL. */
+/* From now on workers (borrowed) close large buffers; with NULL the ledger closes them at once. */
 void ledger_set_workers(struct ledger *ledger, struct workers *workers);
 void ledger_set_observer(struct ledger *ledger, const struct ledger_observer *observer);
-/* take has the heaps tell, by ledger_ended(), what they have not told yet. It must not block. */
+/* Sets the source of heap events. take() calls ledger_ended() for each event that waits. It must
+ * not block. */
 void ledger_set_source(struct ledger *ledger, void (*take)(void *userdata), void *userdata);
 
-/* What a reservation failed on, for people. */
+/* Why a reservation failed, for people. */
 #define LEDGER_REASON_MAX POLICY_REASON_MAX
 
 /*
  * Charges count buffers of size bytes (a multiple of the page size) to the rule's account, the
- * user's and the total, if all limits hold, and makes the grants (RESERVED). Where a byte or buffer
- * limit does not hold it looks first whether some charged buffers are gone. Returns CCBUF_GRANTED
- * with ret_grants[0..count-1] (owned by the ledger until commit or cancel hands or takes them
- * back); BYTES_LIMIT, BUFFERS_LIMIT, RATE_LIMIT, BUSY or INTERNAL with a reason.
+ * user's and the total, if all limits allow it, and makes the grants (RESERVED). Where a limit of
+ * bytes or buffers is reached, it first checks whether some charged buffers are gone. Returns
+ * CCBUF_GRANTED with ret_grants[0..count-1] (owned by the ledger until commit or cancel hands or
+ * takes them back); BYTES_LIMIT, BUFFERS_LIMIT, RATE_LIMIT, BUSY or INTERNAL with a reason.
  */
 enum ccbuf_verdict ledger_reserve(struct ledger *ledger, struct peer *peer,
 	const struct request *request, const struct decision *decision,
 	const struct policy_settings *settings, const struct heap *heap, uint64_t size,
 	struct grant **ret_grants, char reason[static LEDGER_REASON_MAX + 1]);
 
-/* What ledger_reserve() would say of a process of a user, without charging or taking a token. */
+/* Returns what ledger_reserve() would, for a process of a user, but charges nothing and takes no
+ * token. */
 enum ccbuf_verdict ledger_would_reserve(struct ledger *ledger, const struct identity *peer,
 	struct user *user, const struct decision *decision, const struct policy_settings *settings,
 	const struct heap *heap, uint64_t size, uint32_t count,
 	char reason[static LEDGER_REASON_MAX + 1]);
 
 /*
- * Gives reserved grants their numbers and their buffers, right before their one record is appended.
- * 0 or -ENOMEM, and then none has one.
+ * Gives reserved grants their numbers and their buffers, right before their record is appended.
+ * Returns 0, or -ENOMEM, and then none has a number.
  */
 int ledger_number(struct ledger *ledger, struct grant *const *grants, uint32_t count,
 	const struct buffer_id *buffers);
-/* How that record went: whether it is in the trail. If not, the numbers are taken back. */
+/* Tells the ledger whether that record is in the trail. If not, the numbers are taken back. */
 void ledger_numbered(
 	struct ledger *ledger, struct grant *const *grants, uint32_t count, bool recorded);
 
-/* The reserved grant was handed out: *fd is taken over, to be kept or closed as its heap needs. */
+/* A reserved grant was handed out. Takes *fd, and keeps or closes it as the heap requires. */
 void ledger_commit(struct ledger *ledger, struct grant *grant, int *fd);
-/* It was not: uncharged and freed. */
+/* A reserved grant was not handed out: uncharges and frees it. */
 void ledger_cancel(struct ledger *ledger, struct grant *grant);
 
-/* The peer's own live (or revoked) grant of that number: the peer says that it needs it no more.
- * Returns 1 when somebody still holds the buffer, or so many releases are being recorded that this
- * one comes later; 0 when it is released, -ENOENT when there is no such grant. One that the heap
- * told the end of a moment ago, before the peer could say so, is released, once. */
+/* Releases the peer's own live or revoked grant of that number. Returns 0 when it is released; 1
+ * when somebody still holds the buffer, or too many releases are being recorded and this one
+ * follows later; -ENOENT when the peer has no such grant. Returns 0, once, for a grant whose end
+ * the heap has just reported. */
 int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id);
 
-/* At a stop: tries the records of releases that wait for another try once more. What fails now
- * counts as lost. */
+/* At a stop: retries the records of releases once more. A record that fails now counts as lost. */
 void ledger_record_rest(struct ledger *ledger);
 
 /*
- * A committed grant did not arrive, as the transport learned afterwards: it ends as soon as nobody
- * holds it, with an `undelivered` record. reason is static.
+ * The transport reports that a committed grant did not arrive. The grant ends as soon as nobody
+ * holds the buffer, with an `undelivered` record. reason is static.
  */
 void ledger_undelivered(struct ledger *ledger, uint64_t id, const char *reason);
 
-/* A heap tells that nothing holds its buffer of that number any more. */
+/* A heap reports that nothing holds its buffer of that number any more. */
 void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch);
 
-/* The grant of that number that is out; NULL when there is none. */
+/* The grant of that number, if it is out; NULL when there is none. */
 const struct grant *ledger_find(const struct ledger *ledger, uint64_t id);
 
-/* A grant that is out is REVOKED from now on, and the observer told so unless it was before; or,
- * when that failed, it is what it was. A number that no grant has any more is passed over. */
+/* ledger_revoked() makes a grant that is out REVOKED, and tells the observer unless it was revoked
+ * before. ledger_not_revoked() restores its state when the heap failed. A number that no grant has
+ * any more is ignored. */
 void ledger_revoked(struct ledger *ledger, uint64_t id);
 void ledger_not_revoked(struct ledger *ledger, uint64_t id);
 
-/* Looks at the grants of a peer again (its connection hung up): some of many at once, the others in
- * later turns of the event loop. */
+/* Checks the grants of a peer whose connection hung up: some of them now, the rest in later turns
+ * of the event loop. */
 void ledger_check_peer(struct ledger *ledger, const struct peer *peer);
 
 /* Bytes and number of all grants, reserved ones included. */
@@ -192,9 +194,9 @@ void ledger_each(const struct ledger *ledger,
 	void (*visit)(void *userdata, const struct grant *grant), void *userdata);
 
 /*
- * A review looks at every grant that is out, a part at a time. Each call of ledger_review() calls
- * visit for up to n of those that it was not called for since ledger_review_start(), and returns
- * false when there are no more. Between two calls grants may come and go; visit may not end one.
+ * A review visits every grant that is out, a part at a time. Each call of ledger_review() calls
+ * visit for up to n grants that were not visited since ledger_review_start(), and returns false
+ * when none is left. Between two calls grants may come and go. visit may not end a grant.
  */
 void ledger_review_start(struct ledger *ledger);
 bool ledger_review(struct ledger *ledger, unsigned int n,

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The numbers of grants: by which the audit trail and the peers know them, and by which the heap
- * tells of their buffers. It must never use a number twice that may be in a record.
+ * The numbers of grants: the one that the audit trail and the peers use, and the heap's number of
+ * the buffer. It must never reuse a number that may be in a record.
  */
 #include <errno.h>
 #include <search.h>
 
 #include "ledger/state.h"
 
-/* The other half of ledger_number(). */
+/* Undoes ledger_number() for one grant. */
 static void take_number(struct ledger *ledger, struct grant *grant)
 {
 	if (grant->id)
@@ -55,8 +55,8 @@ void ledger_numbered(
 		else if (grants[i]->id > ledger->recorded_id)
 			ledger->recorded_id = grants[i]->id;
 	}
-	/* Numbers that are in no record are used again, or a full disk would use up those of the
-	 * next start. */
+	/* Numbers that are in no record are reused. Otherwise, while the disk is full, the numbers
+	 * would run ahead of the trail, and the next start would repeat some. */
 	if (ledger->n_numbering == 0)
 		ledger->last_id = ledger->recorded_id;
 }

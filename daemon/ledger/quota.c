@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Limits: which accounts a grant is charged to, and whether it fits. It must never charge.
+ * Limits: which accounts a grant is charged to, and whether it fits. It charges nothing.
  */
 #include <stdio.h>
 
@@ -29,8 +29,8 @@ static struct rule_key rule_key(const struct identity *peer, const struct policy
 	return key;
 }
 
-/* A user's own accounts are charged to it; those that it left are dropped when it can have no more.
- */
+/* A user's own accounts are charged to the user. When it can have no more, its idle ones are
+ * dropped. */
 static int make_own(struct user *user, const struct rule_key *key, uint64_t now_usec,
 	struct rule_account **ret_account)
 {
@@ -52,7 +52,7 @@ static int make_own(struct user *user, const struct rule_key *key, uint64_t now_
 	return 0;
 }
 
-/* Of all, or of a unit: policies and service managers make these, not users. */
+/* Makes an account for all, or for a unit. Policies and service managers cause these, not users. */
 static struct rule_account *make_common(
 	struct ledger *ledger, const struct rule_key *key, uint64_t now_usec)
 {
@@ -105,7 +105,7 @@ void quota_close(struct rule_account *rule, struct user *user, uint64_t now_usec
 		user_uncharge(user, USER_ACCOUNTS, 1);
 }
 
-/* What one limit in bytes says. what names it: "rule mpi allows". */
+/* Compares one limit in bytes. what names it: "rule mpi allows". */
 static enum ccbuf_verdict refuse_bytes(uint64_t have, uint64_t limit, uint64_t bytes,
 	const char *what, const char *per, char reason[static LEDGER_REASON_MAX + 1])
 {
@@ -128,7 +128,7 @@ enum ccbuf_verdict quota_check(const struct quota *quota, uint64_t now_usec,
 	uint64_t bytes;
 
 	*ret_full = NULL;
-	/* More than any limit, even than none: the accounts count in 64 bits. */
+	/* Refused even without a limit: the accounts count in 64 bits. */
 	if (__builtin_mul_overflow(quota->size, quota->count, &bytes) ||
 		bytes > UINT64_MAX - quota->total->bytes) {
 		snprintf(reason, LEDGER_REASON_MAX + 1,
@@ -151,7 +151,7 @@ enum ccbuf_verdict quota_check(const struct quota *quota, uint64_t now_usec,
 			(uintmax_t)quota->rule->buffers, (uintmax_t)quota->count);
 		return CCBUF_BUFFERS_LIMIT;
 	}
-	/* No policy says how many fds the daemon has. */
+	/* The number of the daemon's fds is no policy's to set. */
 	if (quota->count > user_left(quota->user, USER_FDS)) {
 		*ret_full = user;
 		snprintf(reason, LEDGER_REASON_MAX + 1,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who says that a grant ends: its peer, or the heap. It must never take the peer's word for a
- * buffer whose end can be known.
+ * What ends a grant: its peer's release, or the heap's event. It must never trust the peer's
+ * release where the daemon can find out whether the buffer is held.
  */
 #include <search.h>
 
 #include "ledger/state.h"
 #include "util.h"
 
-/* The peer closes its buffer, and only then says that it needs it no more. */
+/* The peer closes its buffer first and releases it then: the heap's event may come before the
+ * release. */
 static void remember(struct ledger *ledger, const struct grant *grant)
 {
 	const struct identity *identity = &grant->peer->identity;
@@ -42,7 +43,7 @@ int ledger_release(struct ledger *ledger, const struct peer *peer, uint64_t id)
 	if (!grant || grant->holder != holder_find(ledger, peer) ||
 		(grant->state != GRANT_LIVE && grant->state != GRANT_REVOKED))
 		return -ENOENT;
-	/* The peer's word is enough where nothing can be counted. */
+	/* Where holders cannot be counted, the peer's release is enough. */
 	grant->returned = true;
 	if (ledger->n_records >= RELEASES_MAX)
 		return 1;
@@ -66,7 +67,7 @@ void ledger_ended(struct ledger *ledger, const struct heap *heap, uint64_t watch
 	struct grant *const *found = tfind(&wanted, &ledger->by_watch, grant_compare_watch);
 	struct grant *grant = found ? *found : NULL;
 
-	/* A request that came to nothing; before the commit its fd is still ours. */
+	/* The buffer of a request that failed. Before the commit its fd is still ours. */
 	if (!grant || !grant_is_out(grant))
 		return;
 	if (!grant->holder->gone)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Grants that are to be taken back: found by their number, gone through one after another, and
- * marked. It must never uncharge one: its memory may still be mapped by a device.
+ * Grants to be taken back: finds them by number, goes through them for a review, and marks them. It
+ * must never uncharge one: a device may still have its memory mapped.
  */
 #include "ledger/state.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Grants as they were, for those who tell of them later. It must never be charged or looked up.
+ * Copies of grants, for what is reported later. A copy is charged to nothing and is in no list.
  */
 #include "ledger/state.h"
 #include "util.h"
 
 struct snapshot {
-	struct grant grant; /* first: what others see */
+	struct grant grant; /* first: callers get a pointer to it */
 	char strings[];
 };
 

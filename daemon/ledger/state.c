@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The data of the ledger: grants, the processes that hold them, and how they are found. It must
- * never decide that a grant comes or ends.
+ * The data of the ledger: grants, the processes that hold them, and how they are found. It does not
+ * decide that a grant begins or ends.
  */
 #include <search.h>
 
