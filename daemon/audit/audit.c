@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The audit trail as the daemon sees it: takes events, sees to it that they are in the file, says
- * so. It must never say so of a record that is not, nor out of order.
+ * The audit trail as the daemon uses it: takes events, has them written, and tells their callers.
+ * It must never report a record as written that is not, nor report records out of order.
  *
- * Everything here runs in the event loop. Records wait in one list. Once in each iteration of the
- * loop the list goes out: in written mode by a write right here, because handing it to a thread
- * takes longer than the write; when a sync, a rotation or a look at the file is due, to the writer
- * thread, together with the file, and what comes meanwhile waits for the next turn (group commit).
- * `busy` says that the thread has the file; nothing here touches it then.
+ * Everything here runs in the event loop. Records wait in one list, which goes out once in each
+ * iteration of the loop. In written mode it is written here, because handing it to a thread takes
+ * longer than the write. When a sync, a rotation or a check of the file is due, the writer thread
+ * gets the list together with the file; records that come meanwhile wait for the next turn (group
+ * commit). While `busy` is set the thread has the file, and nothing here touches it.
  *
- * A look is due before a list when something happened to the name of the file. As not all of that
- * is told, it is also when the last one is LOOK_USEC ago, and that long after a list that went out
- * without: what somebody does to the file shows by then, whatever happens next.
+ * A check of the file is due before a list when something happened to the file's name. The kernel
+ * does not report every such change, so a check is also due LOOK_USEC after the last one, and
+ * LOOK_USEC after a list that went out without one. What others do to the file is found by then.
  */
 #include "audit/audit.h"
 
@@ -30,7 +30,7 @@
 #include "audit/writer.h"
 #include "util.h"
 
-/* Records that wait, those with the thread included. */
+/* Records that wait, including those that the thread has. */
 #define WAITING_RECORDS AUDIT_RECORD_WAITING
 #define WAITING_BYTES	AUDIT_WAITING_BYTES
 /* Room beyond that for the records that the trail makes itself. */
@@ -40,13 +40,13 @@
 
 #define LOOK_USEC      UINT64_C(100000)
 #define LOOK_FAIL_USEC UINT64_C(1000000) /* the last record could not be written */
-#define LOOK_IDLE_USEC UINT64_C(5000000) /* nothing was written since the last look */
+#define LOOK_IDLE_USEC UINT64_C(5000000) /* nothing was written since the last check */
 #define LOOK_ACCURACY  UINT64_C(20000)
 #define HEARD_BURST    1000
 
-/* How long a disk may take. */
+/* How long the disk may take. */
 #define STALL_MSEC	10000
-#define STALL_STOP_MSEC 2000 /* one that took longer already */
+#define STALL_STOP_MSEC 2000 /* at a stop, for a disk that already took longer */
 
 struct audit {
 	struct audit_file *file;
@@ -54,24 +54,25 @@ struct audit {
 	struct audit_journal *journal; /* NULL for none */
 	struct audit_fold *fold;
 	sd_event_source *turn;	   /* deferred: something waits */
-	sd_event_source *finished; /* the thread has something to take back */
-	sd_event_source *look;	   /* time to look what others did to the file */
-	sd_event_source *heard;	   /* they did something; NULL where nobody tells */
+	sd_event_source *finished; /* the thread has finished a list */
+	sd_event_source *look;	   /* time to check the file */
+	sd_event_source *heard;	   /* others changed the folder; NULL without a watch */
 	sd_event_source *stall;	   /* the thread takes too long */
 	struct audit_maker maker;
 	enum policy_durability durability;
 	struct audit_list waiting;
-	bool waiting_sync; /* one of them was appended in synced mode */
+	bool waiting_sync; /* one of the waiting records was appended in synced mode */
 	bool busy;
 	size_t busy_count, busy_bytes;
 	struct audit_record *busy_first;
 	bool stalled; /* nobody waits for the thread any more */
 	bool closing;
-	bool failing; /* the last record that was tried failed */
+	bool failing; /* the last record that was written failed */
 	bool busy_sync, busy_look;
 	bool look_due, look_soon;
-	bool looked_now;   /* what waits comes back from a look, and is written without another */
-	uint64_t looked;   /* when it last did, CLOCK_MONOTONIC */
+	bool looked_now;   /* the waiting records come back from a check; they are written without
+			      another */
+	uint64_t looked;   /* time of the last check, CLOCK_MONOTONIC */
 	uint64_t sequence; /* of the last record that is as durable as asked */
 	struct audit_say say;
 	char trouble[AUDIT_TROUBLE_TEXT];
@@ -112,7 +113,7 @@ static void lose(struct audit *audit, const struct audit_fields *fields, int err
 		&audit->say.lost, fields->has_uid ? &fields->uid : NULL, fields->repeated, error);
 }
 
-/* At the end of the trail there is no other time. */
+/* Returns true also when the record fails while the trail is closed: there is no later try. */
 static bool queue_counted(void *userdata, const struct audit_fields *fields)
 {
 	struct audit *audit = userdata;
@@ -123,7 +124,7 @@ static bool queue_counted(void *userdata, const struct audit_fields *fields)
 	return r >= 0 || audit->closing;
 }
 
-/* What the trail has to say itself comes before all that waits. */
+/* The trail's own records go before all that wait. */
 static void speak_first(struct audit *audit)
 {
 	struct audit_list own = { 0 };
@@ -134,7 +135,7 @@ static void speak_first(struct audit *audit)
 	audit_list_put_before(&audit->waiting, &own);
 }
 
-/* Tells the journal, as the trail cannot, that a record could not be written. */
+/* Reports in the journal that a record could not be written, as the trail cannot say so. */
 static void unwritten(struct audit *audit, const struct audit_record *record)
 {
 	const struct audit_event event = {
@@ -167,12 +168,12 @@ static void written(struct audit *audit, struct audit_record *record)
 		steal_pointer(&record->copy));
 }
 
-/* The end of every record. */
+/* Every record ends here. */
 static void finish(struct audit *audit, struct audit_list *list)
 {
 	struct audit_record *record;
 
-	/* Callers first: they reply. */
+	/* Callers first: clients wait for them. */
 	for (record = list->first; record; record = record->next) {
 		if (record->length && record->result >= 0)
 			audit->sequence = record->sequence;
@@ -196,7 +197,7 @@ static uint64_t now_of(const struct audit *audit)
 	return now;
 }
 
-/* When to look next if nothing else brings it about. */
+/* Sets the time of the next check, if nothing else causes one. */
 static void look_later(struct audit *audit, bool looked)
 {
 	uint64_t usec = audit->failing ? LOOK_FAIL_USEC : looked ? LOOK_IDLE_USEC : LOOK_USEC;
@@ -218,7 +219,7 @@ static enum audit_writer_look wants_look(struct audit *audit)
 	return AUDIT_WRITER_LOOK_IF_ODD;
 }
 
-/* What was found goes into the trail before the records that were not written for it. */
+/* The findings of a check go into the trail before the records that it held back. */
 static void put_back(struct audit *audit, struct audit_list *list, bool sync)
 {
 	audit_list_put_before(&audit->waiting, list);
@@ -226,14 +227,14 @@ static void put_back(struct audit *audit, struct audit_list *list, bool sync)
 	audit->looked_now = true;
 }
 
-/* After the file has been with whoever wrote it. */
+/* Takes the notes and the trouble of the file after a write or a check. */
 static void take_news(struct audit *audit)
 {
 	audit_say_take(&audit->say, audit->file);
 	copy_string(audit->trouble, sizeof(audit->trouble), audit->file->trouble);
 }
 
-/* Right here, as the file is as it should be. */
+/* Writes the list here: the file is in order. */
 static void write_out(struct audit *audit, struct audit_list *list)
 {
 	audit_file_write(audit->file, list, false);
@@ -261,7 +262,7 @@ static void hand(
 	audit_writer_hand(audit->writer, audit->file, list, sync, look);
 }
 
-/* One turn: the list that waits goes out, now or by the thread. */
+/* One turn: writes the waiting list, or hands it to the thread. */
 static void turn(struct audit *audit)
 {
 	enum audit_writer_look look;
@@ -303,7 +304,7 @@ static int on_turn(sd_event_source *source, void *userdata)
 	return 0;
 }
 
-/* Who waits for a record hears that there is none, until the disk answers. */
+/* Fails what clients wait for, until the disk answers. */
 static int on_stall(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct audit *audit = userdata;
@@ -312,7 +313,7 @@ static int on_stall(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	audit->stalled = true;
 	snprintf(audit->trouble, sizeof(audit->trouble),
-		"the file system of the audit trail does not answer (for %u s now); see to it",
+		"the file system of the audit trail has not answered for %u s; check it",
 		STALL_MSEC / 1000);
 	audit_stall_busy(audit->busy_first);
 	audit_stall_waiting(&audit->waiting);
@@ -345,8 +346,8 @@ static int on_heard(sd_event_source *source, int fd, uint32_t events, void *user
 	return 0;
 }
 
-/* Takes back what the thread did, if it does within a time. The disk gets the next list before the
- * callers hear of this one; a list that is written right here has to come after them. */
+/* Takes back the thread's list, if it is finished within a time. The thread gets the next list
+ * before the callers hear of this one; a list that is written here comes after them. */
 static void take_back(struct audit *audit, unsigned int msec)
 {
 	struct audit_list list;
@@ -424,11 +425,12 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 	if (audit->file->watch >= 0) {
 		r = sd_event_add_io(
 			loop, &audit->heard, audit->file->watch, EPOLLIN, on_heard, audit);
-		/* Before any turn: what was done before a request came is seen before its record.
-		 */
+		/* Before any turn: a change to the file that came before a request is seen before
+		 * its record. */
 		if (r >= 0)
 			r = sd_event_source_set_priority(audit->heard, SD_EVENT_PRIORITY_IMPORTANT);
-		/* Who makes and removes files all the time is looked at by the clock. */
+		/* If somebody creates and removes files all the time, the check is by the clock
+		 * only. */
 		if (r >= 0)
 			r = sd_event_source_set_ratelimit(audit->heard, LOOK_USEC, HEARD_BURST);
 		if (r < 0)
@@ -436,7 +438,7 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 	}
 	audit->sequence = audit->file->chain.sequence;
 	audit->looked = now_of(audit);
-	/* What was found comes first, and what could not be recorded before the last stop. */
+	/* The findings come first, and the events lost before the last stop. */
 	audit_lost_merge(&audit->say.lost, &audit->file->lost);
 	take_news(audit);
 	if (audit->say.notes || audit->say.lost.total) {
@@ -451,7 +453,7 @@ fail:
 	return r;
 }
 
-/* Waits for the thread, but not for ever. */
+/* Waits for the thread, for a limited time. */
 static bool thread_ended(struct audit *audit)
 {
 	if (audit->busy)
@@ -480,7 +482,7 @@ int audit_close(struct audit *audit)
 	audit_fold_flush(audit->fold);
 	if (!thread_ended(audit))
 		return give_up(audit);
-	/* A turn may leave a record of what failed in it, but not for ever. */
+	/* A turn may leave a record of its own failure. The number of turns is limited. */
 	for (int i = 0; i < LAST_TURNS; i++) {
 		turn(audit);
 		if (!thread_ended(audit))
@@ -530,13 +532,14 @@ int audit_append(
 
 	audit_fields_of(event, &fields);
 	if (r >= 0) {
-		/* A stop is the last word: what is only counted yet comes before it. */
+		/* The record of the stop is the last: counted refusals go before it. */
 		if (event->kind == AUDIT_STOP)
 			audit_fold_flush(audit->fold);
 		if (audit->stalled && event->kind == AUDIT_GRANT)
 			return -ETIMEDOUT;
 		late = audit->stalled && done && event->kind == AUDIT_DENY;
-		/* Only who waits for it needs a place in the queue: a flood must not fill it. */
+		/* Only refusals that a client waits for take a place in the queue: a flood must not
+		 * fill it. */
 		if (audit_fold_take(audit->fold, &fields))
 			r = done && !late ? queue(audit, NULL, done, userdata) : 0;
 		else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Deep copies of fields, each in one allocation. It must never keep a pointer to what the event
+ * Deep copies of fields, each in one allocation. A copy keeps no pointer to what the event
  * borrowed.
  */
 #include "audit/copy.h"
@@ -8,13 +8,13 @@
 #include "audit/format.h"
 #include "util.h"
 
-/* One byte or group more than a record shows, so that the cut still shows. */
+/* One byte or group more than a record shows, so that the record still marks the cut. */
 #define TEXT_KEPT   (AUDIT_FORMAT_TEXT_MAX + 1)
 #define GROUPS_KEPT (AUDIT_FORMAT_GROUPS_MAX + 1)
 
 #define ALIGN(n) (((n) + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1))
 
-/* The bytes that a field points to, as far as they are kept. */
+/* The bytes of a field that are kept. */
 static size_t bytes_of(const struct audit_field *field)
 {
 	switch (field->type) {

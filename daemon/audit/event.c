@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is fixed for each kind of event.
+ * The constants of each kind of event.
  */
 #include "audit/event.h"
 
@@ -9,7 +9,8 @@
 
 static const struct {
 	const char *name, *id;
-	int priority, refused; /* of the journal's entry; refused: for any verdict but granted */
+	int priority, refused; /* of the journal's entry; refused: the priority for any verdict but
+				  granted */
 } kinds[AUDIT_KIND_MAX_] = {
 	[AUDIT_START] = { "start", AUDIT_JOURNAL_START, LOG_INFO, LOG_INFO },
 	[AUDIT_STOP] = { "stop", AUDIT_JOURNAL_STOP, LOG_INFO, LOG_INFO },
@@ -31,7 +32,7 @@ const char *audit_kind_name(enum audit_kind kind)
 	return kinds[kind].name;
 }
 
-/* The trail cannot be written: that is told through the journal only. */
+/* Whether the event says that the trail cannot be written; only the journal gets it. */
 static bool unwritten(enum audit_kind kind, enum ccbuf_verdict verdict)
 {
 	return kind == AUDIT_ERROR && verdict == CCBUF_AUDIT_FAILED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the trail records: the kinds of events, and an event as whoever saw it reports it.
+ * What the trail records: the kinds of events, and an event as its reporter describes it.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ enum audit_kind {
 	AUDIT_STOP,	   /* the daemon stops */
 	AUDIT_POLICY,	   /* a policy was loaded, or refused (verdict malformed, reason why) */
 	AUDIT_GRANT,	   /* about to be sent */
-	AUDIT_DENY,	   /* any refusal, malformed requests too */
+	AUDIT_DENY,	   /* any refusal, also of a malformed request */
 	AUDIT_UNDELIVERED, /* a grant whose reply could not be sent; the buffers are freed */
 	AUDIT_RELEASE,	   /* nobody but the daemon held the buffer any more; it is freed */
 	AUDIT_ORPHAN,	   /* the peer is gone, something still holds the buffer */
@@ -28,7 +28,7 @@ enum audit_kind {
 	AUDIT_KIND_MAX_
 };
 
-/* Fixed for ever: units/ccbuf.catalog explains them. */
+/* These never change. units/ccbuf.catalog explains them. */
 #define AUDIT_JOURNAL_START	  "423db7fe811a4327a0a7790e877eeba3"
 #define AUDIT_JOURNAL_STOP	  "db27380f97bb41dc9ac6053c23087074"
 #define AUDIT_JOURNAL_POLICY	  "11f70e507d804b4d8c5f09fbf902fba2"
@@ -57,33 +57,33 @@ struct audit_range {
 };
 #define AUDIT_RANGES_MAX 16
 
-/* What happened. Everything is borrowed for the call. Members that an event does not have are NULL
- * or zero and left out of the record. */
+/* One event. Everything is borrowed for the call. Members that an event does not have are NULL or
+ * zero, and are left out of the record. */
 struct audit_event {
 	enum audit_kind kind;
-	struct user *user; /* whose account its record counts to while it waits; NULL for none */
+	struct user *user; /* charged for the record while it waits; NULL for none */
 	const struct identity *peer;
-	const struct identity *by;     /* who had it done, where that is not the peer */
+	const struct identity *by;     /* who caused it, where that is not the peer */
 	const struct request *request; /* use, label, size, count, options, transport */
-	const char *use;	       /* for a release, where there is no request any more */
+	const char *use;	       /* for a release, which has no request any more */
 	const char *heap;
 	enum exposure exposure;
-	uint64_t size; /* bytes of each buffer as allocated, or that were leaked */
+	uint64_t size; /* bytes of each buffer as allocated, or bytes leaked */
 	const struct audit_buffer *buffers;
 	size_t n_buffers;
 	const char *rule;
 	enum ccbuf_verdict
 		verdict;    /* recorded for grant, deny, undelivered, policy, error, revoke */
-	const char *reason; /* may hold bytes from outside: escaped by the formatter */
+	const char *reason; /* may hold bytes from outside; the formatter escapes them */
 	const char *policy; /* digest */
-	uint64_t repeated;  /* folding: how many like it this record stands for; 0 or 1 for one */
-	const struct audit_range *missing; /* records that somebody took out of the trail */
+	uint64_t repeated;  /* folding: how many events this record stands for; 0 or 1 for one */
+	const struct audit_range *missing; /* records that are missing in the trail */
 	size_t n_missing;		   /* at most AUDIT_RANGES_MAX */
-	const struct audit_range *deleted; /* those that the daemon deletes with old files */
-	bool not_lost; /* when it cannot be recorded it does not happen, or its caller tries again:
-			  it counts as lost only if it is with the trail when that is closed */
+	const struct audit_range *deleted; /* records that the daemon deletes with old files */
+	bool not_lost; /* an event that cannot be recorded does not happen, or its caller retries:
+			  it counts as lost only if it waits when the trail is closed */
 };
 
-/* Of the journal's entry: the MESSAGE_ID, and the PRIORITY as syslog(3) has it. */
+/* MESSAGE_ID and PRIORITY (as in syslog(3)) of the journal's entry. */
 const char *audit_event_id(enum audit_kind kind, enum ccbuf_verdict verdict);
 int audit_event_priority(enum audit_kind kind, enum ccbuf_verdict verdict);

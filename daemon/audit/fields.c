@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Events to fields: one line for each. A field that is added here is in the trail, in the journal
- * where its line says so, and in what ccbuf-client shows; ccbufd(8) has to explain it.
+ * Events to fields: one line for each. A field that is added here appears in the trail, in the
+ * journal if its line says so, and in the output of ccbuf-client. Explain it in ccbufd(8).
  */
 #include "audit/fields.h"
 
@@ -10,11 +10,11 @@
 
 #include "util.h"
 
-/* Also in the journal, or not. */
+/* Also in the journal, or in the trail only. */
 #define J true
 #define T false
 
-/* A list that is being made, and the object that it is at. */
+/* A list that is being made, and its current object. */
 struct maker {
 	struct audit_fields *fields;
 	enum audit_object in;
@@ -72,7 +72,7 @@ static void process(struct maker *m, enum audit_object in, const struct identity
 		return;
 	m->in = in;
 	number(m, "uid", identity->uid, J);
-	/* Without a process there is a user only: refusals counted together. */
+	/* Refusals counted together have a user, but no process. */
 	if (identity->pid > 0) {
 		gids = add(m, "gids", AUDIT_GROUPS, T);
 		gids->gid = identity->gid;
@@ -80,7 +80,7 @@ static void process(struct maker *m, enum audit_object in, const struct identity
 		gids->number = identity->n_groups;
 		number(m, "pid", (uint64_t)identity->pid, J);
 	}
-	/* Of one that was turned away nobody knows more. */
+	/* Nothing more is known of a peer that was turned away. */
 	if (identity->pid > 0 && !identity->unseen) {
 		number(m, "start", identity->start_time, T);
 		name(m, "exe", identity->exe, J);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fields of a record. audit_fields_of() is the one place that knows which there are: the trail,
- * the journal and the counting of refusals take them as they stand in the list.
+ * The fields of a record. Only audit_fields_of() knows which there are. The trail, the journal and
+ * the counting of refusals take them in the order of the list.
  */
 #pragma once
 
@@ -16,24 +16,24 @@
 enum audit_type {
 	AUDIT_NUMBER,
 	AUDIT_BOOLEAN,
-	AUDIT_WORDS,   /* a text of our own, in which names are escaped already */
-	AUDIT_NAME,    /* a text as it came from outside */
+	AUDIT_WORDS,   /* a text of the daemon's; names in it are escaped already */
+	AUDIT_NAME,    /* a text from outside, not escaped */
 	AUDIT_GROUPS,  /* the primary group, then n others at gid_t[] */
 	AUDIT_BUFFERS, /* n at struct audit_buffer[] */
 	AUDIT_RANGES,  /* n at struct audit_range[] */
 	AUDIT_RANGE,   /* one */
 };
 
-/* The object that it is a part of. */
+/* The object that the field is a part of. */
 enum audit_object { AUDIT_RECORD, AUDIT_PEER, AUDIT_BY };
 
 struct audit_field {
 	enum audit_object in : 8;
 	enum audit_type type : 8;
-	bool journal : 1; /* it is in the journal as well */
+	bool journal : 1; /* also in the journal */
 	gid_t gid;
 	const char *key; /* in the trail; in the journal CCBUF_KEY, CCBUF_BY_KEY in upper case */
-	uint64_t number; /* the value, 0 or 1 for a boolean; or how many there are */
+	uint64_t number; /* the value, 0 or 1 for a boolean; or the number of elements */
 	const void *at;	 /* borrowed; a text is never NULL */
 };
 
@@ -48,16 +48,16 @@ struct audit_fields {
 	uint64_t repeated; /* events that the record stands for: 1 or more */
 	bool not_lost;
 	size_t n;
-	struct audit_field all[AUDIT_FIELDS_MAX]; /* those of one object side by side */
+	struct audit_field all[AUDIT_FIELDS_MAX]; /* the fields of one object are adjacent */
 };
 
-/* All that an event has to say. Borrows what the event borrows. */
+/* All fields of an event. They borrow what the event borrows. */
 void audit_fields_of(const struct audit_event *event, struct audit_fields *ret_fields);
 
-/* Makes the record stand for so many. */
+/* Makes the record stand for so many events. */
 void audit_fields_repeat(struct audit_fields *fields, uint64_t times);
 
-/* A text by its key, NULL when the record has none such; a number, 0 when it has none such. */
+/* The text or number of a key; NULL or 0 when the record has no such field. */
 const char *audit_fields_text(
 	const struct audit_fields *fields, enum audit_object in, const char *key);
 uint64_t audit_fields_number(

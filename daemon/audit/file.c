@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writing records to the trail. It must never leave part of a record behind, and never count as
- * written what is not: the chain moves only when the bytes are there.
+ * Writing records to the trail. It must never leave part of a record behind, nor count a record as
+ * written that is not: the chain moves only when the bytes are there.
  */
 #include "audit/file.h"
 
@@ -14,10 +14,11 @@
 #include "audit/rotate.h"
 #include "util.h"
 
-/* Records in one writev(); the rest of a longer list goes out with the next. */
+/* Records in one writev(); a longer list needs several. */
 #define SEGMENT_RECORDS 256
 
-/* A file that cannot be rotated is tried again when it has grown by so much and this part. */
+/* A file that cannot be rotated is tried again when it has grown by RETRY_MIN and one RETRY_PART-th
+ * of its maximum. */
 #define RETRY_PART 8
 #define RETRY_MIN  (64u << 10)
 
@@ -71,7 +72,7 @@ int audit_file_cut_back(struct audit_file *file)
 	struct stat st;
 	int r = fstat(file->fd, &st);
 
-	/* Somebody else may have made it shorter meanwhile: it must not become longer by zeros. */
+	/* Somebody else may have made it shorter meanwhile: it must not be extended with zeros. */
 	if (r == 0 && (uint64_t)st.st_size > file->size)
 		r = ftruncate(file->fd, (off_t)file->size);
 	file->unclean = r < 0;
@@ -98,7 +99,7 @@ int audit_file_sync(struct audit_file *file)
 	return 0;
 }
 
-/* As many records as belong into the current file, in one write. Returns the first one after
+/* Writes as many records as belong into the current file, at once, and returns the first one after
  * them. On failure the file is as before. */
 static int write_segment(struct audit_file *file, struct audit_record *from, bool sync,
 	struct audit_record **ret_next)
@@ -191,7 +192,7 @@ static int rotate(struct audit_file *file)
 	return 0;
 }
 
-/* Sees to it that the file ends with the last record and has room. */
+/* Makes sure that the file ends with the last record and has room. */
 static int prepare(struct audit_file *file, const struct audit_record *record)
 {
 	uint64_t before = file->rotate_size;
@@ -202,14 +203,14 @@ static int prepare(struct audit_file *file, const struct audit_record *record)
 		if (r < 0)
 			return r;
 	}
-	/* What others moved away is not ours to rename: audit_look() sees to that. */
+	/* A file that others moved away is not rotated: audit_look() handles it. */
 	if (!file->size || !audit_file_rotates(file, AUDIT_PREFIX_MAX + record->length) ||
 		!audit_rotate_same(file->folder, file->name, file->fd))
 		return 0;
 	r = rotate(file);
 	if (r < 0) {
 		audit_file_note(file, "the audit file could not be rotated: %s", strerror(-r));
-		/* A longer file is better than none. */
+		/* A file that is too long is better than none. */
 		if (file->rotate_size == before && file->size)
 			file->rotate_size =
 				file->size + RETRY_MIN + file->rotate_bytes / RETRY_PART;
@@ -253,7 +254,7 @@ void audit_file_save(struct audit_file *file)
 	r = audit_state_write(file->lock, &state);
 	if (r < 0 && !file->unsaved)
 		audit_file_note(file,
-			"where the audit trail ends could not be noted for the next start: %s",
+			"the end of the audit trail could not be noted for the next start: %s",
 			strerror(-r));
 	file->unsaved = r < 0;
 	file->saved = state;
@@ -277,7 +278,7 @@ void audit_file_write(struct audit_file *file, struct audit_list *list, bool syn
 			break;
 		record = next;
 	}
-	/* What made one fail would do the same to the others, one wait each. */
+	/* The others would fail for the same reason, and each would wait for it. */
 	fail(record, r);
 	if (r < 0)
 		audit_trouble_words(file->path, r, file->trouble, sizeof(file->trouble));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counting of repeated refusals in a table of fixed size. It must never lose a refusal: one that it
- * cannot count, for whatever reason, is recorded by itself.
+ * Counting of repeated refusals in a table of fixed size. It must never lose a refusal: one that
+ * cannot be counted is recorded by itself.
  */
 #include "audit/fold.h"
 
@@ -13,7 +13,7 @@
 #include "user/user.h"
 #include "util.h"
 
-/* The slots of a table, in parts: kinds, then users, then one for everybody. */
+/* The parts of the table: kinds, then users, then one slot for all. */
 #define FIRST_USER  AUDIT_FOLD_KINDS
 #define EVERYBODY   (AUDIT_FOLD_KINDS + AUDIT_FOLD_USERS)
 #define SLOTS	    (EVERYBODY + 1)
@@ -22,13 +22,13 @@
 
 struct slot {
 	bool used;
-	uint8_t key[CHAIN_HASH_SIZE]; /* of a kind */
+	uint8_t key[CHAIN_HASH_SIZE]; /* of a slot of a kind */
 	uint64_t uid;		      /* NO_USER when the peer is not known */
-	uint64_t seen;		      /* of them recorded one by one */
+	uint64_t seen;		      /* refusals recorded one by one */
 	uint64_t folded;	      /* counted since the last counted record */
 	bool active;		      /* seen or folded since the deadline was set */
 	uint64_t deadline;
-	struct audit_copy *sample; /* of what is counted; NULL while nothing is */
+	struct audit_copy *sample; /* of the counted ones; NULL while there are none */
 };
 
 struct audit_fold {
@@ -55,11 +55,11 @@ static uint64_t user_of(const struct audit_fields *fields)
 
 	if (!user)
 		return fields->has_uid ? fields->uid : NO_USER;
-	/* That of a namespace has its owner in the lower half. */
+	/* For a namespace, the lower half is its owner. */
 	return user->ns ? (uint64_t)user->ns << 32 | user->uid : user->uid;
 }
 
-/* Each text with its terminator, so that no two different events give the same bytes. */
+/* Hashes each text with its NUL, so that no two different events give the same bytes. */
 static void key_of(const struct audit_fields *fields, uint8_t key[static CHAIN_HASH_SIZE])
 {
 	const char *texts[] = { audit_fields_text(fields, AUDIT_PEER, "exe"),
@@ -98,7 +98,7 @@ static void arm(struct audit_fold *fold)
 	sd_event_source_set_enabled(fold->timer, fold->armed ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-/* For those of one user, or of several, that are not kept apart. */
+/* The record of refusals of one user, or of several, that are not kept apart. */
 static bool emit_together(struct audit_fold *fold, const struct slot *slot)
 {
 	bool one = slot < fold->slots + EVERYBODY;
@@ -108,7 +108,7 @@ static bool emit_together(struct audit_fold *fold, const struct slot *slot)
 	struct audit_event event = {
 		.kind = AUDIT_DENY,
 		.peer = one && slot->uid != NO_USER ? &peer : NULL,
-		.verdict = VERDICT_MAX_, /* not one only: left out */
+		.verdict = VERDICT_MAX_, /* several: left out */
 		.reason = reason,
 		.policy = audit_fields_text(&slot->sample->fields, AUDIT_RECORD, "policy"),
 		.repeated = slot->folded,

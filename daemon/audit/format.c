@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Fields to JSON, by hand because it is on the path of every grant. It must never let a byte from
- * outside end a string, a record or a line, nor change how a terminal shows the trail.
+ * Fields to JSON, by hand because every grant needs it. It must never let a byte from outside end a
+ * string, a record or a line, nor change how a terminal shows the trail.
  */
 #include "audit/format.h"
 
@@ -13,7 +13,7 @@
 #include "text.h"
 #include "util.h"
 
-/* Where the next byte goes. There is always room: every part has a maximum, and
+/* The place of the next byte. There is always room: every part has a maximum, and
  * AUDIT_FORMAT_BODY_MAX is more than their sum. */
 struct out {
 	char *at;
@@ -38,13 +38,13 @@ static void decimal(struct out *out, uint64_t value)
 	bytes(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-/* Bytes that stand for themselves. */
+/* Whether a byte needs no escape. */
 static bool plain(unsigned char c)
 {
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* A name that is cut is told from others by its hash. */
+/* The hash distinguishes a cut name from others. */
 static void cut(struct out *out, const char *untrusted_text, unsigned int form)
 {
 	char hash[CHAIN_HASH_TEXT];
@@ -52,7 +52,7 @@ static void cut(struct out *out, const char *untrusted_text, unsigned int form)
 	LITERAL(out, "\\u2026");
 	if (!(form & TEXT_NAME))
 		return;
-	/* What a copy keeps; the kernel's paths are not as long. */
+	/* As much as a copy keeps; the kernel's paths are shorter. */
 	sha256_text(untrusted_text, strnlen(untrusted_text, AUDIT_FORMAT_TEXT_MAX + 1), hash);
 	LITERAL(out, "sha256:");
 	bytes(out, hash, sizeof(hash) - 1);
@@ -208,7 +208,7 @@ static void value(struct out *out, const struct audit_field *field)
 	}
 }
 
-/* What stands between two fields, of which each may be part of an object. */
+/* Writes what separates two fields, each of which may be part of an object. */
 static void between(struct out *out, enum audit_object before, enum audit_object now)
 {
 	static const char *const objects[] = { [AUDIT_PEER] = "peer", [AUDIT_BY] = "by" };

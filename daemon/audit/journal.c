@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A thread that passes events on to journald. The trail must never wait for it: it has its own
- * queue, which drops and counts when journald is slow, and looks into it only now and then, so that
- * a grant does not pay for waking it. What it sends is made in audit/message.c.
+ * A thread that passes events on to journald. The trail never waits for it: the thread has its own
+ * queue, and when journald is slow, entries are dropped and counted. The thread looks into its
+ * queue only now and then, so that a grant need not wake it. audit/message.c makes the entries.
  */
 #include "audit/journal.h"
 
@@ -13,9 +13,9 @@
 #include "base/thread.h"
 #include "util.h"
 
-/* Bytes of the thread's stack: libsystemd puts the headers of a message there. */
+/* Bytes of the thread's stack: libsystemd keeps the headers of a message there. */
 #define STACK (256u << 10)
-/* Entries that come within this time of the first go with it. */
+/* Entries that come within this time after the first are sent with it. */
 #define COLLECT_NSEC 20000000L
 /* How long a stop waits for journald. */
 #define STOP_SEC 2
@@ -30,7 +30,7 @@ struct audit_journal {
 	struct audit_lost dropped;
 	bool idle;	/* the thread sleeps until it is woken */
 	bool stop;	/* sends what there is and ends */
-	bool abandoned; /* nobody waits any more: frees itself */
+	bool abandoned; /* nobody waits any more: the thread frees itself */
 	bool ended;
 };
 
@@ -60,7 +60,7 @@ static struct timespec after(time_t sec, long nsec)
 	return t;
 }
 
-/* Called and left with the mutex held, which it gives up to send. */
+/* Called and left with the mutex held; unlocks it while sending. */
 static void send_queue(struct audit_journal *journal)
 {
 	while (journal->first && !journal->abandoned) {
@@ -164,8 +164,7 @@ struct audit_journal *audit_journal_free(struct audit_journal *journal)
 		pthread_join(thread, NULL);
 		destroy(journal);
 	} else {
-		/* It sits in a send to a journald that does not read; when that ends, so does it.
-		 */
+		/* The thread is in a send to a journald that does not read. It ends after that. */
 		pthread_detach(thread);
 	}
 	return NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Setting right what others did to the file of the trail: renamed, deleted, cut, replaced, its
- * folder too. It must never destroy what it finds, nor go on in silence where records are missing.
+ * Repairs what others did to the file of the trail, or its folder: renamed, deleted, cut or
+ * replaced it. It must never destroy what it finds, nor continue without a note where records are
+ * missing.
  */
 #include "audit/look.h"
 
@@ -17,7 +18,7 @@
 #include "base/served.h"
 #include "lease.h"
 
-/* Files that come and go at the name of the trail while it is put right. */
+/* Tries while files come and go at the name of the trail. */
 #define TRIES 16
 
 /* The lock has to be on the file that another daemon would lock. */
@@ -36,7 +37,7 @@ static int hold(struct audit_file *file, int folder)
 	return 0;
 }
 
-/* The folder of that name, which may be another one by now. */
+/* Opens the folder by name, which may be another one by now. */
 static int find_folder(struct audit_file *file, bool *ret_moved)
 {
 	cleanup(cleanup_fd) int folder = -1;
@@ -48,7 +49,7 @@ static int find_folder(struct audit_file *file, bool *ret_moved)
 	if (named.st_dev == ours.st_dev && named.st_ino == ours.st_ino) {
 		if (audit_state_holds(file->folder, file->name, file->lock))
 			return 0;
-		/* Without a lock it is the trail still, unless somebody else has it. */
+		/* Without a lock it is still the trail, unless another daemon has the lock. */
 		r = hold(file, file->folder);
 		return r == -EBUSY ? r : 0;
 	}
@@ -67,10 +68,10 @@ static int find_folder(struct audit_file *file, bool *ret_moved)
 
 /* What was done to the file, and what became of it. */
 struct changes {
-	bool moved;  /* the folder is another one */
+	bool moved;  /* the name of the folder leads to another one */
 	bool named;  /* the file has a name elsewhere */
-	bool kept;   /* and now is one of the older ones of the trail */
-	char *aside; /* the name of what was put in its place, if there is anything in it */
+	bool kept;   /* and it is now one of the older files of the trail */
+	char *aside; /* the new name of what was in its place, unless that was empty */
 };
 
 static void changes_done(struct changes *changes)
@@ -78,7 +79,7 @@ static void changes_done(struct changes *changes)
 	free(changes->aside);
 }
 
-/* The file was renamed: what it holds stays in the trail, whoever deletes the other name. */
+/* The file was renamed. Its records stay in the trail, even if the other name is deleted. */
 static void keep_own(struct audit_file *file, struct changes *changes)
 {
 	cleanup(cleanup_free) char *aside = audit_rotate_name(file->name, file->first);
@@ -94,7 +95,7 @@ static void keep_own(struct audit_file *file, struct changes *changes)
 			audit_rotate_same(file->folder, aside, file->fd);
 }
 
-/* The name for what is not our file: that of an older file, where it is a part of a trail. */
+/* The new name of a file that is not ours: that of an older file, if it is part of a trail. */
 static char *name_for(const struct audit_file *file)
 {
 	cleanup(cleanup_fd) int fd = lease_openat(file->folder, file->name,
@@ -107,7 +108,7 @@ static char *name_for(const struct audit_file *file)
 	return audit_rotate_name(file->name, audit_recover_first(fd, tail.chain.sequence));
 }
 
-/* Puts a new file in the place of whatever has its name. */
+/* Gives whatever has the trail's name another one, and puts a new file in its place. */
 static int make_room(struct audit_file *file, int *fd, struct changes *changes)
 {
 	cleanup(cleanup_free) char *aside = name_for(file);
@@ -123,7 +124,7 @@ static int make_room(struct audit_file *file, int *fd, struct changes *changes)
 	}
 	if (r < 0)
 		return r;
-	/* As logrotate makes them: nobody misses it. */
+	/* An empty file, as logrotate makes it: removed. */
 	if (fstatat(file->folder, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
 		!st.st_size)
 		unlinkat(file->folder, aside, 0);
@@ -148,7 +149,7 @@ static int put_new(struct audit_file *file, int *fd, struct changes *changes)
 	return r;
 }
 
-/* What the older files lack of the trail. In the same folder the last one tells. */
+/* Notes the records that the older files lack. In the same folder the last of them is enough. */
 static void find_gaps(struct audit_file *file, bool all, const char *why)
 {
 	const struct audit_range none = { 0, 0 };
@@ -197,7 +198,7 @@ static void note_changes(struct audit_file *file, const struct changes *changes,
 	find_gaps(file, changes->moved, text ? text : "the audit file was changed by somebody");
 }
 
-/* The file of that name is not ours: it becomes so. */
+/* The file of that name is not ours: puts ours back. */
 static int restore(struct audit_file *file, bool moved)
 {
 	cleanup(changes_done) struct changes changes = { .moved = moved };
@@ -223,7 +224,7 @@ static bool ends_with_last(const struct audit_file *file)
 	size_t length = file->last_length;
 
 	if (!length)
-		return true; /* not known: taken for it */
+		return true; /* unknown: taken as the last record */
 	line = malloc(length);
 	if (!line || pread(file->fd, line, length, (off_t)(file->size - length)) != (ssize_t)length)
 		return !line;
@@ -231,7 +232,7 @@ static bool ends_with_last(const struct audit_file *file)
 	return line[length - 1] == '\n' && chain_same(&chain, &file->chain);
 }
 
-/* Somebody added to the file: it stays as evidence, but no record is glued to it. */
+/* Somebody added to the file. The file is kept as evidence, and no record is appended to it. */
 static int keep_added(struct audit_file *file, uint64_t size)
 {
 	char last;
@@ -249,7 +250,7 @@ static int keep_added(struct audit_file *file, uint64_t size)
 	return 0;
 }
 
-/* Somebody cut the file or wrote over it: what is left is the trail. */
+/* Somebody cut the file or wrote over it. What is left stays part of the trail. */
 static int keep_rest(struct audit_file *file)
 {
 	static const char why[] = "the audit file was cut off or written over";
@@ -258,7 +259,7 @@ static int keep_rest(struct audit_file *file)
 	struct audit_tail tail;
 	int r = 0;
 
-	/* Which may go on while it is read. */
+	/* Others may change the file while it is read. */
 	for (int i = 0; i < TRIES; i++) {
 		r = audit_recover_tail(file->fd, &file->chain, &tail);
 		if (r != -EIO)
@@ -273,7 +274,7 @@ static int keep_rest(struct audit_file *file)
 			return r;
 		audit_file_begin(file);
 		find_gaps(file, false, why);
-		audit_file_note(file, "what was written over the audit file is %s now", aside);
+		audit_file_note(file, "the overwritten audit file is %s now", aside);
 		return 0;
 	}
 	if (tail.cut && ftruncate(file->fd, (off_t)tail.size) < 0)
@@ -317,7 +318,7 @@ static void prune(struct audit_file *file)
 	int r;
 
 	file->deleted = file->prune - 1;
-	/* Or a start after a crash would miss them. */
+	/* Before the files go, or a start after a crash would report them as missing. */
 	audit_file_save(file);
 	(void)fdatasync(file->lock);
 	r = audit_rotate_prune(file->folder, file->name, file->prune);
@@ -326,7 +327,7 @@ static void prune(struct audit_file *file)
 	file->prune = 0;
 }
 
-/* The name cannot be had. As long as the file has another one, that is where the trail goes on. */
+/* The name cannot be had. While the file has another name, the trail goes on in it. */
 static int go_astray(struct audit_file *file, int error)
 {
 	struct stat st;
@@ -336,8 +337,8 @@ static int go_astray(struct audit_file *file, int error)
 		return error;
 	if (!file->astray)
 		audit_file_note(file,
-			"the audit file was renamed or moved, and the trail goes on in it, as none "
-			"can be made in its place: %s",
+			"the audit file was renamed or moved; the trail goes on in it, because no "
+			"new one can be made in its place: %s",
 			file->trouble);
 	file->astray = true;
 	return 0;

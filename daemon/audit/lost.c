@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counting of what could not be recorded. It must never fail, nor take memory: it counts what was
- * lost for want of it.
+ * Counting of lost events. It cannot fail and allocates nothing: events may be lost because memory
+ * is short.
  */
 #include "audit/lost.h"
 

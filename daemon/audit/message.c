@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The words and fields of a journal entry. It runs in the journal's thread only. It must never pass
- * on a byte that a terminal obeys: MESSAGE is shown as it is, and so are the fields by the catalog.
+ * The text and the fields of a journal entry. It runs in the journal's thread only. It must never
+ * pass on a byte that controls a terminal: MESSAGE is shown as it is, and so are the fields in the
+ * catalog's text.
  */
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "audit/message.h"
@@ -20,7 +21,7 @@
 
 #define FIELDS_MAX     (AUDIT_FIELDS_MAX + 5 + 2 * REQUEST_COUNT_MAX)
 #define FIELD_NAME_MAX 32
-/* All fields but the long texts, and each of those at its longest. */
+/* Room for all fields but the long texts, each at its maximum. */
 #define ROOM	    (12u << 10)
 #define MESSAGE_MAX 1024
 
@@ -72,13 +73,13 @@ static void add_form(
 	add(message, "%s=%s", field, text);
 }
 
-/* Words of our own, in which names are escaped already. */
+/* Adds a text of the daemon's; names in it are escaped already. */
 static void add_text(struct message *message, const char *field, const char *text)
 {
 	add_form(message, field, text, TEXT_VISIBLE | TEXT_LINES);
 }
 
-/* As it came. */
+/* Adds a name from outside, not escaped. */
 static void add_name(struct message *message, const char *field, const char *untrusted_name)
 {
 	add_form(message, field, untrusted_name, TEXT_NAME | TEXT_VISIBLE);

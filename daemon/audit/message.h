@@ -7,9 +7,9 @@
 #include "audit/copy.h"
 #include "audit/lost.h"
 
-/* Sends one entry; blocks as long as journald does. An error is nobody's to handle: the trail has
- * the record. */
+/* Sends one entry; blocks as long as journald does. Errors are ignored: the trail has the
+ * record. */
 void audit_message_send(const struct audit_copy *copy);
 
-/* Says how many entries were not sent, and whose they are. */
+/* Sends an entry that says how many were not sent, and whose they are. */
 void audit_message_dropped(const struct audit_lost *dropped);

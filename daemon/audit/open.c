@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a start makes of the files that it finds. It must never begin numbers again that the trail
- * has had, nor pass over in silence that something is missing.
+ * How a start continues from the files that it finds. It must never reuse a number of the trail,
+ * nor ignore without a note that records are missing.
  */
 #include "audit/open.h"
 
@@ -20,7 +20,8 @@ static void cleanup_file(struct audit_file **file)
 	audit_file_close(*file);
 }
 
-/* Ours, but somebody took the right to write it from us, or it is another's: then it makes room. */
+/* If the file is ours but its mode forbids writing, restores the mode. If it is another user's,
+ * sets it aside. */
 static int open_trail(struct audit_file *file, uint64_t sequence, bool *ret_created)
 {
 	cleanup(cleanup_free) char *aside = NULL;
@@ -47,7 +48,7 @@ static int open_trail(struct audit_file *file, uint64_t sequence, bool *ret_crea
 	return 0;
 }
 
-/* A file that ends in what is no record, or not the last one. */
+/* The file does not end in a valid record, or not in the last one. */
 static int recover_damaged(struct audit_file *file, uint64_t highest)
 {
 	cleanup(cleanup_free) char *aside = NULL;
@@ -66,7 +67,8 @@ static int recover_damaged(struct audit_file *file, uint64_t highest)
 	return 0;
 }
 
-/* The file has records: the chain goes on from them, or from what the state says came after. */
+/* The file has records: the chain goes on from the last one, or from a later one that the state
+ * has. */
 static int recover_records(struct audit_file *file, const struct audit_tail *tail)
 {
 	uint64_t known = file->chain.sequence;
@@ -108,7 +110,7 @@ static int recover_empty(struct audit_file *file, bool created)
 	return 0;
 }
 
-/* What should be there, and is not. state: whether the one before left notes at all. */
+/* Notes what is missing. state: whether the daemon before left notes at all. */
 static int find_gaps(struct audit_file *file, bool state)
 {
 	struct audit_range current = { .first = file->first,
@@ -117,7 +119,7 @@ static int find_gaps(struct audit_file *file, bool state)
 	struct audit_tail tail;
 	int r;
 
-	/* It may end before the chain does. */
+	/* The file may end before the chain does. */
 	if (file->size && audit_recover_tail(file->fd, &file->chain, &tail) >= 0)
 		current.last = tail.chain.sequence;
 	r = audit_recover_gaps(
@@ -129,7 +131,8 @@ static int find_gaps(struct audit_file *file, bool state)
 			"while ccbufd did not run they were removed, or moved where it does not "
 			"look, or a crash of the machine took them");
 	file->missing = gaps.records;
-	/* Nothing says whether those before the first file were deleted rightly: this once. */
+	/* Without notes nobody knows whether the daemon deleted the records before the first file.
+	 * Assume so, this once. */
 	if (!state && gaps.n && gaps.ranges[0].first == 1) {
 		file->deleted = gaps.ranges[0].last;
 		file->missing -= file->deleted;
@@ -211,7 +214,7 @@ int audit_open(
 	r = audit_state_open(file->folder, file->name, &state, &file->lock);
 	if (r < 0)
 		return r;
-	/* Before the file is opened, so that nothing falls in between. */
+	/* Before the file is opened, so that no change is missed. */
 	file->watch = audit_watch_open();
 	audit_watch_folder(file->watch, file->folder_path);
 	file->chain = state.chain;

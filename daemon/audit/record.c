@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Making records. It must never keep what the event borrowed.
+ * Making records. A record keeps nothing that the event borrowed.
  */
 #include "audit/record.h"
 
@@ -11,7 +11,7 @@
 #include "user/user.h"
 #include "util.h"
 
-/* So that a share of the bytes is one of the records as well. */
+/* A minimum, so that a share of the bytes is also a share of the records. */
 #define COST_MIN (AUDIT_WAITING_BYTES / AUDIT_RECORD_WAITING)
 
 struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_fields *fields,
@@ -41,7 +41,7 @@ struct audit_record *audit_record_new(struct audit_maker *maker, const struct au
 	return record;
 }
 
-/* A user who has much recorded fills its own share of the queue only. */
+/* What a record costs its user: nobody can fill more than its share of the queue. */
 static uint64_t cost(const struct audit_record *record)
 {
 	return record->length > COST_MIN ? record->length : COST_MIN;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A record on its way to the file: the formatted line with room before it for what only the owner
- * of the chain can know, and whom to tell when it is there. One thread holds a record at a time.
+ * A record on its way to the file: the formatted line, with room before it for what only the owner
+ * of the chain knows, and the function to call when it is written. One thread holds a record at a
+ * time.
  */
 #pragma once
 
@@ -26,31 +27,32 @@ struct audit_record {
 	audit_done done; /* may be NULL */
 	void *userdata;
 	struct audit_copy *copy; /* for the journal; NULL when it gets none */
-	uint64_t events;	 /* that are lost with it; 0 when somebody tries again */
-	bool not_lost;		 /* likewise, unless the trail is being closed */
+	uint64_t events;	 /* lost if the record is; 0 when somebody retries */
+	bool not_lost;		 /* the caller retries, unless the trail is being closed */
 	bool awaited;		 /* a client waits for it: a grant or a refusal */
 	struct user *user;	 /* charged for it, with a reference; NULL for none */
 	bool has_uid;
-	uid_t uid;	   /* whose they are */
+	uid_t uid;	   /* whose events they are */
 	int result;	   /* once written: 0 or a negative errno */
 	uint64_t sequence; /* once written with result 0 */
 	uint8_t hash[CHAIN_HASH_SIZE];
-	size_t length; /* of the body, its newline included; 0 for a refusal folded away, which
-			  takes its place in the order of the done functions only */
+	size_t length; /* of the body, its newline included; 0 for a folded refusal, which only
+			  keeps its place in the order of the done functions */
 	char line[];   /* AUDIT_PREFIX_MAX bytes, then the body: "time":...}\n */
 };
 
-/* What records of events are made with. */
+/* State for making records of events. */
 struct audit_maker {
 	struct audit_format format;
 	bool copies; /* for the journal */
 	char body[AUDIT_FORMAT_BODY_MAX];
 };
 
-/* A record of what happened just now; without body when fields is NULL. NULL when out of memory. */
+/* A record with the time of now; without a body when fields is NULL. NULL when out of memory. */
 struct audit_record *audit_record_new(struct audit_maker *maker, const struct audit_fields *fields,
 	audit_done done, void *userdata);
-/* Charges it to the user of the fields, if there is one, until it is freed. 0 or -EUSERS. */
+/* Charges the record to the user of the fields, if there is one, until it is freed. Returns 0 or
+ * -EUSERS. */
 int audit_record_charge(struct audit_record *record, const struct audit_fields *fields);
 void audit_record_uncharge(struct audit_record *record);
 void audit_record_free(struct audit_record *record);
@@ -74,7 +76,7 @@ static inline void audit_list_push(struct audit_list *list, struct audit_record 
 	list->bytes += record->length;
 }
 
-/* Puts all records of another list before those of this one; the other one is empty then. */
+/* Moves all records of another list before those of this one. */
 static inline void audit_list_put_before(struct audit_list *list, struct audit_list *before)
 {
 	if (!before->first)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading the end of a trail after a stop or a crash. It must never write, and never take for a
- * record what is none: what it reads was on a disk that anybody may have had.
+ * Reading the end of a trail after a stop or a crash. It never writes. It must never accept as a
+ * record what is none: anybody may have changed the disk.
  */
 #include "audit/recover.h"
 
@@ -15,7 +15,7 @@
 #include "util.h"
 
 #define LINE_MAX_BYTES (AUDIT_PREFIX_MAX + AUDIT_FORMAT_BODY_MAX)
-/* The incomplete line, the last record and the one before it. */
+/* Room for the incomplete line, the last record and the one before it. */
 #define WINDOW (3 * (size_t)LINE_MAX_BYTES)
 
 static const char beginning[] = "{\"seq\":";
@@ -36,7 +36,7 @@ static int read_at(int fd, char *buffer, size_t size, uint64_t offset)
 	return 0;
 }
 
-/* A record whose number leaves room to count on. */
+/* Whether the line is a record. Its number must leave room to count on. */
 static bool record(struct chain *chain, const char *line, size_t length)
 {
 	struct chain found;
@@ -47,8 +47,8 @@ static bool record(struct chain *chain, const char *line, size_t length)
 	return true;
 }
 
-/* What a write of ours that a crash cut short looks like: the beginning of a record, or room that
- * the file system had set aside. Anything else was put there by somebody. */
+/* Whether the text may come from a crash during a write of ours: the beginning of a record, or
+ * zeros that the file system allocated. Anything else is somebody else's. */
 static bool torn(const char *text, size_t length)
 {
 	size_t compared = length < sizeof(beginning) - 1 ? length : sizeof(beginning) - 1;
@@ -63,8 +63,8 @@ static bool torn(const char *text, size_t length)
 	return true;
 }
 
-/* The line that ends before *end, which then is where it begins. False when its beginning is not
- * in the window. */
+/* Finds the line that ends before *end, and moves *end to its beginning. False when it does not
+ * begin in the window. */
 static bool line_before(const char *window, bool whole, size_t *end, size_t *ret_length)
 {
 	const char *newline = memrchr(window, '\n', *end);
@@ -92,8 +92,8 @@ static uint64_t highest(const char *window, size_t size, bool whole)
 	return found;
 }
 
-/* Whether the lines of the window, the last at end (its newline not counted), hang together, or the
- * last one is known. */
+/* Whether the lines of the window form a chain, or the last one is known. The last one ends at end,
+ * its newline not counted. */
 static bool check(const char *window, bool whole, size_t end, const struct chain *known,
 	struct chain *ret_chain)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The names of the trail's files. It must never overwrite a file that holds records, nor, where the
- * file system can do better, leave a moment in which the current file is absent.
+ * The names of the trail's files. It must never overwrite a file that has records. Where the file
+ * system allows it, the current file is never absent, not even for a moment.
  */
 #include "audit/rotate.h"
 
@@ -17,7 +17,7 @@
 #define FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 #define MODE  0640
 
-/* Files of that name that come and go while it is opened. */
+/* Tries while files of that name come and go. */
 #define TRIES	    16
 #define ASIDE_NAMES 1000
 
@@ -28,7 +28,7 @@ static int create(int folder, const char *name, int *ret_fd)
 	fd = openat(folder, name, FLAGS | O_CREAT | O_EXCL, MODE);
 	if (fd < 0)
 		return -errno;
-	/* Whatever the umask. */
+	/* The umask does not count. */
 	if (fchmod(fd, MODE) < 0)
 		return -errno;
 	*ret_fd = steal_fd(&fd);
@@ -73,7 +73,8 @@ int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_
 	return -EBUSY;
 }
 
-/* 0 when it has both names. A folder cannot, nor a file that we may not link: 1, it is renamed. */
+/* Returns 0 when the file has both names. A folder, or a file that we may not link, is renamed:
+ * 1. */
 static int add_name(int folder, const char *name, const char *more)
 {
 	if (linkat(folder, name, folder, more, 0) == 0)
@@ -83,7 +84,7 @@ static int add_name(int folder, const char *name, const char *more)
 	return -errno;
 }
 
-/* In the place of what is there. */
+/* Puts next in the place of what has the name. */
 static int put_in_place(int folder, const char *next, const char *name, const char *aside)
 {
 	int renamed = add_name(folder, name, aside), r;
@@ -126,8 +127,8 @@ int audit_rotate_replace(int folder, const char *name, const char *aside, int *f
 		if (r < 0)
 			goto fail;
 	}
-	/* The new names are there; should this fail, a crash may bring the old ones back, and
-	 * audit_rotate_repair() with them. */
+	/* The new names are there. If this fails, a crash may restore the old ones;
+	 * audit_rotate_repair() then handles them. */
 	(void)fsync(folder);
 	close_fd(fd);
 	*fd = steal_fd(&fresh);
@@ -198,7 +199,7 @@ static bool number_of(const char *entry, const char *name, uint64_t *ret_number)
 	return true;
 }
 
-/* Or what somebody put in the place of one, which may lie elsewhere. */
+/* Whether it is a file, or a link that somebody put in the place of one. True when unknown. */
 static bool is_file(int folder, const char *name)
 {
 	struct stat st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which file is the trail's current one: taking hold of it, replacing it, deleting the oldest.
+ * The trail's files: opens the current one, replaces it, deletes the oldest.
  */
 #pragma once
 
@@ -8,33 +8,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A dot and 20 digits follow the name of a file that was rotated away. */
+/* The name of a rotated file ends with a dot and 20 digits. */
 #define AUDIT_ROTATE_SUFFIX 21
 
 /* Whether the file of that name in folder is the one that is open as fd. */
 bool audit_rotate_same(int folder, const char *name, int fd);
 
 /*
- * Opens the file name in folder, creating it (0640) if need be. 0, or: -EACCES; -ELOOP a symbolic
- * link; -EINVAL no regular file; what the file system says.
+ * Opens the file name in folder, and creates it (0640) if there is none. Returns 0, or: -EACCES;
+ * -ELOOP a symbolic link; -EINVAL no regular file; another error of the file system.
  */
 int audit_rotate_open(int folder, const char *name, bool *ret_created, int *ret_fd);
 
 /*
- * Gives the file of that name, whatever it is, the name aside and puts a new, empty one in its
- * place, in one step where the file system can: *fd, which may be -1, is closed and then the new
- * file. -EEXIST when the name aside is taken. On failure everything is as before. aside NULL: there
- * is no file of that name; -EEXIST when by now there is.
+ * Renames whatever has that name to aside and puts a new, empty file in its place, in one step
+ * where the file system allows it. Closes *fd, which may be -1, and sets it to the new file.
+ * Returns 0 or a negative errno: -EEXIST when the name aside is taken. On failure everything is as
+ * before. With aside NULL there is no file of that name yet; -EEXIST when there is one by now.
  */
 int audit_rotate_replace(int folder, const char *name, const char *aside, int *fd);
 
-/* The same with the first name that is free of NAME.damaged-SEQUENCE, NAME.damaged-SEQUENCE.1, ...,
- * which the caller frees. */
+/* The same with the first free name of NAME.damaged-SEQUENCE, NAME.damaged-SEQUENCE.1, ... The
+ * caller frees *ret_aside. */
 int audit_rotate_set_aside(
 	int folder, const char *name, uint64_t sequence, int *fd, char **ret_aside);
 
-/* Removes what a crash in the middle of audit_rotate_replace() left behind. first is the sequence
- * number that the file fd begins with. */
+/* Removes what a crash during audit_rotate_replace() left. first is the sequence number of the
+ * first record of the file fd. */
 void audit_rotate_repair(int folder, const char *name, uint64_t first, int fd);
 
 /* The sequence numbers in the names of rotated files, ascending; the caller frees the array. */

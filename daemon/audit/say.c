@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Records of the trail about itself. It must never forget what is not written yet.
+ * Records of the trail about itself. It must never drop a note that is not written yet.
  */
 #include "audit/say.h"
 
@@ -51,7 +51,7 @@ static void on_note_done(void *userdata, int result)
 	struct audit_note *note = userdata, **at;
 	struct audit_say *say = note->say;
 
-	/* Also when there was no room for the record: then it makes some. */
+	/* Also when there was no room for the record: the deletion makes some. */
 	if (note->deleted.last && note->deleted.last >= say->prune)
 		say->prune = note->deleted.last + 1;
 	note->under_way = false;
@@ -84,7 +84,7 @@ static bool say_event(struct audit_maker *maker, const struct audit_event *event
 	record = audit_record_new(maker, &fields, done, userdata);
 	if (!record)
 		return false;
-	/* Nothing of it is lost with the record. */
+	/* Nothing is lost with this record: the note stays. */
 	record->events = 0;
 	audit_list_push(list, record);
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Answers for those who have waited long enough. It must never touch more of a record that the
- * writer has than whom to tell: the rest is the writer's.
+ * Answers callers that have waited too long for the disk. Of a record that the writer has it must
+ * only touch the done function: the rest belongs to the writer.
  */
 #include "audit/stall.h"
 

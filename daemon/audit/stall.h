@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Records for which a disk that does not answer keeps somebody waiting. */
+/* Records that somebody waits for while the disk does not answer. */
 #pragma once
 
 #include "audit/record.h"
 
-/* Tells those for whose records, which the writer has, a client waits: -EINPROGRESS, for they may
- * yet be written. */
+/* For records that the writer has: calls done with -EINPROGRESS where a client waits. They may
+ * still be written. */
 void audit_stall_busy(struct audit_record *first);
 
-/* Tells whoever waits for records that the writer will never give back; nobody is charged for them
- * any more. */
+/* For records that the writer will never give back: calls done, and uncharges their users. */
 void audit_stall_left(struct audit_record *first);
 
-/* Tells those for whose records of a list a client waits: -ETIMEDOUT. Grants, which do not happen
- * then, are taken from the list, the other records stay. A done function may append to *list. */
+/* For the records of a list: calls done with -ETIMEDOUT where a client waits. Grants are removed
+ * from the list, as they do not happen; the other records stay. A done function may append to
+ * *list. */
 void audit_stall_waiting(struct audit_list *list);

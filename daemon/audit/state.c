@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The lock and the notes of the trail. It must never wait for another's lock, and never take for a
- * note what does not have its exact form.
+ * The lock and the notes of the trail. It never waits for another's lock, and must never accept
+ * notes that do not have their exact form.
  */
 #include "audit/state.h"
 
@@ -37,7 +37,7 @@ static bool number(const char *digits, uint64_t *ret_value)
 			__builtin_mul_overflow(value, UINT64_C(10), &value) ||
 			__builtin_add_overflow(value, (uint64_t)(digits[i] - '0'), &value))
 			return false;
-	/* Such as leave room to count on. */
+	/* Numbers must leave room to count on. */
 	*ret_value = value;
 	return value < INT64_MAX;
 }
@@ -109,7 +109,7 @@ int audit_state_open(int folder, const char *name, struct audit_state *ret_state
 			return -errno;
 		if (!S_ISREG(st.st_mode))
 			return -EINVAL;
-		/* Whatever it was: who can open it can lock it. */
+		/* Any mode but 0600 is reset: whoever can open the file can lock it. */
 		if ((st.st_mode & 0777) != 0600 && fchmod(fd, 0600) < 0)
 			return -errno;
 		if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -124,7 +124,7 @@ int audit_state_open(int folder, const char *name, struct audit_state *ret_state
 	return -EBUSY;
 }
 
-/* By hand, as it is on the path of every grant. */
+/* By hand, because every grant needs it. */
 static char *put_number(char *at, uint64_t value, char end)
 {
 	for (size_t i = NUMBER; i > 0; i--, value /= 10)

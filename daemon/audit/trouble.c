@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Words for a trail that cannot be had. It must never change anything.
+ * Explains why a trail cannot be opened or written. It only looks, and changes nothing.
  */
 #include "audit/trouble.h"
 
@@ -12,7 +12,7 @@
 #include "lease.h"
 #include "util.h"
 
-/* What the folder lacks; false when it is there and may be written. */
+/* What is wrong with the folder; false when it is there and may be written. */
 static bool folder_words(const char *folder, char *text, size_t size)
 {
 	struct stat st;
@@ -71,7 +71,7 @@ static bool file_words(const char *path, int error, char *text, size_t size)
 	return true;
 }
 
-/* What keeps it from being opened, as it does the state. */
+/* Whether a lease keeps the file, or the state, from being opened. */
 static bool leased(const char *path, char *text, size_t size)
 {
 	char words[LEASE_WORDS_MAX];
@@ -82,7 +82,7 @@ static bool leased(const char *path, char *text, size_t size)
 	return true;
 }
 
-/* The state beside it. */
+/* What is wrong with the state file. */
 static bool state_words(const char *folder, const char *path, int error, char *text, size_t size)
 {
 	const char *slash = strrchr(path, '/');

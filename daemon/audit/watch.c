@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Changes in the trail's folder. It must never take a change that the trail makes beside its file
- * (older files, new ones before they have the name) for one of others: it would never come to rest.
+ * Changes in the trail's folder. It ignores the files that the trail itself makes there (older
+ * ones, new ones before they have the name); otherwise each check would cause the next.
  */
 #include "audit/watch.h"
 
@@ -35,7 +35,7 @@ bool audit_watch_heard(int fd, const char *name)
 	for (const char *at = buffer; at < buffer + n;) {
 		const struct inotify_event *event = (const void *)at;
 
-		/* Without a name it is the folder, or more happened than could be told. */
+		/* An event without a name is about the folder, or says that events were lost. */
 		heard = heard || !event->len || streq(event->name, name);
 		at += sizeof(*event) + event->len;
 	}

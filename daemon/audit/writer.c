@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One thread, one slot. Whoever the state names owns the file and the list: IDLE and DONE the event
- * loop, HANDED the thread. The mutex guards the state only and is never held while a disk is waited
- * for.
+ * One thread, one slot. The state says who owns the file and the list: IDLE and DONE the event
+ * loop, HANDED the thread. The mutex guards the state only and is never held during a wait for the
+ * disk.
  */
 #include "audit/writer.h"
 
@@ -15,7 +15,7 @@
 #include "base/thread.h"
 #include "util.h"
 
-/* Enough for a writev() of a segment many times over, and little to map. */
+/* Many times what a writev() of a segment needs, and still small. */
 #define STACK (256u << 10)
 
 enum state { IDLE, HANDED, DONE, STOP };
@@ -32,7 +32,7 @@ struct audit_writer {
 	enum audit_writer_look look;
 };
 
-/* Returns what audit_writer_take() has in *ret_written. */
+/* Returns the value of *ret_written of audit_writer_take(). */
 static bool write_list(
 	struct audit_file *file, struct audit_list *list, bool sync, enum audit_writer_look look)
 {
@@ -45,7 +45,7 @@ static bool write_list(
 	}
 	if (look == AUDIT_WRITER_LOOK || !audit_file_fits(file))
 		r = audit_look(file);
-	/* Only once, or who touches the file all the time would keep everybody waiting. */
+	/* Only once, or somebody who changes the file all the time could hold up everybody. */
 	if (r >= 0 && look != AUDIT_WRITER_LOOKED && file->notes && list->first)
 		return false;
 	if (r < 0)
@@ -154,7 +154,7 @@ bool audit_writer_take(struct audit_writer *writer, unsigned int msec, struct au
 		pthread_mutex_unlock(&writer->mutex);
 		return false;
 	}
-	/* Under the mutex, so that the thread has counted it. */
+	/* Under the mutex: the thread has written the counter. */
 	(void)eventfd_read(writer->fd, &count);
 	*ret_list = writer->list;
 	*ret_written = writer->written;

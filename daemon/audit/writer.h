@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The thread that waits for the disk. The event loop hands it the file together with one list of
- * records, and has neither until it takes both back.
+ * records, and must not touch either until it takes both back.
  */
 #pragma once
 
@@ -19,22 +19,22 @@ struct audit_writer *audit_writer_free(struct audit_writer *writer);
 /* Readable when there is something to take back. */
 int audit_writer_fd(const struct audit_writer *writer);
 
-/* Whether to find out first what others did to the file. */
+/* Whether to check the file first (audit_look()). */
 enum audit_writer_look {
-	AUDIT_WRITER_LOOK_IF_ODD, /* when the file shows that something happened to it */
+	AUDIT_WRITER_LOOK_IF_ODD, /* if the file is not as the last write left it */
 	AUDIT_WRITER_LOOK,
-	AUDIT_WRITER_LOOKED, /* as the first, and write whatever is found */
-	AUDIT_WRITER_END,    /* of the file: it is synced and closed, and not to be used any more */
+	AUDIT_WRITER_LOOKED, /* like the first, but write whatever is found */
+	AUDIT_WRITER_END,    /* syncs and closes the file, which must not be used any more */
 };
 
-/* Hands over the file and the records, which may be none. Only one list at a time. */
+/* Hands over the file and the records; the list may be empty. Only one list at a time. */
 void audit_writer_hand(struct audit_writer *writer, struct audit_file *file,
 	struct audit_list *list, bool sync, enum audit_writer_look look);
 
 /*
- * Takes back the records, and with them the file. Waits for so long until they are ready; false
- * when they are not. *ret_written is false when none of the records was tried: a look found
- * something that the trail has to say first.
+ * Takes back the records and the file. Waits up to msec milliseconds; returns false when they are
+ * not ready. *ret_written is false when no record was tried, because the check found something that
+ * has to be recorded first.
  */
 bool audit_writer_take(struct audit_writer *writer, unsigned int msec, struct audit_list *ret_list,
 	bool *ret_written);
