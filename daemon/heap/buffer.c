@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Buffers of heaps. It must never read what a buffer holds, and never map one but to zero it.
+ * Buffers of heaps. It must never read the contents of a buffer, and map one only to zero it.
  */
 #include "heap/buffer.h"
 
@@ -20,8 +20,8 @@
 #define MFD_NOEXEC_SEAL 8u /* Linux 6.3, include/uapi/linux/memfd.h */
 #endif
 
-/* Not to be run as a program, where the kernel can say so; where vm.memfd_noexec is 2 no other can
- * be had. */
+/* Makes a memfd that cannot be executed, where the kernel supports that. With vm.memfd_noexec 2 the
+ * kernel makes no other. */
 static int make_memfd(void)
 {
 	int fd = memfd_create("ccbuf", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -31,8 +31,8 @@ static int make_memfd(void)
 	return fd;
 }
 
-/* An open file of its own, which leases count: not so the one that memfd_create() makes. Root may
- * have a lease of its own on it, which would have us wait for its end. */
+/* Opens the memfd again: leases do not count the open file that memfd_create() makes. If root has a
+ * lease on it, the open fails instead of waiting for its end. */
 static int reopen(int fd)
 {
 	char path[32];
@@ -48,10 +48,10 @@ static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
-	/* Real pages now, as a heap gives: a peer must not meet SIGBUS later. */
+	/* Allocates the pages now, as a heap does: otherwise a peer could get SIGBUS later. */
 	if ((read_only ? ftruncate(fd, (off_t)size) : fallocate(fd, 0, 0, (off_t)size)) < 0)
 		return errno == ENOSPC || errno == EFBIG || errno == EINVAL ? -ENOMEM : -errno;
-	/* A memfd can be reopened for writing by any holder; only a seal keeps it read-only. */
+	/* Any holder can reopen a memfd for writing; only a seal keeps it read-only. */
 	if (read_only)
 		seals |= F_SEAL_WRITE;
 	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
@@ -63,8 +63,8 @@ static int alloc_emulated(uint64_t size, bool read_only, int *ret_fd)
 	return 0;
 }
 
-/* A write lease is given when nobody else has the file open or mapped. fd becomes an open file of
- * our own for it, for at first it is the peer's as well. */
+/* The kernel gives a write lease when nobody else has the file open or mapped. fd, whose open file
+ * the peer shares, is replaced by an open file of our own first. */
 static int lease(int fd)
 {
 	cleanup(cleanup_fd) int own = reopen(fd);
@@ -186,7 +186,7 @@ bool heap_explain(const struct heap *heap, int error, char *text, size_t size)
 	if (stopped)
 		text_format(text, size,
 			"heap %s gives out no memory any more: %s could not be made private again, "
-			"which is more than the module's leak_limit; restart the machine",
+			"more than the module's leak_limit; restart the machine",
 			heap->name, size_format(stats.leaked_bytes, leaked));
 	else
 		text_format(text, size, "heap %s failed: %s", heap->name, strerror(-error));
@@ -208,8 +208,8 @@ int64_t heap_holders(int fd)
 	if (n < 0)
 		return -errno;
 	text[n] = 0;
-	/* The kernel writes size, count, exp_name and then name, which a holder chooses and which
-	 * may hold newlines: the first line of that key is the kernel's. */
+	/* The kernel writes size, count, exp_name and then name. A holder chooses the name, which
+	 * may contain newlines: only the first line with this key is the kernel's. */
 	count = strstr(text, "\ncount:\t");
 	if (!count)
 		return -ENODATA;

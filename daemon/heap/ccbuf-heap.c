@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The calls of module ccbuf_heap. It must never decide anything.
+ * The calls of module ccbuf_heap. It decides nothing.
  */
 #include "heap/ccbuf-heap.h"
 
@@ -47,7 +47,7 @@ int ccbuf_heap_events(int node, struct ccbuf_heap_event *ret_events, size_t n)
 {
 	ssize_t size = read(node, ret_events, n * sizeof(*ret_events));
 
-	/* the module's never ends */
+	/* the module's event stream never ends */
 	if (size == 0)
 		return -ENODATA;
 	if (size < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The folder of heaps and its nodes. It must never open what is no device, nor what may not answer.
+ * The folder of heaps and its nodes. It must never open a file that is not a device, nor one on a
+ * file system that may not answer.
  */
 #include "heap/heap.h"
 
@@ -66,7 +67,7 @@ void heaps_set_observer(
 	heaps->userdata = userdata;
 }
 
-/* Asks whether it is the module's, and tells if so. */
+/* Finds out whether the node is the module's, and calls the observer if so. */
 static int introduce(struct heaps *heaps, struct heap *heap)
 {
 	struct ccbuf_heap_stats stats;
@@ -75,7 +76,8 @@ static int introduce(struct heaps *heaps, struct heap *heap)
 	return heap->module && heaps->opened ? heaps->opened(heaps->userdata, heap) : 0;
 }
 
-/* The folder, and what is in it, are opened by the event loop. */
+/* The event loop opens the folder and its files, so they must not lie on a file system that may not
+ * answer. */
 static int open_folder(const char *path, int *ret_fd)
 {
 	cleanup(cleanup_fd) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -95,7 +97,7 @@ bool heaps_may_hang(const char *folder)
 	return open_folder(folder, &fd) == -EREMOTE;
 }
 
-/* Opens a node, but nothing else: whatever has its name, only its kind is looked at first. */
+/* Opens a node and nothing else: checks the kind of the file before it opens it. */
 static int open_device(int folder, const char *name, int *ret_fd)
 {
 	cleanup(cleanup_fd) int found = openat(folder, name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
