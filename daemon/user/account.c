@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Accounts and their lookup. They must never refuse: limits are the ledger's to compare.
+ * Accounts and their lookup. They refuse nothing: the ledger compares limits.
  */
 #include "user/account.h"
 
@@ -27,15 +27,15 @@ void account_uncharge(struct account *account, uint64_t bytes, bool emulated)
 }
 
 /*
- * The bucket is kept as a time, the moment when it is full again: a token taken moves it by what
- * the refill of one takes. Exact, with the part of a microsecond that the division leaves, so that
- * a burst and a period's refill are rate tokens at any rate.
+ * The bucket is kept as the moment when it is full again. Taking a token moves the moment by the
+ * time that refilling one token takes. It is exact, with the fraction of a microsecond that the
+ * division leaves, so a burst and the refill of a period are rate tokens each, at any rate.
  */
 struct moment {
 	uint64_t usec, part;
 };
 
-/* That moment if a token were taken now. */
+/* The moment after taking a token now. */
 static struct moment full_after(
 	const struct account *account, uint64_t rate, uint64_t rate_usec, uint64_t now_usec)
 {
@@ -82,7 +82,7 @@ bool account_take_token(
 	return true;
 }
 
-/* --- those of rules --- */
+/* --- accounts of rules --- */
 
 static int compare_texts(const char *a, const char *b)
 {

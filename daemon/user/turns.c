@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Round and round between users. It must never do two pieces of one user's while another waits.
+ * Takes turns between users. It must never do two pieces of one user while another user waits.
  */
 #include "user/turns.h"
 
@@ -15,13 +15,14 @@ struct turns {
 
 static int on_turn(sd_event_source *source, void *userdata);
 
-/* Behind what else has this priority and waits: one that is there already keeps its place. */
+/* Replaces the source by a new one behind the others that wait with this priority; an old one keeps
+ * its place. */
 static int go_behind(struct turns *turns, sd_event *loop)
 {
 	sd_event_source *source = NULL;
 	int r = sd_event_add_defer(loop, &source, on_turn, turns);
 
-	/* What is under way comes to its end before something new is begun. */
+	/* Work under way is finished before new work is begun. */
 	if (r >= 0)
 		r = sd_event_source_set_priority(source, TURNS_PRIORITY);
 	if (r < 0) {
@@ -108,14 +109,14 @@ static int on_turn(sd_event_source *source, void *userdata)
 	if (!user->turns_first)
 		user->turns_last = NULL;
 	turn->waits = false;
-	/* Behind the others, before its piece is done: which may take it out, or free it. */
+	/* Puts the user behind the others before its piece is done, which may remove or free it. */
 	if (user->turns_first)
 		push_user(turns, user);
 	user_ref(user);
 	if (turn->run(turn))
 		turns_add(turns, turn);
 	user_unref(user);
-	/* Out of memory it keeps its place. */
+	/* When out of memory the source keeps its place. */
 	if (!turns->first || go_behind(turns, sd_event_source_get_event(source)) < 0)
 		sd_event_source_set_enabled(
 			turns->source, turns->first ? SD_EVENT_ON : SD_EVENT_OFF);

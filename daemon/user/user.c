@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who costs how much. It must never let one user have what the others need to be served at all.
+ * What each user costs. It must never let one user take what the others need to be served at all.
  */
 #include "user/user.h"
 
@@ -12,16 +12,16 @@
 #include "base/clock.h"
 #include "util.h"
 
-/* New users until those are looked for whose buckets are full again, at least. */
+/* The minimum of users at which unused ones are freed. */
 #define SWEEP_MIN 64
 
 struct users {
 	void *tree; /* of tsearch(3), by uid and namespace */
 	size_t count;
-	size_t sweep; /* at so many users those without anything are looked for */
+	size_t sweep; /* at this number of users the unused ones are freed */
 	struct {
 		uint64_t max, used;
-		uint64_t users; /* that have some */
+		uint64_t users; /* that have some of it */
 	} resources[USER_RESOURCES_];
 };
 
@@ -70,7 +70,7 @@ void users_set_max(struct users *users, enum user_resource resource, uint64_t ma
 	users->resources[resource].max = max;
 }
 
-/* True when it is gone; it stays while a bucket of its rules is not full again. */
+/* Frees a user, and returns true, unless a bucket of its rules is not full. */
 static bool drop(struct user *user, uint64_t now_usec)
 {
 	struct users *users = user->users;
@@ -158,7 +158,7 @@ struct user *user_unref(struct user *user)
 
 /* --- shares --- */
 
-/* log2(n) in 256ths, straight between powers of two, which is a little less than it is. */
+/* log2(n) in 256ths, linear between powers of two: a little less than the exact value. */
 static uint64_t log2_256(uint64_t n)
 {
 	unsigned int whole = 63 - (unsigned int)__builtin_clzll(n);
@@ -166,7 +166,7 @@ static uint64_t log2_256(uint64_t n)
 	return ((uint64_t)whole << 8) + (((n << 8) >> whole) - 256);
 }
 
-/* What one of n users may have of the last quarter. */
+/* The share of one of n users in the last quarter. */
 static uint64_t part_of(uint64_t quarter, uint64_t n)
 {
 	uint64_t l = log2_256(n + 1), part = quarter / (n + 1) * 65536 / (l * l);
