@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The helper: forks, reaps, kills. It must never look at what its children and the daemon say to
- * each other, and never outlive the daemon.
+ * The helper: forks, reaps, kills. It must never read what its children and the daemon say to each
+ * other, nor outlive the daemon.
  */
 #include "helper/child.h"
 
@@ -21,21 +21,21 @@
 #include "util.h"
 
 #define CHILDREN_MAX 256
-#define SOCKET	     3 /* the number of a process's one socket */
+#define SOCKET	     3 /* the fd of a process's only socket */
 
-/* How often, and how long apart, an fd is offered that the kernel will not take on its way now
- * (too many are under way to the daemon's clients). */
+/* Tries, and the time between them, to send an fd that the kernel refuses for now (too many are
+ * under way to the daemon's clients). */
 #define OFFERS	   50
 #define OFFER_MSEC 20
 
-/* How often, and how long apart, it is looked whether the children have come to their end. */
+/* How often, and how long apart, the helper checks whether the children have ended. */
 #define END_TRIES 100
 #define END_MSEC  5
 
 struct role {
 	const char *name;
 	void (*run)(int fd, const struct helper_settings *settings);
-	bool quiet; /* no stdin, stdout and stderr either */
+	bool quiet; /* closes stdin, stdout and stderr, too */
 };
 
 static const struct role roles[HELPER_ROLES] = {
@@ -54,7 +54,7 @@ struct server {
 	int signals;
 };
 
-/* Keeps the standard ones and this, as SOCKET. */
+/* Closes all fds but the standard ones and this one, which becomes SOCKET. */
 static void keep_one(int fd)
 {
 	if (fd != SOCKET)
@@ -101,7 +101,7 @@ static void run_child(const struct server *server, const struct role *role, int 
 	sigset_t none;
 
 	end_with_parent(server->pid);
-	setsid(); /* what it may start in its turn is ended with it */
+	setsid(); /* so that its own children are ended with it */
 	prctl(PR_SET_NAME, role->name);
 	keep_one(fd);
 	if (role->quiet)
@@ -140,7 +140,7 @@ static void spawn(struct server *server, const struct helper_message *message)
 
 static void kill_child(const struct server *server, size_t i)
 {
-	/* Not waited for, so the number is still its. */
+	/* Not reaped yet, so the pid is still the child's. */
 	kill(-server->children[i].pid, SIGKILL);
 	kill(server->children[i].pid, SIGKILL);
 }
@@ -158,7 +158,7 @@ static void reap(struct server *server)
 			i++;
 		if (i == server->count)
 			continue;
-		/* what it has left behind */
+		/* processes that the child left */
 		kill(-pid, SIGKILL);
 		told.number = server->children[i].number;
 		told.value = status;
@@ -167,7 +167,7 @@ static void reap(struct server *server)
 	}
 }
 
-/* The daemon is gone, or has let go of us. */
+/* The daemon is gone, or has closed its end of the socket. */
 static void end(const struct server *server) __attribute__((noreturn));
 
 static void end(const struct server *server)
@@ -205,7 +205,7 @@ static void serve_one(struct server *server)
 			kill_child(server, i);
 }
 
-/* A stop of the service is the daemon's to follow; a hang-up of the terminal, too. */
+/* The daemon handles a stop of the service and a hang-up of the terminal. */
 static void leave_signals_alone(struct server *server)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE };
@@ -221,7 +221,7 @@ static void leave_signals_alone(struct server *server)
 		_exit(EXIT_FAILURE);
 }
 
-/* Of all rights that which a look needs, if we have it. */
+/* Keeps only the capability that an inspection needs, if we have it. */
 static void keep_one_right(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -237,7 +237,7 @@ static void keep_one_right(void)
 		_exit(EXIT_FAILURE);
 }
 
-/* What is meant for the daemon is not for a library that a child loads. */
+/* Variables meant for the daemon must not reach a library that a child loads. */
 static void clean_environment(void)
 {
 	static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",

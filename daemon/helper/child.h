@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The helper process, and what it and the daemon say to each other. For helper/helper.c alone.
+ * The helper process, and the messages between it and the daemon. For helper/helper.c only.
  */
 #pragma once
 
@@ -15,11 +15,11 @@ enum helper_op {
 	HELPER_ENDED,	/* helper: value is the status of waitpid() */
 };
 
-/* One packet. number is the daemon's for a child. */
+/* One packet. number is the daemon's number of a child. */
 struct helper_message {
 	uint32_t op, number;
 	int32_t value;
 };
 
-/* What the forked process does until the daemon lets go of its end of fd. */
+/* Runs the helper until the daemon closes its end of fd. */
 void helper_serve(int fd, const struct helper_settings *settings) __attribute__((noreturn));

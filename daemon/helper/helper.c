@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's side of the helper. It must never wait for it.
+ * The daemon's side of the helper. The event loop never waits for the helper.
  */
 #include "helper/helper.h"
 
@@ -13,8 +13,8 @@
 #include "helper/child.h"
 #include "util.h"
 
-#define END_TRIES 100 /* at the end, */
-#define END_MSEC  10  /* so long apart */
+#define END_TRIES 100 /* at the end of the daemon, */
+#define END_MSEC  10  /* each this long */
 
 struct helper_child {
 	struct helper_child *next;
@@ -129,7 +129,7 @@ static void on_ended(struct helper *helper, uint32_t number, int status)
 	drop(helper, number);
 }
 
-/* 0 for the end; a negative errno when there is nothing now. */
+/* Returns 0 at the end of the stream; a negative errno when nothing waits. */
 static ssize_t receive(int fd, struct helper_message *message, int *ret_fd)
 {
 	union {
@@ -217,7 +217,7 @@ int helper_spawn(struct helper *helper, enum helper_role role, const struct help
 
 void helper_kill(struct helper_child *child)
 {
-	/* The queue has room for some hundred of these, and the helper only ever reads it. */
+	/* The queue has room for some hundred messages, and the helper does little but read it. */
 	if (!child->killed)
 		child->killed = say(child->helper, HELPER_KILL, child->number, 0) >= 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looking at a process. It must never ask a file system for anything before all else is known, and
- * never do anything for a peer: what it is told to look at is a number.
+ * Inspects a process. It must never ask a file system for anything before all else is known, and
+ * never act for a peer: it is only given a number.
  */
 #include "helper/inspect-child.h"
 
@@ -22,7 +22,7 @@
 #define STATUS_MAX (GROUPS_MAX * 12u) /* bytes: a number and a blank for each, and the rest */
 #define DEPTH_MAX  64		      /* of user namespaces; the kernel has 32 */
 
-/* Nothing is allocated: the filter has no call for it. */
+/* Static, as the filter has no call to allocate memory. */
 static union {
 	struct inspect_answer answer;
 	char space[INSPECT_ANSWER_MAX];
@@ -42,7 +42,7 @@ static size_t text_size(void)
 	return size;
 }
 
-/* Those before it must be there already. */
+/* Texts are put in the order of the enum. */
 static void put_text(enum inspect_text which, enum inspect_known known, const char *value)
 {
 	size_t size = strlen(value) + 1;
@@ -57,7 +57,7 @@ static void say(enum inspect_kind kind)
 	size_t size = sizeof(out.answer) + (kind == INSPECT_ANSWER ? text_size() : 0);
 
 	out.answer.kind = kind;
-	/* Never sendmsg(): it could pass on an fd. */
+	/* The filter does not allow sendmsg(), which could pass on an fd. */
 	while (sendto(socket_fd, &out, size, MSG_NOSIGNAL, NULL, 0) < 0)
 		if (errno != EINTR)
 			_exit(EXIT_FAILURE);

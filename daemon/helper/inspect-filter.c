@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The allow-list of a inspector. It must never hold a call by which more than a name, a number or a
- * text of /proc could be had.
+ * The allow-list of an inspector. It must never have a call that gives more than a name, a number
+ * or a text of /proc.
  */
 #include "helper/inspect-filter.h"
 
@@ -35,6 +35,6 @@ int inspect_filter_enter(void)
 	if (r >= 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, written, O_RDONLY));
-	/* Not freed: that could take a call that is not allowed any more. */
+	/* Not freed: that could need a call that is not allowed any more. */
 	return r < 0 ? r : seccomp_load(filter);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What both sides of an inspection compute in the same way.
+ * Functions that both sides of an inspection share.
  */
 #include "helper/inspect-wire.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the daemon asks a child that looks at processes, and what that answers: one packet each, of
- * a bounded size.
+ * The question of the daemon to an inspector, and the answer: one packet each, of a bounded size.
  */
 #pragma once
 
@@ -11,7 +10,8 @@
 
 #include "chain.h"
 
-/* Who a process counts to, as users_get() has it: a uid, and where that is root's a namespace. */
+/* The person that a process counts to, as in users_get(): a uid, and a namespace if the uid is
+ * root's. */
 struct inspect_person {
 	uint64_t ns;
 	uint32_t uid, zero;
@@ -19,12 +19,12 @@ struct inspect_person {
 
 #define INSPECT_HANGING_MAX 64
 
-/* What is to be looked at. All of it for a first inspection; for another one only what it cannot do
- * without: the process lives still, and that it is the same is anchored otherwise. */
+/* What to inspect: all for the first inspection of a process. A later one needs less: the process
+ * still lives, and its pidfd shows that it is the same one. */
 enum inspect_wanted {
-	INSPECT_WANT_PATH = 1 << 0,   /* of the executable */
-	INSPECT_WANT_START = 1 << 1,  /* its time, the PID namespace and the person: these stay */
-	INSPECT_WANT_CGROUP = 1 << 2, /* where a pidfd does not tell of it */
+	INSPECT_WANT_PATH = 1 << 0,  /* of the executable */
+	INSPECT_WANT_START = 1 << 1, /* start time, PID namespace and person, which do not change */
+	INSPECT_WANT_CGROUP = 1 << 2, /* where the pidfd does not say it */
 	INSPECT_WANT_LSM = 1 << 3,
 	INSPECT_WANT_CREDENTIALS = 1 << 4, /* and groups */
 	INSPECT_WANT_ALL = (1 << 5) - 1,
@@ -41,11 +41,11 @@ struct inspect_question {
 };
 
 enum inspect_kind {
-	INSPECT_NOTICE, /* what comes next may hang; person is filled */
+	INSPECT_NOTICE, /* the next step may hang; person is filled */
 	INSPECT_ANSWER,
 };
 
-/* What could be seen. What could not is zero, or empty. */
+/* What could be read; the rest is zero or empty. */
 enum inspect_known {
 	INSPECT_EXE = 1 << 0,
 	INSPECT_ROOT = 1 << 1,
@@ -63,30 +63,30 @@ struct inspect_answer {
 	uint64_t number;
 	uint32_t kind; /* enum inspect_kind */
 	/* 0; -ESRCH: there is no such process; -EBUSY: its person has an inspection that hangs, and
-	 * the file system of its program may do the same; or another negative errno. What is said
-	 * besides is true only with 0. */
+	 * the file system of its program may hang, too; or another negative errno. The other
+	 * members are valid only with 0. */
 	int32_t error;
 	uint32_t known;		      /* enum inspect_known */
 	uint32_t may_set_groups;      /* it has CAP_SETGID */
 	uint32_t container;	      /* user or PID namespace or root is not PID 1's, or unseen */
-	uint32_t uids[4], gids[4];    /* real, effective, saved, of the file system */
-	char groups[CHAIN_HASH_TEXT]; /* inspect_hash_groups() of all, the effective one among them
+	uint32_t uids[4], gids[4];    /* real, effective, saved, file-system */
+	char groups[CHAIN_HASH_TEXT]; /* inspect_hash_groups() of all, including the effective one
 				       */
 	uint64_t start_time;	      /* clock ticks since boot */
 	uint64_t exe_dev, exe_ino, root_dev, root_ino;
 	uint64_t mount_ns, user_ns, pid_ns; /* inodes */
 	struct inspect_person person;
-	uint16_t sizes[INSPECT_TEXTS]; /* of the texts, each with its NUL; 0 for none */
+	uint16_t sizes[INSPECT_TEXTS]; /* of the texts, each including its NUL; 0 for none */
 	char texts[];		       /* one after the other */
 };
 
 #define INSPECT_TEXT_MAX   (PATH_MAX + 1)
 #define INSPECT_ANSWER_MAX (sizeof(struct inspect_answer) + INSPECT_TEXTS * INSPECT_TEXT_MAX)
 
-/* What stands for a set of groups, in whatever order they come and however often. Sorts them. */
+/* The hash of a set of groups; order and repetition do not matter. Sorts the array. */
 void inspect_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT]);
 
-/* Whether an answer's parts are what they say; before it is used. */
+/* Whether the sizes in an answer are right. To be checked before it is used. */
 bool inspect_answer_valid(const struct inspect_answer *untrusted_answer, size_t size);
-/* One of its texts; NULL when it is not known. */
+/* One text of an answer; NULL when it is not known. */
 const char *inspect_answer_text(const struct inspect_answer *answer, enum inspect_text which);

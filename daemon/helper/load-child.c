@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Loading the policy, in a process that may hang, fail or be taken over by a module of the name
- * service. It must never hold a privilege, and never wait for anything without saying for what.
+ * Loads the policy, in a process that may hang, fail or be taken over by a module of the name
+ * service. It must never have a privilege. It says what it waits for before it waits.
  */
 #include "helper/load-child.h"
 
@@ -19,7 +19,7 @@
 #include "text.h"
 #include "util.h"
 
-#define FDS_MAX 1024 /* some libraries close them all, one by one */
+#define FDS_MAX 1024 /* a small number, as some libraries close them all one by one */
 
 struct loading {
 	int fd;
@@ -99,7 +99,7 @@ static void source(void *userdata, const struct policy_source *file)
 	}
 }
 
-/* Every right is given up: uid 0 without capabilities is the owner of its files, and no more. */
+/* Gives up every capability: uid 0 without capabilities is only the owner of its files. */
 static void give_up_rights(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -112,12 +112,12 @@ static void give_up_rights(void)
 		_exit(EXIT_FAILURE);
 	setrlimit(RLIMIT_NOFILE, &fds);
 	setrlimit(RLIMIT_CORE, &core);
-	/* where memory is short it goes before the daemon does */
+	/* when memory is short the kernel kills this process before the daemon */
 	if (fd >= 0 && write(fd, "500", 3) == 3)
 		close(fd);
 }
 
-/* The folders that --policy names; the usual ones need not be there. */
+/* Whether the folders that --policy names exist. The default ones need not. */
 static bool folders_are_there(const struct loading *loading, const struct helper_settings *settings)
 {
 	char line[512], name[400];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The names of one load. It must never ask anybody.
+ * The names of one load. It asks no name service.
  */
 #include "helper/load-names.h"
 

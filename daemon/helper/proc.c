@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading /proc/PID. It must never decide what an entry means for a peer.
+ * Reads /proc/PID. It does not decide what an entry means for a peer.
  */
 #include "helper/proc.h"
 
@@ -18,7 +18,7 @@ ssize_t proc_read(int proc, const char *name, char *buffer, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	/* These files are made as a whole by the first read. */
+	/* The first read makes such a file as a whole. */
 	do
 		n = read(fd, buffer, size - 1);
 	while (n < 0 && errno == EINTR);
@@ -36,7 +36,7 @@ static const char *field(const char *text, const char *key)
 	return p ? p + strlen(key) : NULL;
 }
 
-/* Numbers of a line, up to max. The count, or -EMSGSIZE. */
+/* Reads up to max numbers of a line. Returns the count, or -EMSGSIZE. */
 static ssize_t numbers(const char *p, uint32_t *ret_numbers, size_t max)
 {
 	size_t n = 0;
@@ -95,7 +95,7 @@ int proc_start_time(int proc, uint64_t *ret_ticks)
 	n = proc_read(proc, "stat", text, sizeof(text));
 	if (n < 0)
 		return (int)n;
-	/* The second field is the command in parentheses, and may hold any byte. */
+	/* The second field is the command in parentheses, which may contain any byte. */
 	p = strrchr(text, ')');
 	for (int i = 2; p && i < 22; i++)
 		p = strchr(p + 1, ' ');
@@ -123,7 +123,7 @@ int proc_cgroup(int proc, char *buffer, size_t size, const char **ret_path)
 		if (strncmp(line, "0::", 3))
 			continue;
 		line += 3;
-		/* Where it was cut off it could be another's path. */
+		/* A line that was cut off may be another path. */
 		if (cut && !strchr(line, '\n'))
 			return -EMSGSIZE;
 		line[strcspn(line, "\n")] = 0;
@@ -146,10 +146,10 @@ int proc_cgroup_unit(const char *cgroup, char **ret_unit, char **ret_slice)
 	cleanup(cleanup_free) char *slice = NULL;
 	const char *p = cgroup;
 
-	/* Slices come first; below the first unit everything is the unit's own to name. */
+	/* Slices come first. The unit itself chooses all names below it. */
 	while (*p == '/' && !unit) {
 		size_t length = strcspn(++p, "/");
-		/* systemd escapes a name that the kernel could take for its own with '_'. */
+		/* systemd prefixes '_' to a name that the kernel reserves. */
 		const char *name = length > 0 && *p == '_' ? p + 1 : p;
 		size_t name_length = length - (size_t)(name - p);
 
@@ -183,8 +183,7 @@ int proc_namespace(int proc, const char *name, uint64_t *ret_inode)
 	int r;
 
 	snprintf(path, sizeof(path), "ns/%s", name);
-	/* Such as user:[4026531837]: quicker than to have the kernel make the file that it means.
-	 */
+	/* Such as user:[4026531837]. Quicker than opening the file. */
 	r = proc_link_text(proc, path, text, sizeof(text));
 	if (r < 0)
 		return r;
