@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a socket knows of its other end. It must never ask the other end.
+ * Reads what the kernel knows of a socket's other end. It must never ask the other end.
  */
 #include <sys/socket.h>
 
@@ -18,7 +18,7 @@ void peer_claim_done(struct peer_claim *claim)
 	free(steal_pointer(&claim->lsm));
 }
 
-/* A socket option of variable length, with a NUL after it. NULL when there is none. */
+/* Reads a socket option of variable length, and adds a NUL. NULL when the socket has none. */
 static int read_option(int fd, int option, size_t guess, void **ret_data, socklen_t *ret_size)
 {
 	socklen_t size = (socklen_t)guess;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a process is now, held against what it was when it connected. It must never take the newer
- * for the truth.
+ * Compares what a process is now with what it was when it connected. It must never trust the later
+ * state over the earlier one.
  */
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -48,12 +48,12 @@ const char *peer_difference(
 	if (wanted & INSPECT_WANT_CGROUP && !same_answer_text(a, b, INSPECT_TEXT_CGROUP))
 		return peer_other_cgroup;
 	if ((a->known ^ b->known) & seen)
-		return "the process can be seen otherwise than when it connected";
+		return "other properties of the process are visible than when it connected";
 	return NULL;
 }
 
-/* What was noted at connect decides who it is. What differs from it now came later: an exec() of a
- * program that has other rights, most likely. NULL when nothing does. */
+/* The properties at connect decide who a peer is. A difference now came later, most likely by an
+ * exec() of a program with other rights. NULL when there is none. */
 static const char *contradiction(
 	const struct peer_claim *claim, const char *groups, const struct inspect_answer *answer)
 {
@@ -150,7 +150,7 @@ int peer_check(const struct peer *peer, const char **ret_why)
 		why = other_credentials;
 	else if (r >= 0 && cgroup != peer->cgroup)
 		why = peer_other_cgroup;
-	/* Last, for the dead have credentials of their own. */
+	/* Last, because an exited process reports other credentials. */
 	if (r == -ESRCH || !peer_alive(peer)) {
 		*ret_why = peer_words(-ESRCH);
 		return -ESRCH;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finding out who asks. It must never believe a peer's own word, and never follow a pid without its
- * pidfd.
+ * Finds out who asks. It must never trust what a peer says of itself, and never use a pid without
+ * its pidfd.
  */
 #include <sys/syscall.h>
 
@@ -55,8 +55,8 @@ static int describe(struct peer *peer, const struct inspect_answer *answer)
 struct peer_op {
 	struct inspection *inspection; /* NULL once it is done */
 	struct users *users;
-	struct peer *peer;	 /* to be completed, or looked at again */
-	struct peer_claim claim; /* of the first */
+	struct peer *peer;	 /* to be completed, or inspected again */
+	struct peer_claim claim; /* of a peer to be completed */
 	unsigned int wanted;	 /* enum inspect_wanted */
 	bool again;
 	peer_done done;
@@ -77,7 +77,7 @@ static int complete(struct peer_op *op, const struct inspect_answer *answer, con
 
 	if (r < 0)
 		return r;
-	/* Moved between the one and the other? */
+	/* Did the process move between the two? */
 	if (!*ret_why && peer->cgroup != peer_cgroup(peer))
 		*ret_why = peer_other_cgroup;
 	if (*ret_why)
@@ -102,8 +102,8 @@ static void on_inspected(void *userdata, int result, const struct inspect_answer
 	} else if (r >= 0) {
 		r = complete(op, answer, &why);
 	}
-	/* Last, for only while it lives nobody else has its number: and the dead look like others.
-	 */
+	/* Last: the pid is the peer's only while it lives, and an exited process looks like another
+	 * one. */
 	if (((r >= 0 && !op->again) || r == -ESTALE) && !peer_alive(op->peer)) {
 		r = -ESRCH;
 		why = NULL;
@@ -119,7 +119,7 @@ static int open_process(const struct peer_claim *claim, struct process **ret_pro
 	int fd;
 
 	if (claim->pid <= 0)
-		return -ESRCH; /* it lives in a PID namespace that we cannot see into */
+		return -ESRCH; /* it is in a PID namespace that we cannot see */
 	process = malloc(sizeof(*process));
 	if (!process)
 		return -ENOMEM;
@@ -133,7 +133,7 @@ static int open_process(const struct peer_claim *claim, struct process **ret_pro
 	return 0;
 }
 
-/* What the claim says; the pidfd, the groups and the security label go to the peer. */
+/* Makes a peer of a claim, whose pidfd, groups and security label it takes over. */
 static int make_peer(struct peer_claim *claim, struct user *user, struct peer **ret_peer)
 {
 	cleanup(cleanup_peer) struct peer *peer = calloc(1, sizeof(*peer));
@@ -210,9 +210,9 @@ int peer_recheck(struct inspections *inspections, struct peer *peer, peer_done d
 		.done = done,
 		.userdata = userdata,
 	};
-	/* What a pidfd tells, peer_check() asks it; what was not to be seen will not be. Without
-	 * CAP_SETGID other groups come by a program that has rights only, and with another uid or
-	 * gid. */
+	/* peer_check() asks the pidfd for what it knows. A property that was not visible at connect
+	 * is not inspected again. Without CAP_SETGID a process gets other groups only by a program
+	 * with rights, and then another uid or gid, too. */
 	if (!peer->cgroup)
 		op->wanted |= INSPECT_WANT_CGROUP | INSPECT_WANT_CREDENTIALS;
 	if (peer->inspection->may_set_groups)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What takes long, and what takes too long. One timer is for all inspections, or each would cost
- * one. It must never take an inspector for slow whose answer only was not read.
+ * Finds slow inspections, and ends those that take too long. One timer is for all inspections. An
+ * inspector whose answer is only not read yet does not count as slow.
  */
 #include "base/clock.h"
 #include "peer/inspect-internal.h"
@@ -47,7 +47,7 @@ static uint64_t slow_for(
 	return longest;
 }
 
-/* The first that is to be tried again, or is late. */
+/* The first held inspection to be retried, or that is late. */
 static struct inspection *next_held(
 	const struct inspections *inspections, uint64_t now, bool *ret_late)
 {
@@ -71,7 +71,7 @@ static struct inspection *next_late(const struct inspections *inspections, uint6
 	return NULL;
 }
 
-/* Whatever done() does, it may be to other inspections: so each time from the beginning. */
+/* done() may change other inspections, so start from the beginning after each. */
 static void check_looks(struct inspections *inspections, uint64_t now)
 {
 	struct inspection *inspection;

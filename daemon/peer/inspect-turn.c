@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Inspections that wait for an inspector, and what may happen to each. It must never let one user's
- * stand before all of another's.
+ * The inspections that wait for an inspector. It must never serve all inspections of one user
+ * before those of another.
  */
 #include "peer/inspect-internal.h"
 #include "util.h"
@@ -77,7 +77,7 @@ void inspect_turn_remove(struct inspections *inspections, const struct inspectio
 		drop(inspections, at);
 }
 
-/* --- each of them --- */
+/* --- one inspection --- */
 
 void inspect_free(struct inspection *inspection)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Inspections, from the question to the answer. It must never read anything under /proc itself.
+ * Inspections, from the question to the answer. It must never read anything below /proc itself:
+ * that can hang.
  */
 #include <assert.h>
 #include <time.h>
@@ -57,7 +58,7 @@ struct inspection *inspect_cancel(struct inspection *inspection)
 	return NULL;
 }
 
-/* --- all of them --- */
+/* --- all inspections --- */
 
 int inspections_new(
 	struct helper *helper, sd_event *loop, struct users *users, struct inspections **ret_looks)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looks at processes, by children (helper/inspect-child.h): what /proc says of one can hang on a
- * file system of its owner's. Looks go to a child each; when one takes long others are made, up to
- * a limit, and an inspection that does not come back is given up, with its child. Those who wait
- * have turns by user, and a user whose inspections hang is charged for them (USER_INSPECTIONS)
- * until their children are gone. Two of the children are never asked what might hang, so that many
- * users together cannot have them all.
+ * Inspects processes by means of children (helper/inspect-child.h), because reading /proc can hang
+ * on a file system of the process's owner. A child does one inspection at a time. When one takes
+ * long, more children are made, up to a limit; an inspection that hangs is given up together with
+ * its child. Waiting inspections take turns by user. A user whose inspections hang is charged for
+ * them (USER_INSPECTIONS) until their children are gone. Two of the children are never asked what
+ * might hang, so that many users together cannot have them all.
  */
 #pragma once
 
@@ -16,30 +16,32 @@
 #include "user/user.h"
 
 #define INSPECT_CHILDREN_MAX 32
-#define INSPECT_USEC	     5000000 /* until an inspection is given up */
+#define INSPECT_USEC	     5000000 /* after this an inspection is given up */
 
 struct inspections;
 struct inspection;
 
-/* result 0 and the answer, borrowed; -ESRCH when there is no such process; -ETIMEDOUT when it did
- * not come back, or would not; -ECANCELED at a stop; or another negative errno. By the loop. */
+/* Called by the loop. result is 0 with an answer, borrowed; -ESRCH when there is no such process;
+ * -ETIMEDOUT when the inspection hung, or would hang; -ECANCELED at a stop; or another negative
+ * errno. */
 typedef void (*inspect_done)(void *userdata, int result, const struct inspect_answer *answer);
 
 /* 0 or a negative errno. */
 int inspections_new(
 	struct helper *helper, sd_event *loop, struct users *users, struct inspections **ret_looks);
-/* Whether the first children are there. */
+/* Whether the first children have started. */
 bool inspections_ready(const struct inspections *inspections);
-/* None may be under way. Takes NULL, returns NULL. */
+/* No inspection may be under way. Takes NULL, returns NULL. */
 struct inspections *inspections_free(struct inspections *inspections);
-/* All that are under way, and those that are asked for from now on, fail with -ECANCELED. */
+/* All inspections under way, and all later ones, fail with -ECANCELED. */
 void inspections_stop(struct inspections *inspections);
 
-/* Looks at a process, for a user (referenced). done is called once, later. 0 or a negative errno.
- */
+/* Inspects a process for a user (referenced). wanted is of enum inspect_wanted. done is called
+ * once, later. Returns 0 or a negative errno. */
 int inspect_new(struct inspections *inspections, struct user *user, pid_t pid, unsigned int wanted,
 	inspect_done done, void *userdata, struct inspection **ret_look);
-/* Takes its answer if it is here already, and calls done. Else nothing happens. */
+/* If the answer is here already, takes it and calls done. Else does nothing. */
 void inspect_hurry(struct inspection *inspection);
-/* done is not called any more. Takes NULL, returns NULL. Not for an inspection that is done. */
+/* Cancels an inspection: done is not called any more. Takes NULL, returns NULL. Not for one that is
+ * done. */
 struct inspection *inspect_cancel(struct inspection *inspection);

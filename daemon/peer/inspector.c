@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Inspectors: the children that look at processes, one at a time. It must never wait for one.
+ * Inspectors: the children that inspect processes, one at a time each. The event loop never waits
+ * for one.
  */
 #include <stddef.h>
 #include <sys/socket.h>
@@ -9,7 +10,7 @@
 #include "peer/inspect-internal.h"
 #include "util.h"
 
-/* Without a slow inspection there are so many: one may become slow at any time. */
+/* The number of inspectors while none is slow: one may become slow at any time. */
 #define READY 2
 
 static void uncharge(struct inspector *inspector)
@@ -66,7 +67,7 @@ static unsigned int hanging(const struct inspections *inspections, uint64_t now,
 		l = l->next) {
 		if (!l->charged)
 			continue;
-		/* One that did not say that it might hang may be short of time only. */
+		/* An inspector that did not say that it may hang may only lack CPU time. */
 		if (l->noticed || now - l->since_usec > INSPECT_HANGING_USEC)
 			persons[n++] = (struct inspect_person){
 				.ns = l->charged->ns,
@@ -136,7 +137,7 @@ bool inspector_ask_any(struct inspections *inspections, struct inspection *inspe
 			continue;
 		if (ask(inspector, inspection))
 			return true;
-		/* It is ending, which will be told. */
+		/* The inspector is ending; the helper will report it. */
 		inspector->busy = true;
 		inspector->since_usec = clock_usec(CLOCK_MONOTONIC);
 	}
@@ -156,8 +157,8 @@ void inspector_dispatch(struct inspections *inspections)
 
 /* --- answers --- */
 
-/* It would have to ask a file system like one that does not answer to another inspection of its
- * person now. Perhaps that one only takes its time. */
+/* Holds an inspection that would ask a file system that may hang, while another inspection of its
+ * person is slow. That one may still come back. */
 static void hold(struct inspections *inspections, struct inspection *inspection,
 	const struct inspect_person *person)
 {
@@ -182,7 +183,7 @@ static void on_notice(struct inspector *inspector, const struct inspect_answer *
 	if (!inspector->charged || users_get(inspector->inspections->users, answer->person.uid,
 					   answer->person.ns, &user) < 0)
 		return;
-	/* Who it really is. */
+	/* The real user. */
 	user_force(user, USER_INSPECTIONS, 1);
 	uncharge(inspector);
 	inspector->charged = user;
@@ -212,7 +213,7 @@ bool inspector_receive(struct inspector *inspector)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		/* why it ended is told by the helper */
+		/* the helper reports why it ended */
 		sd_event_source_set_enabled(inspector->io, SD_EVENT_OFF);
 		return false;
 	}
@@ -253,7 +254,7 @@ static void on_started(void *userdata, int error, int *fd)
 	}
 	if (r < 0) {
 		inspector_free(inspector);
-		/* it is tried again as long as somebody waits */
+		/* retried as long as somebody waits */
 		inspect_time_start(inspections);
 		return;
 	}
@@ -336,6 +337,6 @@ void inspector_note_slow(struct inspector *inspector)
 		return;
 	}
 	user_unref(user);
-	/* Its share is used up by others that are as slow; or nobody waits for it any more. */
+	/* Other slow inspections use up the user's share, or nobody waits for this one. */
 	inspector_give_up(inspector, -ETIMEDOUT);
 }

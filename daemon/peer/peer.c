@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Peers and their processes. It must never keep an fd of a process that is gone.
+ * Peers and their processes. It keeps no fd of a process that is gone.
  */
 #include "peer/peer.h"
 
@@ -12,7 +12,7 @@ static bool process_alive(const struct process *process)
 {
 	struct pollfd poll_fd = { .fd = process->pidfd, .events = POLLIN };
 
-	/* A negative fd would be passed over, and nobody heard of it. */
+	/* poll() ignores a negative fd. */
 	return process->pidfd >= 0 && poll(&poll_fd, 1, 0) == 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * PIDFD_GET_INFO. It must never be the only way: kernels before 6.13 do not have it.
+ * PIDFD_GET_INFO. Callers need another way, too: kernels before 6.13 do not have it.
  */
 #include "peer/pidfd-info.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * PIDFD_GET_INFO (Linux 6.13): a process's credentials from its pidfd in one call, without /proc.
+ * PIDFD_GET_INFO (Linux 6.13): the credentials of a process by its pidfd in one call, without
+ * /proc.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 /* The layout of include/uapi/linux/pidfd.h in Linux 6.13, its first version (64 bytes). Later
  * kernels accept it, as the size is part of the ioctl's number. */
 struct pidfd_info_v0 {
-	uint64_t mask; /* in: what is asked; out: what was filled */
+	uint64_t mask; /* in: what to fill; out: what was filled */
 	uint64_t cgroupid;
 	uint32_t pid, tgid, ppid;
 	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
@@ -21,7 +22,7 @@ struct pidfd_info_v0 {
 #define PIDFD_INFO_CREDS_BIT  (UINT64_C(1) << 1)
 #define PIDFD_INFO_CGROUP_BIT (UINT64_C(1) << 2)
 
-/* Also the number of the control group, 0 where there is none. 0; -EOPNOTSUPP where the kernel
- * lacks it; -ESRCH when the process is gone. */
+/* The credentials and the number of the control group (0 when there is none). Returns 0;
+ * -EOPNOTSUPP where the kernel lacks the call; -ESRCH when the process is gone. */
 int pidfd_info_credentials(
 	int pidfd, struct proc_credentials *ret_credentials, uint64_t *ret_cgroup);
