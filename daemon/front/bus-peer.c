@@ -236,7 +236,7 @@ static int on_credentials(sd_bus_message *message, void *userdata, sd_bus_error 
 		r = peer_identify(broker->inspections, broker->users, user, &claim, on_identified,
 			bus_peer, &bus_peer->inspection);
 	if (r < 0)
-		reject_unidentified(bus_peer, r, strerror(-r));
+		reject_unidentified(bus_peer, r, peer_words(r));
 	peer_claim_done(&claim);
 	user_unref(user);
 	return 1;

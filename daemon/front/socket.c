@@ -140,7 +140,7 @@ static void admit(struct socket_server *server, int *fd)
 	r = identify(admission);
 	if (r < 0) {
 		snprintf(reason, sizeof(reason), "the process cannot be identified: %s",
-			strerror(-r));
+			peer_words(r));
 		turn_away(server, user, &admission->fd, &ucred, peer_verdict(r), reason);
 		admission_free(admission);
 	}

@@ -18,9 +18,9 @@
 #include "helper/proc.h"
 #include "util.h"
 
-#define GROUPS_MAX 65536	      /* NGROUPS_MAX of the kernel */
-#define STATUS_MAX (GROUPS_MAX * 12u) /* bytes: a number and a blank for each, and the rest */
-#define DEPTH_MAX  64		      /* of user namespaces; the kernel has 32 */
+/* Bytes: a number and a blank for each group, and the rest. */
+#define STATUS_MAX (INSPECT_GROUPS_MAX * 11u + 8192u)
+#define DEPTH_MAX  64 /* of user namespaces; the kernel has 32 */
 
 /* Static, as the filter has no call to allocate memory. */
 static union {
@@ -28,7 +28,7 @@ static union {
 	char space[INSPECT_ANSWER_MAX];
 } out;
 static char status[STATUS_MAX], text[INSPECT_TEXT_MAX + 256];
-static gid_t groups[GROUPS_MAX + 1];
+static gid_t groups[INSPECT_GROUPS_MAX + 1];
 
 static int socket_fd, proc_fd;
 static struct init_ns init_ns;
@@ -72,10 +72,11 @@ static int see_credentials(int proc)
 {
 	struct proc_credentials now;
 	size_t n = 0;
-	int r = proc_credentials(proc, status, sizeof(status), &now, groups, GROUPS_MAX, &n);
+	int r = proc_credentials(
+		proc, status, sizeof(status), &now, groups, INSPECT_GROUPS_MAX, &n);
 
 	if (r < 0)
-		return r;
+		return r == -EMSGSIZE ? -E2BIG : r;
 	memcpy(out.answer.uids, now.uids, sizeof(now.uids));
 	memcpy(out.answer.gids, now.gids, sizeof(now.gids));
 	out.answer.may_set_groups = now.permitted >> CAP_SETGID & 1;

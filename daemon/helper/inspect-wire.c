@@ -4,22 +4,33 @@
  */
 #include "helper/inspect-wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static int compare(const void *a, const void *b)
+/* Shell's sort: qsort() allocates, for which an inspector has no call. Quick with what is sorted
+ * but for a few, as the kernel's lists are. */
+static void sort(gid_t *groups, size_t count)
 {
-	gid_t x = *(const gid_t *)a, y = *(const gid_t *)b;
+	size_t gap = 1;
 
-	return (x > y) - (x < y);
+	while (gap < count / 3)
+		gap = 3 * gap + 1;
+	for (; gap > 0; gap /= 3) {
+		for (size_t i = gap; i < count; i++) {
+			gid_t group = groups[i];
+			size_t at = i;
+
+			for (; at >= gap && groups[at - gap] > group; at -= gap)
+				groups[at] = groups[at - gap];
+			groups[at] = group;
+		}
+	}
 }
 
 void inspect_hash_groups(gid_t *groups, size_t count, char hash[static CHAIN_HASH_TEXT])
 {
 	size_t n = 0;
 
-	if (count)
-		qsort(groups, count, sizeof(*groups), compare);
+	sort(groups, count);
 	for (size_t i = 0; i < count; i++)
 		if (n == 0 || groups[n - 1] != groups[i])
 			groups[n++] = groups[i];

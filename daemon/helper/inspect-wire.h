@@ -19,6 +19,10 @@ struct inspect_person {
 
 #define INSPECT_HANGING_MAX 64
 
+/* Supplementary groups of a process that is served. The kernel allows 65536, but takes tens of
+ * milliseconds for each list of so many. */
+#define INSPECT_GROUPS_MAX 4096
+
 /* What to inspect: all for the first inspection of a process. A later one needs less: the process
  * still lives, and its pidfd shows that it is the same one. */
 enum inspect_wanted {
@@ -63,8 +67,9 @@ struct inspect_answer {
 	uint64_t number;
 	uint32_t kind; /* enum inspect_kind */
 	/* 0; -ESRCH: there is no such process; -EBUSY: its person has an inspection that hangs, and
-	 * the file system of its program may hang, too; or another negative errno. The other
-	 * members are valid only with 0. */
+	 * the file system of its program may hang, too; -E2BIG: it is in more than
+	 * INSPECT_GROUPS_MAX groups; or another negative errno. The other members are valid only
+	 * with 0. */
 	int32_t error;
 	uint32_t known;		      /* enum inspect_known */
 	uint32_t may_set_groups;      /* it has CAP_SETGID */

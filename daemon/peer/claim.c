@@ -2,6 +2,7 @@
 /*
  * Reads what the kernel knows of a socket's other end. It must never ask the other end.
  */
+#include <limits.h>
 #include <sys/socket.h>
 
 #include "peer/peer.h"
@@ -18,8 +19,10 @@ void peer_claim_done(struct peer_claim *claim)
 	free(steal_pointer(&claim->lsm));
 }
 
-/* Reads a socket option of variable length, and adds a NUL. NULL when the socket has none. */
-static int read_option(int fd, int option, size_t guess, void **ret_data, socklen_t *ret_size)
+/* Reads a socket option of variable length, and adds a NUL. NULL when the socket has none. -E2BIG
+ * when the option is longer than max. */
+static int read_option(
+	int fd, int option, size_t guess, size_t max, void **ret_data, socklen_t *ret_size)
 {
 	socklen_t size = (socklen_t)guess;
 
@@ -41,6 +44,8 @@ static int read_option(int fd, int option, size_t guess, void **ret_data, sockle
 			*ret_size = 0;
 			return 0;
 		}
+		if (got > max)
+			return -E2BIG;
 		size = got;
 	}
 }
@@ -56,12 +61,13 @@ int peer_claim_socket(int fd, struct peer_claim *ret_claim)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return -errno;
-	r = read_option(fd, SO_PEERGROUPS, 32 * sizeof(gid_t), &groups, &size);
+	r = read_option(fd, SO_PEERGROUPS, 32 * sizeof(gid_t), INSPECT_GROUPS_MAX * sizeof(gid_t),
+		&groups, &size);
 	if (r < 0)
 		return r;
 	claim.groups_known = groups != NULL;
 	claim.n_groups = size / sizeof(gid_t);
-	r = read_option(fd, SO_PEERSEC, 128, &lsm, &size);
+	r = read_option(fd, SO_PEERSEC, 128, INT_MAX, &lsm, &size);
 	if (r < 0)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &claim.pidfd, &pidfd_size) < 0) {

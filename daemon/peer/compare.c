@@ -104,6 +104,8 @@ bool peer_same(const struct peer *a, const struct peer *b)
 	       same_text(a->identity.exe, b->identity.exe);
 }
 
+_Static_assert(INSPECT_GROUPS_MAX == 4096, "peer_words() says it");
+
 const char *peer_words(int error)
 {
 	switch (error) {
@@ -116,6 +118,8 @@ const char *peer_words(int error)
 		return "the daemon stops";
 	case -EMSGSIZE:
 		return "the names of its control groups are too long";
+	case -E2BIG:
+		return "it is in more than 4096 groups";
 	default:
 		return strerror(-error);
 	}
@@ -123,7 +127,8 @@ const char *peer_words(int error)
 
 enum ccbuf_verdict peer_verdict(int error)
 {
-	return error == -ESRCH || error == -ESTALE || error == -ETIMEDOUT || error == -EMSGSIZE
+	return error == -ESRCH || error == -ESTALE || error == -ETIMEDOUT || error == -EMSGSIZE ||
+			       error == -E2BIG
 		       ? CCBUF_IDENTITY_CHANGED
 		       : CCBUF_INTERNAL;
 }

@@ -184,7 +184,11 @@ int peer_identify(struct inspections *inspections, struct users *users, struct u
 		.users = users, .claim = *claim, .done = done, .userdata = userdata
 	};
 	*claim = (struct peer_claim){ .pidfd = -1 };
-	r = make_peer(&op->claim, user, &op->peer);
+	/* Without a gid of its own that is one of the groups. */
+	if (op->claim.n_groups > INSPECT_GROUPS_MAX + (size_t)(op->claim.gid == (gid_t)-1))
+		r = -E2BIG;
+	else
+		r = make_peer(&op->claim, user, &op->peer);
 	if (r >= 0)
 		r = inspect_new(inspections, user, op->claim.pid, INSPECT_WANT_ALL, on_inspected,
 			op, &op->inspection);

@@ -20,6 +20,4 @@ int peer_contradiction(
 /* The number of the peer's control group; 0 where the pidfd does not say it. */
 uint64_t peer_cgroup(const struct peer *peer);
 
-/* A text for the negative errno of an inspection or a check. */
-const char *peer_words(int error);
 extern const char peer_other_cgroup[];

@@ -48,8 +48,12 @@ struct peer_claim {
 void peer_claim_done(struct peer_claim *claim);
 
 /* Makes a claim from a connected unix socket: SO_PEERCRED, SO_PEERGROUPS, SO_PEERSEC, SO_PEERPIDFD
- * (Linux 6.5). Returns 0; -ESRCH when the process is gone; or another negative errno. */
+ * (Linux 6.5). Returns 0; -ESRCH when the process is gone; -E2BIG when it is in more than
+ * INSPECT_GROUPS_MAX groups; or another negative errno. */
 int peer_claim_socket(int fd, struct peer_claim *ret_claim);
+
+/* A text for the negative errno of an inspection or a check. */
+const char *peer_words(int error);
 
 struct peer_op;
 
@@ -59,7 +63,8 @@ struct peer_op;
  * For peer_identify(): result 0 and a peer, whose reference the callee takes. For peer_recheck(): 0
  * and NULL. Else a negative errno, with why in words (a sentence without a full stop, borrowed):
  * -ESRCH, the process is gone or another one has its pid; -ESTALE, the process has changed;
- * -ETIMEDOUT, it cannot be inspected; -ECANCELED at a stop; others are our own failure.
+ * -ETIMEDOUT, it cannot be inspected; -E2BIG, it is in too many groups; -ECANCELED at a stop;
+ * others are our own failure.
  */
 typedef void (*peer_done)(void *userdata, int result, const char *why, struct peer *peer);
 

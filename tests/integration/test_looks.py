@@ -200,6 +200,37 @@ def test_other_groups_after_connect():
         served(daemon)
 
 
+def asks_in_groups(channel, path, address, n):
+    os.setgroups(range(200000, 200000 + n))
+    answers = [client.request('scratch', PAGE).close() for client in (Waiting(path),
+                                                                      Broker(address))]
+    channel.send([[answer.verdict, answer.reason] for answer in answers])
+    wait_end(channel)
+
+
+class Waiting(Socket):
+    """Takes a first answer that came before anything was asked for one to what is."""
+
+    def request(self, use, size, **more):
+        try:
+            self.ask(use, size, **more)
+        except BrokenPipeError:
+            pass
+        return self.receive()
+
+
+def test_many_groups():
+    """As a directory service gives them, and more."""
+    with Service() as daemon:
+        for n, wanted in ((300, 'granted'), (4096, 'granted'), (4097, 'identity-changed'),
+                          (65536, 'identity-changed')):
+            with Peer(asks_in_groups, str(daemon.socket), daemon.address, n) as peer:
+                for verdict, reason in peer.receive():
+                    same((n, reason), verdict, wanted)
+                    assert wanted == 'granted' or '4096 groups' in reason, reason
+            served(daemon)
+
+
 # --- between two requests ---
 
 def cgroup_of(pid):

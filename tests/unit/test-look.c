@@ -494,7 +494,7 @@ END_TEST
 
 START_TEST(sets_of_groups)
 {
-	gid_t a[] = { 3, 1, 2 }, b[] = { 1, 2, 3, 3, 1 }, c[] = { 1, 2 };
+	gid_t a[] = { 3, 1, 2 }, b[] = { 1, 2, 3, 3, 1 }, c[] = { 1, 2 }, many[1000];
 	char x[CHAIN_HASH_TEXT], y[CHAIN_HASH_TEXT], none[CHAIN_HASH_TEXT];
 
 	inspect_hash_groups(a, 3, x);
@@ -504,6 +504,16 @@ START_TEST(sets_of_groups)
 	ck_assert_str_ne(x, y);
 	inspect_hash_groups(NULL, 0, none);
 	ck_assert_str_ne(none, y);
+	/* In any order. */
+	for (gid_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = i;
+	inspect_hash_groups(many, ARRAY_SIZE(many), x);
+	for (gid_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = i * 7 % ARRAY_SIZE(many);
+	inspect_hash_groups(many, ARRAY_SIZE(many), y);
+	ck_assert_str_eq(x, y);
+	for (gid_t i = 0; i < ARRAY_SIZE(many); i++)
+		ck_assert_uint_eq(many[i], i);
 }
 END_TEST
 
