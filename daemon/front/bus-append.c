@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The a{sv} that the interface speaks in. It must never let a string fail the message that it is
- * part of.
+ * The dictionaries (a{sv}) of the interface. A string from outside never makes a message fail.
  */
 #include "front/bus-internal.h"
 #include "text.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Calls that wait: until it is known who calls, and then for the turn of the caller's user. It must
- * never handle a call at once, for all that comes from the bus comes in one stream.
+ * Calls that wait: first until it is known who calls, then for the turn of the caller's user. It
+ * must never handle a call at once: all users share one stream from the bus.
  */
 #include <stddef.h>
 
@@ -9,12 +9,12 @@
 #include "user/turns.h"
 #include "util.h"
 
-/* Replies that the bus has not taken: beyond, calls are refused, and beyond twice as many they hear
- * nothing. */
+/* Replies that the bus has not taken. With more, calls are refused; with twice as many, they are
+ * dropped. */
 #define UNSENT_MAX 1024
 
-/* What a call may bring: its strings and arrays, and each value as so many bytes more. The longest
- * that means anything is a Why about somebody in very many groups. */
+/* The maximum length of a call: the bytes of its strings and arrays, and some for each value. The
+ * longest useful call is a Why about a process with very many groups. */
 #define CALL_MAX   65536
 #define VALUE_COST 64
 
@@ -35,7 +35,7 @@ static void call_free(struct bus_peer *bus_peer, struct bus_call *call)
 	free(call);
 }
 
-/* True when it goes on in a later turn. */
+/* Returns true when the call goes on in a later turn. */
 static bool handle(struct bus_peer *bus_peer, struct bus_call *call)
 {
 	int r = call->handler(bus_peer, call->message);
@@ -69,7 +69,7 @@ void bus_calls_go(struct bus_peer *bus_peer)
 	if (bus_peer->gone || !bus_peer->peer || bus_peer->probe ||
 		STAILQ_EMPTY(&bus_peer->pending))
 		return;
-	/* Those that came before it was known whose they are. */
+	/* The calls that came before the user was known. */
 	user_force(bus_peer->peer->user, USER_CALLS, bus_peer->n_pending - bus_peer->n_charged);
 	bus_peer->n_charged = bus_peer->n_pending;
 	bus_peer->turn.user = bus_peer->peer->user;
@@ -106,7 +106,7 @@ static int measure_array(sd_bus_message *message, char type, size_t *left)
 	return 0;
 }
 
-/* Up to the end of the container. As deep as sd-bus lets a message be. */
+/* Measures up to the end of the container. sd-bus limits the depth. */
 static int measure(sd_bus_message *message, size_t *left)
 {
 	const char *contents;
@@ -137,7 +137,7 @@ static int measure(sd_bus_message *message, size_t *left)
 	return r;
 }
 
-/* Before it waits, or takes somebody's turn: 0, -E2BIG, or what is wrong with it. */
+/* Checks a call before it waits or takes a turn. Returns 0, -E2BIG, or another negative errno. */
 static int check_length(sd_bus_message *message)
 {
 	size_t left = CALL_MAX;
@@ -175,7 +175,7 @@ int bus_calls_add(struct bus_peer *bus_peer, sd_bus_message *message, bus_handle
 	r = check_length(message);
 	if (r < 0)
 		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
-			r == -E2BIG ? "call that is longer than any has to be" : strerror(-r));
+			r == -E2BIG ? "call that is longer than any valid one" : strerror(-r));
 	if (unsent(bus_peer->bus) > UNSENT_MAX)
 		why = "the bus does not take the replies; try again later";
 	else if (bus_peer->n_pending >= BUS_PENDING_MAX)

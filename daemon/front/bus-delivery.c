@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a bus does not deliver: messages with file descriptors that it refuses are followed by an
- * error to us, which names them by their cookie. A grant must never stay charged to somebody that
- * the bus has told us will not get it.
+ * What a bus does not deliver: when it refuses a message with file descriptors, it sends us an
+ * error with the cookie of that message. A grant must never stay charged to a process that will not
+ * get it, as the bus has reported.
  *
- * Who asked for what was refused can be told nothing then: dbus-daemon takes one reply only, and
- * dbus-broker ends the connection of who cannot take it. So it is tried before, with another
- * message, whether a caller takes file descriptors at all.
+ * The caller of a refused reply cannot get another one: dbus-daemon takes one reply only, and
+ * dbus-broker ends the connection of the caller. So the daemon tries first, with another message,
+ * whether a caller takes file descriptors.
  */
 #include <fcntl.h>
 
 #include "front/bus-internal.h"
 #include "util.h"
 
-/* What was sent a moment ago is asked about together. */
+/* One question settles all that was sent in this time. */
 #define SETTLE_USEC 50000
 
 struct delivery {
 	TAILQ_ENTRY(delivery) next;
 	uint64_t number; /* in the order of sending */
 	uint64_t cookie;
-	uint64_t grant; /* 0 for a signal that tries */
+	uint64_t grant; /* 0 for the signal of a probe */
 	struct bus_peer *bus_peer;
 };
 
 struct bus_deliveries {
 	struct bus *bus;
-	TAILQ_HEAD(, delivery) open; /* that can still be refused, oldest first */
+	TAILQ_HEAD(, delivery) open; /* those that the bus can still refuse, oldest first */
 	uint64_t number;	     /* of the last one */
-	uint64_t settled;	     /* the answer to the question settles them up to this */
+	uint64_t settled;	     /* the next answer settles all up to this one */
 	sd_bus_slot *filter, *question;
 	sd_event_source *timer;
 };
@@ -51,7 +51,7 @@ static void settle_soon(struct bus_deliveries *deliveries)
 	sd_event_source_set_enabled(deliveries->timer, SD_EVENT_ONESHOT);
 }
 
-/* --- what comes back --- */
+/* --- refused messages --- */
 
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
@@ -80,7 +80,7 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 	return 1;
 }
 
-/* --- until when --- */
+/* --- when a message is settled --- */
 
 static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
@@ -97,7 +97,8 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *erro
 	return 1;
 }
 
-/* Messages go through the bus in order: what it answers next comes after what it refused before. */
+/* The bus handles messages in order: its answer to a later call comes after its errors for earlier
+ * messages. */
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct bus_deliveries *deliveries = userdata;
@@ -138,7 +139,7 @@ int bus_deliver(struct bus_peer *bus_peer, sd_bus_message *message, uint64_t gra
 	return 0;
 }
 
-/* --- can it take any? --- */
+/* --- probes --- */
 
 static int on_tried(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
@@ -160,8 +161,8 @@ int bus_probe(struct bus_peer *bus_peer)
 	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* Not of our interface, whose signals most may not receive. A signal wants no answer, but
-	 * only dbus-daemon tells of those that it refuses. */
+	/* Not of our interface, whose signals most connections may not receive. A signal needs no
+	 * answer, but only dbus-daemon reports refused signals. */
 	if (bus_peer->bus->tells_of_signals)
 		r = sd_bus_message_new_signal(
 			connection, &message, BUS_PATH, BUS_PROBE, "FileDescriptor");
@@ -191,7 +192,8 @@ void bus_deliveries_gone(struct bus_deliveries *deliveries, const struct bus_pee
 
 	for (delivery = TAILQ_FIRST(&deliveries->open); delivery; delivery = next) {
 		next = TAILQ_NEXT(delivery, next);
-		/* What was on its way may have arrived: who has it is charged for it. */
+		/* Messages on their way may have arrived: whoever has the buffer is charged for
+		 * it. */
 		if (!bus_peer || delivery->bus_peer == bus_peer)
 			end(deliveries, delivery);
 	}

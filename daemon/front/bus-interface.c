@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The interface org.ccbuf.Broker1: which methods, properties and signals there are, and that each
- * call waits for its turn. It must never answer a call itself.
+ * The interface org.ccbuf.Broker1: its methods, properties and signals. It only queues calls, each
+ * for its turn, and answers none itself.
  */
 #include "front/bus-internal.h"
 #include "util.h"
@@ -125,7 +125,7 @@ static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *
 	if (!get && !sd_bus_message_is_method_call(
 			    message, "org.freedesktop.DBus.Properties", "GetAll"))
 		return 0;
-	/* What is wrong with it, and what is not ours, sd-bus has the words for. */
+	/* sd-bus answers wrong calls and those for other objects. */
 	if (!bus->object || !path || !streq(path, BUS_PATH) ||
 		sd_bus_message_has_signature(message, get ? "ss" : "s") <= 0)
 		return 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading and writing the connection to the bus, in place of sd_bus_attach_event(): sd-bus receives
- * the file descriptors of a message before anybody can say no, and closes them in the event loop,
- * which may sleep for as long as their sender likes. A bus sends them with the first byte of their
- * message, and sd-bus reads up to the end of one. So before it reads, it is looked what comes next:
- * a message with file descriptors of anybody but the bus itself is taken off by the closer.
+ * Reads and writes the connection to the bus, instead of sd_bus_attach_event(). sd-bus would
+ * receive the file descriptors of any message and close them in the event loop; such a close may
+ * sleep for as long as the sender likes. A bus sends file descriptors with the first byte of their
+ * message, and sd-bus reads up to the end of one. So this file checks what comes next before sd-bus
+ * reads: the closer takes off a message with file descriptors, unless it is from the bus itself.
  *
  * The daemon must never receive a file descriptor that a client sent, nor be the last to close a
- * connection in which there are some.
+ * connection that has some in its queue.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -19,11 +19,11 @@
 #include "front/closer.h"
 #include "util.h"
 
-#define HEADER_MAX 8192 /* looked at */
+#define HEADER_MAX 8192 /* bytes of a message that are checked */
 
 enum { FIELD_SENDER = 7, FIELD_UNIX_FDS = 9, FLAG_NO_REPLY = 1 };
 
-/* What is asked about a message before it is read. */
+/* What is known of a message before it is read. */
 struct next {
 	uint8_t type, flags;
 	uint32_t cookie, n_fds;
@@ -32,17 +32,17 @@ struct next {
 
 struct bus_io {
 	struct bus *bus;
-	int fd;		       /* a duplicate: sd-bus is not the last to close it */
+	int fd;		       /* a duplicate, so that sd-bus is not the last to close it */
 	ino_t inode;	       /* of it */
-	bool connected;	       /* it stays the same now */
+	bool connected;	       /* the socket does not change any more */
 	sd_event_source *io;   /* off while the closer reads */
-	sd_event_source *time; /* always on, for a source that is off does not prepare */
+	sd_event_source *time; /* always on: a source that is off does not prepare */
 	bool taking;
 	void (*lost)(struct bus *bus);
 	struct next next;
 };
 
-/* --- what comes next --- */
+/* --- the next message --- */
 
 struct cursor {
 	const uint8_t *data;
@@ -68,7 +68,7 @@ static bool get_u32(struct cursor *cursor, uint32_t *ret_value)
 	return true;
 }
 
-/* With its NUL, whose place is checked. */
+/* Gets a string and checks its NUL. */
 static bool get_string(struct cursor *cursor, size_t length, const char **ret_string)
 {
 	if (length >= cursor->size - cursor->at || cursor->data[cursor->at + length])
@@ -111,7 +111,7 @@ static bool get_field(struct cursor *cursor, struct next *next)
 	return true;
 }
 
-/* False where it cannot be told. */
+/* False where that is not possible. */
 static bool parse(const uint8_t *data, size_t size, struct next *next)
 {
 	struct cursor cursor = { data, 4, size, false };
@@ -144,7 +144,7 @@ static ssize_t peek(int fd, void *buffer, size_t size, int *ret_flags)
 
 enum coming { NOTHING, SOMETHING, FDS };
 
-/* FDS: a message begins that brings file descriptors of somebody's. */
+/* Returns FDS when a message with a client's file descriptors begins. */
 static enum coming look(int fd, struct next *ret_next)
 {
 	uint8_t header[HEADER_MAX];
@@ -165,7 +165,7 @@ static enum coming look(int fd, struct next *ret_next)
 	return FDS;
 }
 
-/* --- having it taken --- */
+/* --- messages for the closer --- */
 
 static int handle_fds(struct bus_peer *bus_peer, sd_bus_message *message)
 {
@@ -173,7 +173,7 @@ static int handle_fds(struct bus_peer *bus_peer, sd_bus_message *message)
 		"message with file descriptors, which no call of this interface has");
 }
 
-/* A call that stands for the one that was taken, to be refused in its turn. */
+/* Makes a call in place of the one that the closer took, to be refused in its turn. */
 static int refuse(struct bus *bus, const struct next *next)
 {
 	sd_bus_message *message = NULL;
@@ -205,15 +205,15 @@ static void on_taken(void *userdata)
 
 /* --- the event loop's side --- */
 
-/* sd-bus does one thing a call, and reads when there is nothing else to do: what was not looked at
- * may come in that moment. */
+/* sd-bus does one thing in a call, and reads when there is nothing else to do. An unchecked message
+ * may come in that moment, so sd-bus is called only when it has something else to do. */
 static bool has_to_do(const struct bus_io *io, uint32_t events)
 {
 	sd_bus *connection = io->bus->connection;
 	uint64_t until, queued = 0;
 
 	if (sd_bus_is_ready(connection) <= 0)
-		return true; /* what comes now is the bus's own */
+		return true; /* what comes now is from the bus itself */
 	if (sd_bus_get_timeout(connection, &until) > 0 && until <= clock_usec(CLOCK_MONOTONIC))
 		return true;
 	sd_bus_get_n_queued_write(connection, &queued);
@@ -253,7 +253,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 	return process(userdata, 0);
 }
 
-/* Until it is connected it may go on to another address, with a socket of the same number. */
+/* Until it is connected, sd-bus may try another address, with a socket of the same number. */
 static int follow(struct bus_io *io)
 {
 	int fd = sd_bus_get_fd(io->bus->connection), copy, r;

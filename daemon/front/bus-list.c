@@ -6,19 +6,19 @@
 #include "front/bus-internal.h"
 #include "util.h"
 
-/* A list of 100,000 grants takes seconds to make, and a bus throws out who sends a message as long
- * as that: anybody with so many could stop the others. */
+/* A list of 100,000 grants takes seconds to make, and a bus disconnects the sender of so long a
+ * message: a client with so many grants could stop the others. */
 #define LISTED_MAX	 1024
 #define LISTED_ADMIN_MAX 32768
 #define PART		 32 /* grants in one turn: some tenths of a millisecond */
 
 struct bus_listing {
 	sd_bus_message *reply;
-	struct user *user;	    /* who makes no other one meanwhile */
-	const struct identity *own; /* whose are listed; NULL for all */
-	bool own_process;	    /* not its user's, as that has no number here */
+	struct user *user;	    /* has no other listing under way */
+	const struct identity *own; /* whose grants are listed; NULL for all */
+	bool own_process;	    /* of the process only, as its user has no uid here */
 	size_t max, count, done;
-	uint64_t grants[]; /* their numbers: some may be gone when it is their turn */
+	uint64_t grants[]; /* their numbers; some may be gone in their turn */
 };
 
 struct bus_listing *bus_listing_free(struct bus_listing *listing)
@@ -101,7 +101,7 @@ int bus_handle_list(struct bus_peer *bus_peer, sd_bus_message *message)
 	int r = 0;
 
 	if (!listing && bus_peer->peer->user->listing)
-		return BUS_LATER; /* of another connection */
+		return BUS_LATER; /* another listing of the user is being made */
 	if (!listing)
 		r = begin(bus_peer, message);
 	listing = bus_peer->listing;

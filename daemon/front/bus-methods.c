@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Request, Release and Reload. It must never decide on a request.
+ * Request, Release and Reload. It does not decide on requests.
  */
 #include <stdio.h>
 
@@ -43,7 +43,7 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 	bus_exchange_free(exchange);
 }
 
-/* One option of a Request. 1 when it was one, 0 when the key is not known. */
+/* Reads one option of a Request. Returns 1, 0 when the key is not known, or a negative errno. */
 static int read_option(sd_bus_message *message, const char *key, struct request *request)
 {
 	const char *untrusted_label;
@@ -120,14 +120,14 @@ int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 		return bus_refuse(bus_peer, message, &request, CCBUF_MALFORMED, reason);
 	if (r < 0)
 		return r;
-	/* Without a reply nobody gets the buffer. */
+	/* Without a reply the caller cannot get the buffer. */
 	if (!sd_bus_message_get_expect_reply(message))
-		return bus_refuse(bus_peer, message, &request, CCBUF_MALFORMED,
-			"request that wants no reply");
+		return bus_refuse(
+			bus_peer, message, &request, CCBUF_MALFORMED, "request without a reply");
 	if (bus_peer->takes_no_fds)
 		return bus_refuse(bus_peer, message, &request, CCBUF_UNSUPPORTED,
 			"this connection to the bus takes no file descriptors, and a buffer is one;"
-			" have the D-Bus library ask for them when it connects");
+			" make the D-Bus library negotiate them when it connects");
 	if (bus_peer->in_flight >= BUS_IN_FLIGHT_MAX)
 		return bus_refuse(bus_peer, message, &request, CCBUF_BUSY,
 			"too many requests of this connection are under way");
@@ -167,7 +167,7 @@ static void on_reloaded(void *userdata, int result)
 	struct bus_peer *bus_peer = exchange->bus_peer;
 	cleanup(cleanup_free) char *mistakes = bus_policy_error(bus_peer->bus->broker);
 
-	/* Only a connection that is not gone still has a bus. */
+	/* A connection that is gone has no bus any more. */
 	if (!bus_peer->gone && result == -EINVAL && mistakes && mistakes[0])
 		sd_bus_reply_method_errorf(
 			exchange->message, BUS_ERROR "PolicyInvalid", "%s", mistakes);

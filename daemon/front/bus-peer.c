@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who calls: the connections of the bus and the processes behind them. It must never take a word of
- * the caller's about itself; the bus daemon asked the kernel.
+ * Who calls: the connections of the bus and the processes behind them. It must never trust what a
+ * caller says about itself; the bus daemon asked the kernel.
  */
 #include <fcntl.h>
 #include <search.h>
@@ -23,7 +23,7 @@ static void uncharge(struct bus_peer *bus_peer)
 	bus_peer->user = user_unref(bus_peer->user);
 }
 
-/* The connection is gone, or cannot be served. */
+/* Drops a connection that is gone, or cannot be served. */
 static void forget(struct bus_peer *bus_peer)
 {
 	if (bus_peer->gone)
@@ -160,7 +160,7 @@ static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 
 /* --- calls --- */
 
-/* Charges a user for the connection, if there may be one more; if not, why. */
+/* Charges a user for the connection, if it may have one more; if not, writes why. */
 static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, size_t size)
 {
 	const struct policy *policy = bus_peer->bus->broker->policy;
@@ -174,7 +174,7 @@ static bool charge(struct bus_peer *bus_peer, struct user *user, char *reason, s
 	return true;
 }
 
-/* A connection that is not served: all of its calls hear why. */
+/* Refuses all calls of a connection that is not served. */
 static void reject(struct bus_peer *bus_peer, enum ccbuf_verdict verdict, const char *reason)
 {
 	struct peer bare = { .user = bus_peer->user };
@@ -204,7 +204,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 		reject_unidentified(bus_peer, result, why);
 		return;
 	}
-	/* The account may be another's than the uid's. */
+	/* The account may differ from that of the uid. */
 	if (!charge(bus_peer, peer->user, reason, sizeof(reason))) {
 		peer_unref(peer);
 		reject(bus_peer, CCBUF_BUSY, reason);
@@ -258,8 +258,8 @@ static int bus_peer_new(struct bus *bus, const char *name, struct bus_peer **ret
 		free(bus_peer);
 		return -ENOMEM;
 	}
-	/* The answer tells, too, if it is gone already. Not sd_bus_track_add_name(), which asks the
-	 * bus and waits for the answer. */
+	/* The answer also shows if the connection is gone already. sd_bus_track_add_name() would
+	 * block for an answer of the bus. */
 	r = sd_bus_call_method_async(bus->connection, &bus_peer->credentials,
 		"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
 		"GetConnectionCredentials", on_credentials, bus_peer, "s", name);

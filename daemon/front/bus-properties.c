@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The properties of org.ccbuf.Broker1, and who reads them in which turn. It must never show what
- * only administrators may see.
+ * The properties of org.ccbuf.Broker1. Everybody may read them: it must never show what only
+ * administrators may see.
  */
 #include <stdio.h>
 
@@ -50,7 +50,7 @@ struct heap_listing {
 	int r;
 };
 
-/* What only module ccbuf_heap counts. */
+/* The counters of module ccbuf_heap. */
 static void put_stats(struct bus_dict *dict, const struct ccbuf_heap_stats *stats)
 {
 	bus_put_u64(dict, "live", stats->live_bytes);

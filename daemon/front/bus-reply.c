@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Refusals, and calls that are answered later. It must never send words that hide a control
+ * Refusals, and calls that are answered later. It must never send a text that contains a control
  * character.
  */
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Revoke: an administrator takes a buffer back. It must never do so for anybody else.
+ * Revoke: takes a buffer back for an administrator. It must never do so for anybody else.
  */
 #include <stdio.h>
 
@@ -29,7 +29,7 @@ static void on_revoked(void *userdata, const struct revocation *revocation)
 	struct bus_exchange *exchange = userdata;
 	char reason[128];
 
-	/* Only a connection that is not gone still has a bus. */
+	/* A connection that is gone has no bus any more. */
 	if (!exchange->bus_peer->gone && revocation->result < 0) {
 		snprintf(reason, sizeof(reason), "the heap failed: %s",
 			strerror(-revocation->result));
@@ -61,7 +61,7 @@ int bus_handle_revoke(struct bus_peer *bus_peer, sd_bus_message *message)
 			"only root and group " ADMIN_GROUP " may take a buffer back");
 	grant = ledger_find(broker->ledger, id);
 	if (!grant) {
-		snprintf(reason, sizeof(reason), "no grant %ju is out", (uintmax_t)id);
+		snprintf(reason, sizeof(reason), "there is no grant %ju", (uintmax_t)id);
 		return bus_refuse(bus_peer, message, NULL, CCBUF_UNKNOWN_GRANT, reason);
 	}
 	if (!heap_can_revoke(grant->node)) {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * GrantAdded, GrantRevoked and GrantReleased. Those who watch can wait a moment, those who ask
- * cannot: signals are held back and sent together, off the path of the requests. One client's flood
- * must not become the bus daemon's: what comes above SIGNALS_MAX in WAIT_USEC is left out, and a
- * change of the totals signalled in its place; so is what a bus that hangs does not take. It must
- * never make a request wait for a signal, tell of a release before the grant, nor send anything
- * while the name is not ours: the bus lets only administrators hear what comes from that name, and
- * anybody what comes from none.
+ * GrantAdded, GrantRevoked and GrantReleased. Signals are held back for a moment and sent together,
+ * so that no request waits for them. A flood of one client must not flood the bus: signals above
+ * SIGNALS_MAX in WAIT_USEC, and those that a hanging bus does not take, are left out, and a change
+ * of the totals is signalled instead. A release is never signalled before its grant. It must never
+ * send anything while the name is not ours: the bus shows signals of that name to administrators
+ * only, and those without a name to everybody.
  */
 #include "front/bus-internal.h"
 #include "user/turns.h"
@@ -14,18 +13,18 @@
 
 #define WAIT_USEC     50000
 #define SIGNALS_MAX   256
-#define SIGNALS_PIECE 8 /* that are sent before others have their turn */
+#define SIGNALS_PIECE 8 /* sent in one turn */
 
 struct event {
 	uint64_t grant;
-	struct grant *added; /* NULL but of one that is added */
+	struct grant *added; /* for GrantAdded, else NULL */
 	const char *reason;  /* of a release, else NULL */
 };
 
 struct bus_signals {
 	struct bus *bus;
 	sd_event_source *timer;
-	bool left_out; /* some, since the last that were sent */
+	bool left_out; /* some signals were left out since the last ones sent */
 	size_t count;
 	struct event queue[SIGNALS_MAX]; /* oldest first */
 };
@@ -37,7 +36,7 @@ static int append_added(sd_bus_message *message, const struct grant *grant)
 	return r < 0 ? r : bus_append_grant(message, grant);
 }
 
-/* A signal that cannot be sent is lost: the audit trail is for those who must know. */
+/* A signal that cannot be sent is lost: only the audit trail is complete. */
 static void send_event(sd_bus *connection, const struct event *event)
 {
 	sd_bus_message *message = NULL;
@@ -64,7 +63,7 @@ static void start_timer(struct bus_signals *signals)
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_ONESHOT);
 }
 
-/* The oldest, up to n. */
+/* Sends up to n, oldest first. */
 static void send_some(struct bus_signals *signals, size_t n)
 {
 	if (n > signals->count)
@@ -83,7 +82,7 @@ static void send_some(struct bus_signals *signals, size_t n)
 	sd_event_source_set_enabled(signals->timer, SD_EVENT_OFF);
 	if (!signals->left_out)
 		return;
-	/* Who watches can list again, once the bus takes what is sent. */
+	/* Watchers can list again, once the bus takes messages. */
 	if (signals->bus->owned && !bus_takes_signals(signals->bus)) {
 		start_timer(signals);
 		return;
@@ -112,7 +111,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* False when this one has to be left out. */
+/* False when the signal has to be left out. */
 static bool has_room(struct bus_signals *signals)
 {
 	if (!signals->bus->owned)

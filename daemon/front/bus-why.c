@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Why: the verdict that a request would get, and what decided it. It must never change anything,
- * and never tell others about a peer than itself and administrators.
+ * Why: the verdict that a request would get, and what decided it. It changes nothing. It must never
+ * tell a caller about another process, unless the caller is an administrator.
  */
 #include <stdio.h>
 
@@ -10,11 +10,12 @@
 #include "text.h"
 #include "util.h"
 
-/* The question: a request of a process that need not exist. Strings are borrowed of the message. */
+/* The question: a request of a process, which need not exist. Strings are borrowed from the
+ * message. */
 struct question {
 	struct request request;
 	struct identity identity;
-	bool other; /* it asks about another process than the caller */
+	bool other; /* it is about another process than the caller */
 };
 
 static int read_gids(sd_bus_message *message, struct identity *identity)
@@ -37,7 +38,7 @@ static int read_gids(sd_bus_message *message, struct identity *identity)
 	free(identity->groups);
 	identity->groups = groups;
 	identity->n_groups = size / sizeof(gid_t);
-	/* The first stands for the primary group. */
+	/* The first is the primary group. */
 	identity->gid = identity->n_groups ? groups[0] : (gid_t)-1;
 	return sd_bus_message_exit_container(message);
 }
@@ -83,7 +84,7 @@ static int read_flag(sd_bus_message *message, bool *ret_flag)
 	return r;
 }
 
-/* 0, -ENOENT for an unknown key, or what reading gave. */
+/* Returns 0, -ENOENT for an unknown key, or another negative errno. */
 static int read_key(sd_bus_message *message, const char *key, struct question *question)
 {
 	struct identity *identity = &question->identity;
@@ -145,7 +146,7 @@ static int read_question(
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-#define PASSED_OVER_MAX 16 /* rules that are told */
+#define PASSED_OVER_MAX 16 /* rules that are named */
 
 struct passed_over {
 	FILE *to;
@@ -164,7 +165,8 @@ static void add_passed_over(void *userdata, const struct policy_rule *rule, cons
 			rule->deny ? "denies" : "allows", key);
 }
 
-/* What a rule that stands before might have said; to be freed, empty for nothing. */
+/* Names the earlier rules that were skipped because a key is not known; the caller frees the text,
+ * "" for none. */
 static char *passed_over(const struct broker *broker, const struct identity *identity,
 	const struct request *request, const struct policy_rule *decided)
 {

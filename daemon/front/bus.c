@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The connection to the bus, and its name. It must never wait for the bus daemon.
+ * The connection to the bus, and its name. It never waits for the bus daemon.
  */
 #include <stdio.h>
 
@@ -10,8 +10,8 @@
 #include "util.h"
 
 #define RETRY_USEC  5000000  /* between two attempts to connect */
-#define ANSWER_USEC 10000000 /* how long a bus may take to let us in */
-#define FLUSH_USEC  1000000  /* how long the last replies may take to leave */
+#define ANSWER_USEC 10000000 /* how long the bus may take to accept us */
+#define FLUSH_USEC  1000000  /* how long the last replies may take */
 
 static void tell_ready(struct bus *bus)
 {
@@ -30,16 +30,17 @@ static int on_name(sd_bus_message *message, void *userdata, sd_bus_error *error)
 	if (failure)
 		log_error("bus: name %s: %s; serving the socket only", BUS_NAME, failure->message);
 	else if (sd_bus_message_read(message, "u", &result) < 0 || result != 1)
-		log_error("bus: name %s has another owner; serving the socket only until it goes",
+		log_error(
+			"bus: name %s has another owner; serving the socket only until it is free",
 			BUS_NAME);
 	else if (!bus->on_ready)
-		log_info("bus: served again");
+		log_info("bus: serving it again");
 	bus->owned = result == 1;
 	tell_ready(bus);
 	return 1;
 }
 
-/* Of one that another process had. */
+/* We got the name, which another process had. */
 static int on_name_acquired(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct bus *bus = userdata;
@@ -62,8 +63,8 @@ static void on_policy_changed(void *userdata)
 
 /* --- connecting, again and again --- */
 
-/* What sd_bus_flush() does, but not for ever, and as front/bus-io.c reads: a bus that does not read
- * must not keep us. */
+/* Like sd_bus_flush(), but limited in time, and reading as front/bus-io.c does: a bus that does not
+ * read must not block us. */
 static void flush(struct bus *bus)
 {
 	uint64_t now = clock_usec(CLOCK_MONOTONIC), end = now + FLUSH_USEC, queued;
@@ -102,7 +103,7 @@ static int arm_retry(struct bus *bus, uint64_t usec)
 	return sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
 }
 
-/* The connection cannot go on: another one soon. */
+/* The connection has failed: schedules another one. */
 static void lost(struct bus *bus)
 {
 	uint64_t held_usec;
@@ -110,9 +111,9 @@ static void lost(struct bus *bus)
 	if (bus->lost)
 		return;
 	bus->lost = true;
-	log_warning("bus: the connection is lost, serving the socket only until it is back");
-	/* Not from inside a callback of the connection itself; and not at once where the last one
-	 * did not hold, or a bus that throws us out would keep us busy. */
+	log_warning("bus: the connection is lost; serving the socket only until it is back");
+	/* Not from inside a callback of the connection itself. Not at once if the last connection
+	 * was short, or a bus that disconnects us would keep us busy. */
 	held_usec = clock_usec(CLOCK_MONOTONIC) - bus->since_usec;
 	arm_retry(bus, held_usec < RETRY_USEC ? RETRY_USEC : 0);
 }
@@ -152,7 +153,7 @@ static int connect_bus(struct bus *bus)
 		r = bus_deliveries_attach(bus->deliveries);
 	if (r >= 0)
 		r = bus_interface_attach(bus);
-	/* The last filter is asked first. */
+	/* The filter added last is called first. */
 	if (r >= 0)
 		r = sd_bus_add_filter(bus->connection, &bus->calls, bus_calls_filter, bus);
 	if (r >= 0)
@@ -169,7 +170,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 	if (bus->connection && !bus->lost && sd_bus_is_ready(bus->connection) > 0)
 		return 0;
 	if (bus->on_ready)
-		log_warning("bus: it does not answer, serving the socket only until it does");
+		log_warning("bus: the bus does not answer; serving the socket only until it does");
 	tell_ready(bus);
 	if (connect_bus(bus) >= 0)
 		return 0;
@@ -201,7 +202,7 @@ int bus_new(struct broker *broker, void (*on_ready)(void *userdata), void *userd
 	bus->userdata = userdata;
 	r = connect_bus(bus);
 	if (r < 0) {
-		log_warning("bus: cannot be reached, serving the socket only until it can: %s",
+		log_warning("bus: cannot reach the bus; serving the socket only until it can: %s",
 			strerror(-r));
 		disconnect(bus);
 		arm_retry(bus, RETRY_USEC);
@@ -217,7 +218,7 @@ void bus_stop(struct bus *bus)
 {
 	bus->retry = sd_event_source_disable_unref(bus->retry);
 	bus_signals_send(bus->signals);
-	/* Who may hear what we broadcast, the bus decides by the name. */
+	/* The bus decides by the name who may get our broadcasts. */
 	bus->owned = false;
 	if (bus->connection)
 		sd_bus_release_name_async(bus->connection, NULL, BUS_NAME, NULL, NULL);

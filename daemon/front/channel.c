@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Packets and what they cost. It must never receive or drop a file descriptor that a client sent,
- * nor forget one that it sent itself.
+ * nor lose count of one that it sent itself.
  */
 #include "front/channel.h"
 
@@ -18,14 +18,13 @@
 #define SO_PASSRIGHTS 83 /* Linux 6.16, include/uapi/asm-generic/socket.h */
 #endif
 
-/* Few replies fit, so that few fds are in flight to a client that does not read them. */
+/* Room for few replies, so that few fds are in flight to a client that does not read. */
 #define SEND_BUFFER 4608
-/* A packet with fds takes more memory than this of it, whatever the kernel adds. */
+/* The minimum of memory that a packet with fds takes of it in the kernel. */
 #define PACKET_MEMORY 1024
-/* What is left counts as nothing: the kernel gives back the last byte a moment later. */
+/* Less than this counts as nothing: the kernel frees the last bytes a moment later. */
 #define NO_MEMORY 64
-/* Packets that are read away at the end: a client that keeps to the protocol has no more under way.
- */
+/* Packets that are dropped at the end: a client that follows the protocol has no more under way. */
 #define DRAIN_MAX (2 * WIRE_IN_FLIGHT_MAX)
 
 bool channel_deny_fds(int fd)
@@ -37,7 +36,7 @@ bool channel_deny_fds(int fd)
 		return false;
 	if (allowed)
 		(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
-	/* Else some may have been sent before. */
+	/* Otherwise some may have been sent before. */
 	return !allowed;
 }
 
@@ -69,7 +68,7 @@ static void forget_sent(struct channel *channel, unsigned int n)
 		user_uncharge(channel->user, USER_FDS_SENT, fds);
 }
 
-/* Bytes of memory of what has not been read. */
+/* The kernel's memory of unread packets, in bytes. */
 static unsigned int unread_memory(int fd)
 {
 	int memory = 0;
@@ -149,7 +148,8 @@ int channel_send(struct channel *channel, const void *packet, size_t length, con
 
 /* --- receiving --- */
 
-/* Without room for control messages the kernel would drop what fds there are, here and now. */
+/* Only peeks: a receive without room for control messages would make the kernel drop the fds at
+ * once. */
 static bool has_fds(int fd, void *buffer, size_t size)
 {
 	struct iovec iov = { buffer, size };
@@ -182,8 +182,8 @@ ssize_t channel_receive(struct channel *channel, void *buffer, size_t size)
 
 enum rest { REST_NONE, REST_FDS, REST_MORE };
 
-/* What is next in a socket that is shut. Each packet has its sender's credentials then, also an
- * empty one, which else looks like the end. */
+/* What is next in a socket that is shut down. Each packet now has its sender's credentials, which
+ * distinguish an empty packet from the end. */
 static enum rest next_is(int fd)
 {
 	union {
@@ -199,8 +199,8 @@ static enum rest next_is(int fd)
 	return message.msg_controllen ? REST_MORE : REST_NONE;
 }
 
-/* Nothing more comes or goes. What has come is dropped, for a close with something unread would
- * have the client lose what it was sent last. False when there are fds in it, which stays. */
+/* Shuts the socket down and drops the packets in it: if it were closed with unread packets, the
+ * client would lose our last ones. False when a packet has fds; it stays. */
 static bool shut(int fd, bool fds_possible)
 {
 	enum rest rest = REST_MORE;
@@ -210,7 +210,7 @@ static bool shut(int fd, bool fds_possible)
 
 	(void)shutdown(fd, SHUT_RDWR);
 	if (!fds_possible) {
-		/* Nothing that could be lost. */
+		/* Our packets are all read. */
 		if (unread_memory(fd) == 0)
 			return true;
 		for (int i = 0; n >= 0 && i < DRAIN_MAX; i++)
@@ -237,7 +237,7 @@ static void finish(void *userdata)
 		channel->gone(channel->userdata);
 }
 
-/* No fd of ours is in flight any more, or what is is given up. */
+/* No fd of ours is in flight any more, or those are given up. */
 static void close_up(struct channel *channel)
 {
 	bool clean = shut(channel->fd, channel->fds_possible);
@@ -273,8 +273,8 @@ void channel_end(
 	channel->userdata = userdata;
 	clean = shut(channel->fd, channel->fds_possible);
 	channel_update(channel);
-	/* Told by an edge each time that something is read, or when the client is gone: unless its
-	 * own end of the connection is among what it sent. */
+	/* An edge reports each read by the client, and its end; not its end if it sent its own end
+	 * of the connection. */
 	if (!clean || channel->n_sent == 0 ||
 		sd_event_add_io(loop, &channel->unread, channel->fd, EPOLLOUT | EPOLLET, on_read,
 			channel) < 0)
@@ -290,7 +290,7 @@ void channel_done(struct channel *channel)
 		close_up(channel);
 	if (!channel->user)
 		return;
-	/* With the closer, who may take for ever. */
+	/* The closer may take very long. */
 	closer_forget(channel->closer, channel);
 	finish(channel);
 }
@@ -313,7 +313,7 @@ void channel_refuse(
 		close_fd(fd);
 		return;
 	}
-	/* What it brought may stay for long, and costs as much as a connection then. */
+	/* What the client sent may stay for long; it costs as much as a connection. */
 	if (user)
 		user_connect(user_ref(user), CHANNEL_FDS);
 	closer_close(closer, (uintptr_t)user, fd, user ? on_refused_gone : NULL, user);

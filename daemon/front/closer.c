@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The process that closes, and the daemon's side of it. The daemon must never wait for it.
+ * The process that closes, and the daemon's side of it. The daemon never waits for it.
  */
 #include "front/closer.h"
 
@@ -22,16 +22,16 @@
 #include "util.h"
 
 #define THREADS_MAX 64
-#define OWNER_MAX   4 /* threads at work for one owner */
+#define OWNER_MAX   4 /* working threads for one owner */
 #define STACK	    (64u << 10)
-#define FULL_MSEC   100 /* between two looks whether there is room for an fd again */
+#define FULL_MSEC   100 /* between two checks for room for an fd */
 
-/* A connection of the bus of which a message is taken: nobody in particular's. */
+/* The owner of connections to the bus of which a message is taken. */
 #define OWNER_BUS 0
 
 struct question {
 	uint64_t id, owner;
-	uint64_t take; /* not close it, but read a message from it */
+	uint64_t take; /* read a message from it instead of closing it */
 };
 
 /* --- the process --- */
@@ -48,7 +48,7 @@ static struct {
 	struct item *first, **last;
 	uint64_t at_work[THREADS_MAX]; /* owners */
 	unsigned int n_at_work, n_waiting, n_threads;
-	unsigned int bus_max; /* files, all of them, above which none of the bus's is taken */
+	unsigned int bus_max; /* with this number of files no more of the bus's are taken */
 	int socket;
 } child = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
@@ -61,7 +61,7 @@ static unsigned int at_work_for(uint64_t owner)
 	return n;
 }
 
-/* The first whose owner may have another thread. */
+/* Takes out the first item whose owner may have another thread. */
 static struct item *take(void)
 {
 	for (struct item **at = &child.first; *at; at = &(*at)->next) {
@@ -127,7 +127,7 @@ static void add(struct item *item)
 	*child.last = item;
 	child.last = &item->next;
 	child.n_waiting++;
-	/* Each that is at work may sleep for ever. */
+	/* Each working thread may sleep without limit. */
 	if (child.n_threads < THREADS_MAX && child.n_threads < child.n_at_work + child.n_waiting) {
 		pthread_attr_init(&attributes);
 		pthread_attr_setstacksize(&attributes, STACK);
@@ -139,7 +139,7 @@ static void add(struct item *item)
 	pthread_mutex_unlock(&child.lock);
 }
 
-/* Without room for one more fd the kernel would drop what comes, here and now. */
+/* Without room for one more fd the kernel would drop the next one at once. */
 static void wait_for_room(void)
 {
 	int fd;
@@ -149,8 +149,8 @@ static void wait_for_room(void)
 	close(fd);
 }
 
-/* An fd comes in one message and may be closed after the next, which has none: the daemon has
- * closed its own by then, and is not the last to have it. */
+/* An fd comes in one message and may be closed after the next one, which has none: by then the
+ * daemon has closed its own, and is not the last to have it. */
 static int receive_item(struct item *item)
 {
 	union {
@@ -181,13 +181,13 @@ static int receive_item(struct item *item)
 #define BUS_HEADER   16
 #define BUS_SIZE_MAX (128u << 20)
 
-/* Closed by a thread, whatever that takes. */
+/* Has a thread close it, however long that takes. */
 static void close_later(int fd)
 {
 	struct item *item = calloc(1, sizeof(*item));
 
 	if (!item)
-		return; /* better kept than waited for */
+		return; /* better leaked than waited for */
 	item->question.owner = OWNER_BUS;
 	item->fd = fd;
 	add(item);
@@ -209,7 +209,7 @@ static void take_fds(struct msghdr *message)
 	}
 }
 
-/* Exactly that many bytes. */
+/* Reads exactly size bytes. */
 static int read_all(int fd, void *buffer, size_t size)
 {
 	static union {
@@ -264,7 +264,7 @@ static int take_message(int fd)
 	return r;
 }
 
-/* Else the kernel would close some here and now, and nothing else would be taken or closed. */
+/* Without room the kernel would close some at once, and nothing else would be taken or closed. */
 static bool has_room_for_bus(void)
 {
 	bool room;
@@ -362,7 +362,7 @@ int closer_new(struct closer **ret_closer)
 	return -EAGAIN;
 }
 
-/* Takes it out of a list. */
+/* Removes it from its list. */
 static void end(struct wanted **at)
 {
 	struct wanted *wanted = *at;
@@ -374,7 +374,7 @@ static void end(struct wanted **at)
 	free(wanted);
 }
 
-/* What it had, it or the kernel has closed. */
+/* The process or the kernel has closed all that it had. */
 static void process_gone(struct closer *closer)
 {
 	closer->source = sd_event_source_disable_unref(closer->source);
@@ -413,7 +413,7 @@ static int send_one(const struct closer *closer, struct wanted *wanted)
 		       : 0;
 }
 
-/* In order, as far as the process has room. */
+/* Passes items on in order, as far as the process has room. */
 static void pass_on(struct closer *closer)
 {
 	int r = 0;
@@ -444,8 +444,8 @@ static int on_answer(sd_event_source *source, int fd, uint32_t events, void *use
 	(void)source, (void)events;
 	n = recv(fd, &id, sizeof(id), MSG_DONTWAIT);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		log_error("the process that closes what clients sent is gone; restart ccbufd, or a "
-			  "client may make it wait");
+		log_error("the process that closes files of clients is gone; restart ccbufd, or a "
+			  "client can block it");
 		process_gone(closer);
 		return 0;
 	}
@@ -532,8 +532,8 @@ struct closer *closer_free(struct closer *closer)
 {
 	if (!closer)
 		return NULL;
-	/* What it cannot take any more the kernel closes at the end of the daemon, which does not
-	 * wait then. */
+	/* The kernel closes the remaining files after the daemon has ended, so the daemon does not
+	 * wait for them. */
 	for (struct wanted *wanted = closer->waiting; wanted; wanted = wanted->next)
 		wanted->fd = -1;
 	process_gone(closer);

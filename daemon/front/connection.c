@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One client's connection: packets in, replies out. It must never block on a client, never decide
- * on a request, and never let a queue grow with what its client does not read.
+ * One client's connection: packets in, replies out. It must never block on a client, nor let a
+ * queue grow with what its client does not read. It does not decide on requests.
  */
 #include "front/connection.h"
 
@@ -16,12 +16,12 @@
 
 #define IO_EVENTS (EPOLLIN | EPOLLOUT | EPOLLET)
 
-/* When to try again where no event says that it would work now. */
+/* The time to the next try, where no event reports that it would succeed. */
 #define RETRY_USEC 10000
 
 struct reply {
 	struct reply *next;
-	struct grant_op *op; /* NULL where nothing is to be committed */
+	struct grant_op *op; /* NULL when there is nothing to commit */
 	union socket_packet packet;
 	size_t length;
 	uint32_t n_fds;
@@ -33,13 +33,12 @@ struct connection {
 	struct connections *connections;
 	struct peer *peer;
 	struct channel channel;
-	unsigned int refs; /* one of the list it is in, one a request under way */
+	unsigned int refs; /* one of its list, one of each request under way */
 	unsigned int in_flight;
-	bool ending;   /* after the replies that wait */
-	bool readable; /* as far as is known: the next packet, or that there is none, is to be had
-			*/
+	bool ending;   /* ends after the waiting replies */
+	bool readable; /* there may be a packet or an end to receive */
 	struct turn turn;
-	bool closed; /* in the list of those whose replies are still to be read */
+	bool closed; /* in the list of those with unread replies */
 	sd_event_source *io, *slow, *retry;
 	struct reply *first, *last;
 };
@@ -86,7 +85,7 @@ static void list_remove(struct connection **list, struct connection *connection)
 		connection->next->prev = connection->prev;
 }
 
-/* All that was sent has been read. */
+/* The client has read all that was sent. */
 static void on_gone(void *userdata)
 {
 	struct connection *connection = userdata;
@@ -130,7 +129,7 @@ static bool may_receive(const struct connection *connection)
 	       connection->in_flight < WIRE_IN_FLIGHT_MAX;
 }
 
-/* Has it receive in its turn, if there may be something. */
+/* Queues a turn to receive, if there may be something. */
 static void go_on(struct connection *connection)
 {
 	if (connection->readable && may_receive(connection))
@@ -166,8 +165,8 @@ static void wait_to_send(struct connection *connection, int error)
 	if (!connection->slow)
 		sd_event_add_time_relative(loop, &connection->slow, CLOCK_MONOTONIC,
 			CONNECTION_SLOW_USEC, 0, on_slow, connection);
-	/* Told anew from now on; but of too many fds in flight no event tells: this client has
-	 * room. */
+	/* From now on an event reports room. No event reports that fewer fds are in flight: this
+	 * client has room. */
 	if (error == -EAGAIN)
 		sd_event_source_set_io_events(connection->io, IO_EVENTS);
 	else if (!connection->retry)
@@ -175,13 +174,13 @@ static void wait_to_send(struct connection *connection, int error)
 			on_retry, connection);
 }
 
-/* What its user has received over other connections counts no more. */
+/* Uncharges what the user has received on other connections. */
 static void update_others(struct connection *connection)
 {
 	struct user *user = connection->channel.user;
 	uint64_t now;
 
-	/* Of many that wait only the first looks. */
+	/* Of many waiting connections only the first checks. */
 	sd_event_now(connection->connections->broker->loop, CLOCK_MONOTONIC, &now);
 	if (now - user->updated_usec < RETRY_USEC)
 		return;
@@ -191,7 +190,7 @@ static void update_others(struct connection *connection)
 			channel_update(&c->channel);
 }
 
-/* Sends what waits, as far as the client has room. May close the connection. */
+/* Sends the waiting replies, as far as the client has room. May close the connection. */
 static void flush(struct connection *connection)
 {
 	while (connection->first) {
@@ -344,7 +343,7 @@ static void receive(struct connection *connection)
 
 	n = channel_receive(&connection->channel, &untrusted_packet, sizeof(untrusted_packet));
 	if (n == -EAGAIN) {
-		/* the next one is told */
+		/* an event reports the next one */
 		connection->readable = false;
 		return;
 	}
@@ -359,7 +358,7 @@ static void receive(struct connection *connection)
 	}
 	id = (size_t)n >= sizeof(struct wire_header) ? untrusted_packet.header.id : 0;
 	if ((size_t)n > sizeof(untrusted_packet))
-		end_malformed(connection, id, "packet longer than any there is");
+		end_malformed(connection, id, "packet longer than any valid one");
 	else if (socket_packet_decode(&untrusted_packet, (size_t)n, &request, &reason) < 0)
 		end_malformed(connection, id, reason);
 	else if (untrusted_packet.header.type == WIRE_RELEASE)
@@ -382,7 +381,7 @@ static bool on_turn(struct turn *turn)
 	return more;
 }
 
-/* Told once of each change, not while it lasts: so what is not received now waits in the turns. */
+/* Edge-triggered: what is not received now waits for a turn. */
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct connection *connection = userdata;
@@ -394,7 +393,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 		connection->readable = true;
 	if (events & EPOLLOUT && connection->first && !connection->retry)
 		flush(connection);
-	/* It will not read what it has not been sent yet. */
+	/* The client has hung up and will not read the waiting replies. */
 	if (events & (EPOLLHUP | EPOLLERR) && !may_receive(connection))
 		connection_close(connection, -ECONNRESET);
 	go_on(connection);

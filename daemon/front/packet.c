@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The form of packets. It must never let an unchecked field through.
+ * The form of packets. It must never pass on an unchecked field.
  */
 #include "front/packet.h"
 
@@ -13,7 +13,7 @@ static int malformed(const char **ret_reason, const char *reason)
 	return -EBADMSG;
 }
 
-/* A text field: terminated, and nothing after the NUL. */
+/* Whether a text field is terminated and has only zeros after its NUL. */
 static bool text_clean(const char *untrusted_text, size_t size)
 {
 	size_t length = strnlen(untrusted_text, size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Packets of the socket protocol to requests and back, without any I/O.
+ * Turns packets of the socket protocol into requests, and outcomes into packets. No I/O.
  */
 #pragma once
 
@@ -17,13 +17,13 @@ union socket_packet {
 };
 
 /*
- * Checks a packet of length bytes for everything that can be wrong with its form. Returns 0, or
- * -EBADMSG with a reason in words. ret_request is filled for WIRE_REQUEST only.
+ * Checks the whole form of a packet of length bytes. Returns 0, or -EBADMSG with a reason in words.
+ * Fills ret_request for WIRE_REQUEST only.
  */
 int socket_packet_decode(const union socket_packet *untrusted_packet, size_t length,
 	struct request *ret_request, const char **ret_reason);
 
-/* Fill a reply to the packet of that id; return its length. */
+/* These fill a reply to the packet of that id, and return its length. */
 size_t socket_packet_granted(
 	union socket_packet *packet, uint64_t id, struct grant *const *grants, uint32_t count);
 size_t socket_packet_refused(union socket_packet *packet, uint64_t id, enum ccbuf_verdict verdict,

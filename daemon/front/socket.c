@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Listening, and who is let in. It must never read a packet.
+ * Listens, and decides who is let in. It reads no packets.
  */
 #include "front/socket.h"
 
@@ -21,13 +21,13 @@
 struct socket_server {
 	int listen_fd;
 	sd_event_source *source;
-	struct user *newcomers; /* stands for all of them */
+	struct user *newcomers; /* stands for all new connections */
 	struct turn turn;
 	struct connections connections;
 	struct admission *admissions; /* under way */
 };
 
-/* A connection that was accepted, until it is known whose it is. It is not read. */
+/* An accepted connection, until it is known whose it is. It is not read. */
 struct admission {
 	struct admission *next;
 	struct socket_server *server;
@@ -83,7 +83,7 @@ static void on_identified(void *userdata, int result, const char *why, struct pe
 		turn_away(server, user, &fd, &ucred, peer_verdict(result), reason);
 	} else if (!user_may_connect(
 			   peer->user, limit(server), CHANNEL_FDS, reason, sizeof(reason))) {
-		/* The account is another than that of the uid, perhaps. */
+		/* The account may differ from that of the uid. */
 		turn_away(server, peer->user, &fd, &ucred, CCBUF_BUSY, reason);
 	} else if (connection_new(&server->connections, &fd, peer) < 0) {
 		turn_away(server, peer->user, &fd, &ucred, CCBUF_INTERNAL, "out of memory");
@@ -113,7 +113,7 @@ static void admit(struct socket_server *server, int *fd)
 	socklen_t size = sizeof(ucred);
 	int r;
 
-	/* The cheap question first: a flood of connections must not cost a look each. */
+	/* The cheap check first: a flood of connections must not cost an inspection each. */
 	if (getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &ucred, &size) < 0)
 		return;
 	r = users_get(broker->users, ucred.uid, 0, &user);
@@ -159,7 +159,7 @@ static bool accept_one(struct turn *turn)
 	return false;
 }
 
-/* Those who come wait for their turn as those who are there do. */
+/* New connections wait for their turn like the present ones. */
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct socket_server *server = userdata;
@@ -181,15 +181,15 @@ int socket_server_new(struct broker *broker, int *listen_fd, struct socket_serve
 	}
 	server->connections.broker = broker;
 	server->listen_fd = steal_fd(listen_fd);
-	/* What it accepts inherits it. */
+	/* Accepted sockets inherit this. */
 	(void)channel_deny_fds(server->listen_fd);
 	r = users_get(broker->users, (uid_t)-1, 0, &server->newcomers);
 	server->turn = (struct turn){ .user = server->newcomers, .run = accept_one };
 	if (r >= 0)
 		r = sd_event_add_io(broker->loop, &server->source, server->listen_fd, EPOLLIN,
 			on_connection, server);
-	/* A flood of connections, or one that cannot be accepted for want of fds, must leave time
-	 * for the connections that are. */
+	/* A flood of connections, or one that cannot be accepted for lack of fds, must leave time
+	 * for the present connections. */
 	if (r >= 0)
 		r = sd_event_source_set_ratelimit(
 			server->source, ACCEPT_INTERVAL_USEC, ACCEPT_BURST);
@@ -224,7 +224,7 @@ struct socket_server *socket_server_free(struct socket_server *server)
 		turns_remove(server->connections.broker->turns, &server->turn);
 	user_unref(server->newcomers);
 	sd_event_source_disable_unref(server->source);
-	/* Those who were not accepted any more may have sent fds. */
+	/* Clients that are not accepted any more may have sent fds. */
 	closer_close(server->connections.broker->closer, 0, &server->listen_fd, NULL, NULL);
 	free(server);
 	return NULL;
@@ -244,7 +244,7 @@ int socket_listen(const char *path, int *ret_fd)
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) >= 0)
 		return -EADDRINUSE;
 	if (errno == ECONNREFUSED) {
-		/* Any file refuses: a mistyped path must not cost one. */
+		/* Anything but a socket is kept: a mistyped path must not destroy a file. */
 		if (lstat(path, &st) < 0)
 			return -errno;
 		if (!S_ISSOCK(st.st_mode))

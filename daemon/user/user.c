@@ -244,7 +244,8 @@ bool user_may_connect(const struct user *user, uint64_t connections_max, uint64_
 	char who[USER_TEXT_MAX];
 
 	if (user->used[USER_CONNECTIONS] >= connections_max)
-		snprintf(reason, size, "%s has %ju connections, the limit (connections-per-user)",
+		snprintf(reason, size,
+			"%s has reached the limit of %ju connections (connections-per-user)",
 			user_text(user, who), (uintmax_t)user->used[USER_CONNECTIONS]);
 	else if (user_left(user, USER_FDS) < n_fds)
 		snprintf(reason, size,

@@ -276,8 +276,8 @@ def test_revoke_is_refused():
         cases = [(bus, grant, 'NotPermitted', 'ccbuf-admin')]
         if os.geteuid() == 0:
             cases = [(bus, grant, 'Unsupported', f'heap emulated of grant {grant} cannot'),
-                     (bus, grant + 1, 'UnknownGrant', f'no grant {grant + 1} is out'),
-                     (bus, 0, 'UnknownGrant', 'no grant 0 is out')]
+                     (bus, grant + 1, 'UnknownGrant', f'there is no grant {grant + 1}'),
+                     (bus, 0, 'UnknownGrant', 'there is no grant 0')]
             with Peer(revoker, daemon.address, uid=OTHER) as other:
                 name, _ = other.ask(grant)
                 same('to another', name, ERROR + 'NotPermitted')
