@@ -80,7 +80,7 @@ def children(pid):
                 left.append(child)
                 name = open(f'/proc/{child}/comm', encoding='utf-8').read().strip()
                 found.setdefault(name, []).append(child)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return found
 
