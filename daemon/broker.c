@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The policy in force. It must never be half of one: a load that fails changes nothing.
+ * The policy in force. It is replaced as a whole: a load that fails changes nothing.
  */
 #include "broker.h"
 
@@ -37,7 +37,7 @@ static void record(struct broker *broker, enum ccbuf_verdict verdict, const char
 	};
 	int r = audit_append(broker->audit, &event, NULL, NULL);
 
-	/* That it is queued does not say yet that it can be written. */
+	/* That a record is queued does not mean that it can be written. */
 	if (r < 0)
 		broker_note_audit(broker, r);
 }
@@ -54,7 +54,7 @@ static void refuse(struct broker *broker, const struct policy_errors *errors)
 	record(broker, CCBUF_MALFORMED, broker->policy_error);
 }
 
-/* Not a mistake in it: we could not read it. */
+/* The policy could not be read; it need not have a mistake. */
 static void fail(struct broker *broker, int error, const char *failure)
 {
 	free(broker->policy_error);
@@ -66,7 +66,8 @@ static void fail(struct broker *broker, int error, const char *failure)
 	record(broker, CCBUF_INTERNAL, broker->policy_error);
 }
 
-/* Rules that let through whom they mean to keep out, as somebody relies on them. */
+/* Warns of rules that may not match the peers that they are meant for, because a key cannot be
+ * known here. */
 static void warn_of_unknowable(const struct broker *broker)
 {
 	struct policy_errors lines = { 0 };
@@ -113,7 +114,7 @@ void broker_settle_admins(struct broker *broker, int result, gid_t gid)
 			strerror(-result));
 }
 
-/* Fds that the daemon needs for itself, at any time. */
+/* Fds that the daemon needs for itself. */
 #define FDS_OWN 64
 
 int broker_new_users(struct broker *broker)
@@ -124,8 +125,8 @@ int broker_new_users(struct broker *broker)
 
 	if (!users)
 		return -ENOMEM;
-	/* A connection and a buffer are an fd each; what a client has not received counts against
-	 * the same limit once more. */
+	/* A connection and a buffer are an fd each. Fds that a client has not received count
+	 * against the same limit once more. */
 	if (getrlimit(RLIMIT_NOFILE, &fds) < 0)
 		fds.rlim_cur = 2 * FDS_OWN;
 	n = fds.rlim_cur;
@@ -152,11 +153,11 @@ void broker_note_audit(struct broker *broker, int result)
 	const char *why = audit_why_not(broker->audit);
 	bool failing = result < 0;
 
-	/* One user's share is nobody else's trouble. */
+	/* A user that has used up its share concerns nobody else. */
 	if (result == -EUSERS)
 		return;
 	if (failing && !broker->audit_failing)
-		log_error("audit: records cannot be written, nothing is granted until they can: %s",
+		log_error("audit: cannot write records; requests are refused until it can: %s",
 			why[0] ? why : strerror(-result));
 	if (!failing && broker->audit_failing)
 		log_info("audit: records are written again");
@@ -178,7 +179,7 @@ void broker_record_refusal(struct broker *broker, const struct peer *peer,
 	int r;
 
 	r = audit_append(broker->audit, &event, NULL, NULL);
-	/* That it is queued or counted does not say yet that it can be written. */
+	/* That a record is queued or counted does not mean that it can be written. */
 	if (r < 0)
 		broker_note_audit(broker, r);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The order of the checks before a grant. It must never charge or allocate.
+ * The order of the checks before a grant. It charges and allocates nothing.
  */
 #include "grant-preflight.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The order of the steps of a grant. It must never send an fd before its record is durable, and
- * never leave a buffer charged that nobody got.
+ * The order of the steps of a grant. It must never send an fd before its record is durable, nor
+ * leave a buffer charged that nobody got.
  */
 #include "grant.h"
 
@@ -17,16 +17,16 @@ struct grant_op {
 	struct job job; /* first: the workers' handle */
 	struct broker *broker;
 	struct peer *peer;
-	bool charged;	       /* as one of its user's requests */
-	struct policy *policy; /* that decides, whatever is loaded meanwhile */
+	bool charged;	       /* to its user, as a request under way */
+	struct policy *policy; /* the one that decides, whatever is loaded meanwhile */
 	struct request request;
 	struct preflight preflight; /* what was decided */
 	grant_reply reply;
 	void *userdata;
 	int error; /* of the allocation */
 	bool recorded;
-	struct peer_op *inspection; /* while it is under way */
-	int inspected;		    /* how it went */
+	struct peer_op *inspection; /* NULL when it is not under way */
+	int inspected;		    /* its result */
 	char why[PEER_WHY_MAX];
 	uint32_t n_grants; /* 0 or request.count */
 	struct grant *grants[REQUEST_COUNT_MAX];
@@ -34,7 +34,7 @@ struct grant_op {
 	struct buffer_id buffers[REQUEST_COUNT_MAX];
 };
 
-/* The steps, first one first; what they share is at the end. */
+/* The steps, in order; their common functions are at the end. */
 static void decide(struct grant_op *op);
 static void allocate(struct job *job);
 static void on_allocated(struct job *job);
@@ -106,12 +106,12 @@ static void decide(struct grant_op *op)
 		return;
 	}
 	op->n_grants = op->request.count;
-	/* Is it still what it was at connect, which the policy decided on? That comes while the
+	/* Is the process still as at connect, as the policy assumed? The answer comes while the
 	 * buffer is made and recorded. */
 	r = peer_recheck(broker->inspections, op->peer, on_inspected, op, &op->inspection);
 	if (r < 0) {
 		refuse_saying(
-			op, CCBUF_INTERNAL, "the process cannot be looked at: %s", strerror(-r));
+			op, CCBUF_INTERNAL, "the process cannot be inspected: %s", strerror(-r));
 		return;
 	}
 	if (heap_is_quick(heap, op->preflight.size * op->n_grants)) {
@@ -178,7 +178,8 @@ static void on_grant_recorded(void *userdata, int result)
 	char who[USER_TEXT_MAX];
 
 	broker_note_audit(op->broker, result);
-	/* It may stand there yet: then it has to say at once that nothing was handed out. */
+	/* The record may still be written. Then another record has to say that nothing was handed
+	 * out. */
 	if (result == -EINPROGRESS) {
 		op->preflight.decision.verdict = CCBUF_AUDIT_FAILED;
 		snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason),
@@ -206,7 +207,8 @@ static void on_grant_recorded(void *userdata, int result)
 		deliver(op);
 }
 
-/* The record stands, and the inspection is done: is it the process that the record describes? */
+/* The record is durable and the inspection is done: is it still the process that the record
+ * describes? */
 static void deliver(struct grant_op *op)
 {
 	const char *why = op->why;
@@ -229,7 +231,7 @@ void grant_delivered(struct grant_op *op, int result)
 	}
 	for (uint32_t i = 0; result >= 0 && i < op->n_grants; i++) {
 		ledger_commit(op->broker->ledger, op->grants[i], &op->fds[i]);
-		/* A review that began meanwhile has not seen it. */
+		/* A review that began meanwhile has not visited this grant. */
 		if (op->policy != op->broker->policy)
 			review_one(op->broker->review, op->grants[i]);
 	}
@@ -266,12 +268,12 @@ static void on_refusal_recorded(void *userdata, int result)
 {
 	struct grant_op *op = userdata;
 
-	/* Nothing is handed out, so the peer may hear so even if the record failed. */
+	/* Nothing is handed out, so the refusal is sent even if its record failed. */
 	note_failure(op->broker, result);
 	reply(op);
 }
 
-/* Without waiting for the record, or what is too much would wait as well. */
+/* Does not wait for the record: otherwise excess requests would wait, too. */
 static void refuse_busy(struct grant_op *op)
 {
 	const struct user *user = op->peer->user;
@@ -287,7 +289,7 @@ static void refuse_busy(struct grant_op *op)
 
 static void refuse_changed(struct grant_op *op, int error, const char *why)
 {
-	/* The record of the grant stands already. */
+	/* The record of the grant is already durable. */
 	op->preflight.decision.verdict = peer_verdict(error);
 	snprintf(op->preflight.decision.reason, sizeof(op->preflight.decision.reason), "%s",
 		error == -ESRCH ? "the process that asked is gone" : why);
@@ -316,7 +318,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 		.verdict = decision->verdict,
 		.reason = decision->reason[0] ? decision->reason : NULL,
 		.policy = policy_digest(op->policy),
-		.not_lost = kind == AUDIT_GRANT, /* without its record it is a refusal */
+		.not_lost = kind == AUDIT_GRANT, /* a grant without a record becomes a refusal */
 	};
 
 	for (uint32_t i = 0; i < op->n_grants; i++)
@@ -324,7 +326,7 @@ static int record(struct grant_op *op, enum audit_kind kind, audit_done done)
 	return audit_append(op->broker->audit, &event, done, op);
 }
 
-/* Of a record that is only queued or counted for now: that it did not fail yet says nothing. */
+/* For a record that is only queued or counted: only a failure says anything. */
 static void note_failure(struct broker *broker, int result)
 {
 	if (result < 0)

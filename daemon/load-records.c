@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From records to a policy. It must never trust a length, nor that one record follows another.
+ * From records to a policy. It must never trust the lengths or the order of the records.
  */
 #include "load-records.h"
 
@@ -52,7 +52,7 @@ void load_records_done(struct load_records *records)
 struct texts {
 	struct policy_source *sources;
 	size_t count, capacity;
-	size_t size; /* allocated for the text of the last one */
+	size_t size; /* allocated for the last text */
 	struct policy_errors errors;
 	size_t errors_capacity;
 };
@@ -133,15 +133,15 @@ static int add_mistake(struct texts *texts, const char *text, size_t length)
 	return 0;
 }
 
-/* One that was there and is not any more: by mistake, mostly, and what it held may be what denies.
- */
+/* Adds a mistake for a folder that has disappeared. Most likely somebody removed it by accident,
+ * and its rules may be those that deny. */
 static int add_lost_folder(struct texts *texts, const char *path, size_t length)
 {
 	cleanup(cleanup_free) char *line = NULL;
 
 	if (asprintf(&line,
-		    "%.*s: was there when the policy was loaded, and is not any more; make it "
-		    "again, empty if nothing is to be in it, or restart ccbufd",
+		    "%.*s: existed when the policy was loaded, and is gone; create it again, empty "
+		    "if nothing is to be in it, or restart ccbufd",
 		    (int)length, path) < 0)
 		return -ENOMEM;
 	return add_mistake(texts, line, strlen(line));

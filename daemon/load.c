@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's side of a load: collects what the child says, gives it up when it takes too long,
- * and compiles. It must never wait, and never trust a length.
+ * The daemon's side of a load: collects the child's records, gives up when that takes too long, and
+ * compiles. It never waits, and must never trust a length.
  */
 #include "load.h"
 
@@ -16,7 +16,7 @@
 #include "text.h"
 #include "util.h"
 
-#define IN_A_TURN   16 /* packets: others are to be served, too */
+#define IN_A_TURN   16 /* packets, so that others are served, too */
 #define STUCK_MAX   4
 #define WAITING_MAX 512
 
@@ -25,11 +25,11 @@ struct load {
 	struct helper_child *child;
 	int fd;
 	sd_event_source *io, *timer;
-	uint64_t step_usec, all_usec; /* when to give up, CLOCK_MONOTONIC */
-	enum load_kind waiting_kind;  /* what it waits for; 0 for nothing */
+	uint64_t step_usec, all_usec; /* times to give up, CLOCK_MONOTONIC */
+	enum load_kind waiting_kind;  /* what the child waits for; 0 for nothing */
 	char waiting[WAITING_MAX];
 	struct load_records records;
-	bool failed; /* as the child found */
+	bool failed; /* the child found a mistake */
 	char *failure;
 	load_done done; /* NULL once called */
 	void *userdata;
@@ -57,7 +57,7 @@ static void finish(struct load *load, int result)
 
 #define WORDS_MAX (WAITING_MAX + 16)
 
-/* What it waits for, such as: user "x". */
+/* What the child waits for, such as: user "x". */
 static const char *words(const struct load *load, char text[static WORDS_MAX])
 {
 	if (load->waiting_kind == LOAD_FILE)
@@ -89,7 +89,7 @@ static void fail_late(struct load *load, bool step)
 	if (!load->waiting_kind)
 		fail(load, -ETIMEDOUT, "it took longer than %u s", seconds);
 	else if (!step)
-		fail(load, -ETIMEDOUT, "it took longer than %u s altogether; it was at %s", seconds,
+		fail(load, -ETIMEDOUT, "it took longer than %u s in total; it was at %s", seconds,
 			words(load, text));
 	else if (load->waiting_kind == LOAD_FILE)
 		fail(load, -ETIMEDOUT,
@@ -120,9 +120,9 @@ static void fail_ended(struct load *load, int status)
 			WEXITSTATUS(status), while_, load->waiting_kind ? text : "");
 }
 
-/* --- what it says --- */
+/* --- its records --- */
 
-/* True while more are to come. */
+/* Takes one record. Returns true while more are to come. */
 static bool take(struct load *load, struct load_record *record, size_t size)
 {
 	load->step_usec = clock_usec(CLOCK_MONOTONIC) + LOAD_STEP_USEC;
@@ -147,7 +147,7 @@ static bool take(struct load *load, struct load_record *record, size_t size)
 	return false;
 }
 
-/* Up to so many packets; false when there is nothing more to do. */
+/* Receives up to so many packets; returns false when there is nothing more to do. */
 static bool receive(struct load *load, unsigned int packets)
 {
 	while (packets-- > 0) {
@@ -161,13 +161,13 @@ static bool receive(struct load *load, unsigned int packets)
 		n = recv(load->fd, record, LOAD_PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return false;
-		/* Why it ended is told by the helper. */
+		/* The helper reports why it ended. */
 		if (n <= 0) {
 			load->io = sd_event_source_disable_unref(load->io);
 			return false;
 		}
 		if ((size_t)n < sizeof(*record) || (size_t)n > LOAD_PACKET_MAX) {
-			fail(load, -EBADMSG, "the process that loads it said what makes no sense");
+			fail(load, -EBADMSG, "the process that loads it sent an invalid record");
 			return false;
 		}
 		if (!take(load, record, (size_t)n))
@@ -291,7 +291,7 @@ int load_group(const struct load *load, const char *name, gid_t *ret_gid)
 
 	if (r < 0)
 		return r;
-	/* nobody is in it who has only no other number here */
+	/* the overflow id stands for all groups without a number: it makes nobody a member */
 	unmapped_detect(&unmapped);
 	if (unmapped_gid(&unmapped, gid))
 		return -ENOENT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Start, signals and stop: makes the parts in the order they need each other, and takes them apart
- * in the other. It must never know what a request is.
+ * Start, signals and stop: makes the parts in the order of their dependencies, and frees them in
+ * the reverse order. It knows nothing of requests.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ struct daemon {
 	struct notify *notify;
 	struct helper_settings helper_settings;
 	bool ready, loaded, stopping;
-	int result; /* of the first load; of a part without which there is nothing to serve */
+	int result; /* of the first load, or of a part that the daemon cannot do without */
 };
 
 static void tell_ready(void *userdata)
@@ -77,7 +77,7 @@ static int on_hup(sd_event_source *source, const struct signalfd_siginfo *info, 
 	(void)source, (void)info;
 	r = reload_policy(&daemon->broker, on_reloaded, daemon);
 	if (r > 0)
-		return 0; /* systemd is told once of many, or it could not follow */
+		return 0; /* the service manager hears once of many */
 	notify_reloading(daemon->notify);
 	if (r < 0)
 		on_reloaded(daemon, -ENOMEM);
@@ -105,8 +105,8 @@ static int add_signals(struct daemon *daemon)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	/* A full disk is an errno to us, not a death; nor is it one when somebody opens what we
-	 * have a lease on. */
+	/* A file that is too large must be an errno, not a signal that kills. Nor must somebody who
+	 * opens a file with a lease of ours kill the daemon. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -134,10 +134,10 @@ static int open_audit(struct daemon *daemon)
 	int r;
 
 	if (lease_words(AT_FDCWD, options->audit, lease))
-		log_warning("audit: %s is waited for: %s", options->audit, lease);
+		log_warning("audit: waiting for %s: %s", options->audit, lease);
 	r = audit_new(daemon->broker.loop, &settings, &daemon->broker.audit);
 	if (r == -EINTR) {
-		daemon->stopping = true; /* asked to, meanwhile */
+		daemon->stopping = true; /* a stop was requested meanwhile */
 		return 0;
 	}
 	if (r < 0) {
@@ -194,12 +194,12 @@ static void on_helper_lost(void *userdata)
 {
 	struct daemon *daemon = userdata;
 
-	log_error("the helper process is gone, and with it the means to serve anybody");
+	log_error("the helper process is gone; ccbufd cannot serve requests");
 	daemon->result = -ECHILD;
 	daemon->stopping = true;
 }
 
-/* Before there are threads, files and signals of ours that it would inherit. */
+/* Before there are threads, files and signal handlers that it would inherit. */
 static int start_helper(struct daemon *daemon)
 {
 	int r;
@@ -224,7 +224,7 @@ static void on_first_load(void *userdata, int result)
 		daemon->result = result;
 }
 
-/* Nothing is served yet, so there is nothing to do but wait; or to stop. */
+/* Nothing is served yet: waits for the load, or a stop. */
 static int load_policy(struct daemon *daemon)
 {
 	struct broker *broker = &daemon->broker;
@@ -255,7 +255,7 @@ static int start(struct daemon *daemon)
 	struct broker *broker = &daemon->broker;
 	int r;
 
-	/* Before anything looks at it. */
+	/* Before anything uses the folder. */
 	if (heaps_may_hang(daemon->options->heaps)) {
 		log_error("heaps: %s lies on a file system that may not answer (FUSE, a network); "
 			  "heap nodes lie on devtmpfs or tmpfs",
@@ -264,9 +264,10 @@ static int start(struct daemon *daemon)
 	}
 	policy_facts_detect(0, &broker->facts);
 	ways_warn(daemon->options);
-	/* Buffers and connections are fds; the soft limit is for programs that use select(). */
+	/* Buffers and connections are fds. The soft limit is meant for programs that use
+	 * select(). */
 	raise_fd_limit();
-	/* Before there is a thread, or anything that they must not have. */
+	/* Before there is a thread, or anything that these processes must not have. */
 	r = closer_new(&broker->closer);
 	if (r >= 0)
 		r = start_helper(daemon);
@@ -329,7 +330,7 @@ static int start(struct daemon *daemon)
 	return r;
 }
 
-/* Lets the requests under way come to their end, for a while. */
+/* Waits a limited time for the requests under way. */
 static void drain(struct daemon *daemon)
 {
 	struct broker *broker = &daemon->broker;
@@ -357,7 +358,7 @@ static void stop(struct daemon *daemon)
 	if (broker->inspections)
 		inspections_stop(broker->inspections);
 	drain(daemon);
-	/* What is still under way now finds its connection gone, and is undone as undelivered. */
+	/* Requests still under way find their connection gone, and are undone as undelivered. */
 	socket_server_free(daemon->socket);
 	bus_free(daemon->bus);
 	if (broker->ledger)
@@ -365,15 +366,15 @@ static void stop(struct daemon *daemon)
 	broker->workers = workers_free(broker->workers);
 	broker->inspections = inspections_free(broker->inspections);
 	broker->helper = helper_free(broker->helper);
-	/* Its record comes while the trail still takes any. */
+	/* Their records are appended while the trail is still open. */
 	drain(daemon);
 	if (broker->ledger)
 		ledger_record_rest(broker->ledger);
 	if (broker->audit)
 		audit_append(broker->audit, &event, NULL, NULL);
 	if (broker->audit && audit_close(broker->audit) < 0)
-		log_error("audit: the file system of %s does not answer; what it was not given is "
-			  "lost, the record of this stop, too",
+		log_error("audit: the file system of %s does not answer; records that were not "
+			  "written are lost, including that of this stop",
 			daemon->options->audit);
 	audit_free(broker->audit);
 	revoke_stop(broker);
@@ -390,7 +391,7 @@ static void stop(struct daemon *daemon)
 	sd_event_unref(broker->loop);
 }
 
-/* What is opened next must not take the place of one of the standard three. */
+/* No file that is opened later may get the number of a standard one. */
 static void open_standard_files(void)
 {
 	int fd;
@@ -413,7 +414,7 @@ int main(int argc, char **argv)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	r = start(&daemon);
 	if (r < 0) {
-		/* The cause has been told, mostly; its number would only puzzle. */
+		/* The cause has usually been logged; its errno would only confuse. */
 		log_error("cannot start: %s", r == -ENOMEM ? "out of memory" : "see above");
 	} else {
 		while (r >= 0 && !daemon.stopping)

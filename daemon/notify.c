@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages to the service manager. It must never wait for it: libsystemd does, in a sendmsg() that
- * sleeps while the manager's queue is full, so this is not libsystemd's sd_notify().
+ * Messages to the service manager. It never waits for the manager. sd_notify() of libsystemd would:
+ * its sendmsg() sleeps while the manager's queue is full.
  */
 #include "notify.h"
 
@@ -16,8 +16,8 @@
 #include "util.h"
 
 #define RETRY_USEC    100000
-#define LAST_TRIES    100 /* at the end, */
-#define LAST_MSEC     10  /* so long apart */
+#define LAST_TRIES    100 /* at the end of the daemon, */
+#define LAST_MSEC     10  /* each this long */
 #define UNSENT_MAX    8
 #define MESSAGE_BYTES 256
 
@@ -29,14 +29,14 @@ struct notify {
 	int fd; /* -1 where there is no manager */
 	struct sockaddr_un address;
 	socklen_t address_size;
-	uint64_t watchdog_usec; /* between two signs of life; 0 for none */
+	uint64_t watchdog_usec; /* between two watchdog messages; 0 for none */
 	bool watchdog_due;
 	sd_event_source *watchdog, *retry;
 	struct message unsent[UNSENT_MAX];
 	size_t n_unsent;
 };
 
-/* False when there is no room now. What fails otherwise will not do better a moment later. */
+/* Returns false when there is no room now. After another error a retry would not help. */
 static bool send_text(const struct notify *notify, const char *text)
 {
 	return sendto(notify->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -122,15 +122,16 @@ static int open_socket(struct notify *notify, const char *path)
 
 	if ((path[0] != '/' && path[0] != '@') || length < 2 ||
 		length >= sizeof(notify->address.sun_path)) {
-		log_warning(
-			"systemd: NOTIFY_SOCKET=%s is no path of a socket; nothing is told", path);
+		log_warning("systemd: NOTIFY_SOCKET=%s is not the path of a socket; no "
+			    "notifications are sent",
+			path);
 		return 0;
 	}
 	notify->address.sun_family = AF_UNIX;
 	memcpy(notify->address.sun_path, path, length + 1);
 	notify->address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
 	if (path[0] == '@') {
-		/* abstract: every byte counts, and there is none after it */
+		/* abstract: every byte counts, there is no NUL after the name */
 		notify->address.sun_path[0] = 0;
 		notify->address_size--;
 	}
@@ -148,7 +149,7 @@ static int start_watchdog(struct notify *notify, sd_event *loop)
 	notify->watchdog_usec = usec / 3;
 	r = sd_event_add_time_relative(
 		loop, &notify->watchdog, CLOCK_MONOTONIC, 0, usec / 12, on_watchdog, notify);
-	/* However much else is to be done: that the loop turns is all it says. */
+	/* Before all other work: the message only says that the loop runs. */
 	if (r >= 0)
 		r = sd_event_source_set_priority(notify->watchdog, SD_EVENT_PRIORITY_IMPORTANT);
 	return r;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the service manager is told (sd_notify(3)): that the daemon is ready, reloads, stops, lives.
+ * Notifications to the service manager (sd_notify(3)): ready, reloading, stopping, watchdog.
  *
- * A manager that does not read holds up nobody: what its socket has no room for is sent again a
- * moment later, in order. Of very many changes that it did not hear of it hears the first and the
- * last ones.
+ * A manager that does not read blocks nothing: notifications for which its socket has no room are
+ * sent again a moment later, in order. Of very many that wait only the first and the last ones are
+ * sent.
  */
 #pragma once
 
@@ -12,11 +12,11 @@
 
 struct notify;
 
-/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; where there is no manager nothing is ever
- * sent. The sign of life comes from the loop, a third of the time allowed after the one before.
- * 0 or a negative errno. */
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; without a manager nothing is ever sent. The
+ * loop sends the watchdog message every third of the time allowed. Returns 0 or a negative
+ * errno. */
 int notify_new(sd_event *loop, struct notify **ret_notify);
-/* Gives what was not sent yet up to a second more. Takes NULL, returns NULL. */
+/* Tries up to a second to send what waits. Takes NULL, returns NULL. */
 struct notify *notify_free(struct notify *notify);
 
 /* status, for people, must be static. These take NULL. */

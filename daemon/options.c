@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's command line. It must never open anything.
+ * The daemon's command line. It opens nothing.
  */
 #include "options.h"
 
@@ -84,7 +84,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	size_t n_dirs = 0;
 	int c;
 
-	/* It would print the argument as it is. */
+	/* getopt would print the argument without escapes. */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", table, NULL)) >= 0) {
 		switch (c) {
@@ -117,9 +117,8 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 			puts("ccbufd " CCBUF_VERSION);
 			return 0;
 		default:
-			log_error(
-				"\"%s\" is no option, or its value is missing or one too many; try "
-				"ccbufd --help",
+			log_error("\"%s\" is not an option, or its value is missing or not "
+				  "allowed; try ccbufd --help",
 				argv[optind - 1]);
 			return -EINVAL;
 		}

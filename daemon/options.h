@@ -17,5 +17,5 @@ struct options {
 	bool no_bus, no_journal, no_seccomp;
 };
 
-/* Returns 1 to go on, 0 when all is said (--help, --version), -EINVAL after a message. */
+/* Returns 1 to go on, 0 after --help or --version, or -EINVAL after a message. */
 int options_parse(int argc, char **argv, struct options *ret_options);

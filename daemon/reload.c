@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reloads, one at a time. The thread must never touch the policy in force.
+ * Reloads, one at a time. The thread does not touch the policy in force.
  */
 #include "reload.h"
 
@@ -17,10 +17,10 @@ struct waiter {
 struct reload {
 	struct job job; /* first */
 	struct broker *broker;
-	struct waiter *waiters; /* for this one */
-	struct waiter *later;	/* for the next one */
+	struct waiter *waiters; /* for this reload */
+	struct waiter *later;	/* for the next reload */
 	struct load *load;	/* NULL where none could be begun */
-	uint32_t required;	/* folders that must be there */
+	uint32_t required;	/* folders that must exist */
 	bool compiling, stopped;
 	struct policy_errors errors;
 	struct policy *policy;
@@ -74,9 +74,9 @@ static void on_compiled(struct job *job)
 
 	reload->compiling = false;
 	if (reload->result == -EBUSY && !reload->load)
-		failure = "loads that were given up have not ended, as a file system does not "
+		failure = "loads that were given up have not ended, because a file system does not "
 			  "answer; see the processes ccbufd-load";
-	/* A load that came to its end knows, even if the policy has mistakes. */
+	/* A finished load knows the group, even if the policy has mistakes. */
 	if (reload->load && !failure) {
 		r = load_group(reload->load, ADMIN_GROUP, &gid);
 		broker_settle_admins(broker, r, gid);
@@ -90,7 +90,7 @@ static void on_compiled(struct job *job)
 	end(reload);
 }
 
-/* Also when there is nothing to compile: whoever asked must not hear before it has asked. */
+/* Also when there is nothing to compile: done must not be called from inside reload_policy(). */
 static void submit(struct reload *reload)
 {
 	reload->compiling = true;

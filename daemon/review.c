@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reviews. It must never take back what the policy in force allows.
+ * Reviews. It must never take back a grant that the policy in force allows.
  */
 #include "review.h"
 
@@ -12,7 +12,7 @@
 #include "util.h"
 
 #define IN_A_TURN     64
-#define IN_FLIGHT_MAX 64 /* revocations under way: the trail's queue is for others, too */
+#define IN_FLIGHT_MAX 64 /* revocations under way: others need the trail's queue, too */
 
 struct review {
 	struct broker *broker;
@@ -22,7 +22,7 @@ struct review {
 	bool going;
 };
 
-/* Whether the policy in force allows what is out; if not, why. */
+/* Whether the policy in force allows a grant; if not, why. */
 static bool allowed(struct broker *broker, const struct grant *grant, struct decision *ret_decision)
 {
 	struct request request = {
@@ -88,8 +88,8 @@ static void report(struct review *review)
 {
 	if (review->stuck)
 		log_error("policy: %zu buffers that it does not allow any more are of heaps that "
-			  "cannot take one back (only module ccbuf_heap can); 'ccbuf-client list "
-			  "--all' shows who has them",
+			  "cannot take buffers back (only module ccbuf_heap can); 'ccbuf-client "
+			  "list --all' shows who has them",
 			review->stuck);
 	review->stuck = 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Revocations. It must never decide that one is due.
+ * Revocations. It does not decide that one is due.
  */
 #include "revoke.h"
 
@@ -9,15 +9,15 @@
 #include "base/log.h"
 #include "util.h"
 
-/* Until the next try, after the first one and at most. */
+/* The time to the next try: after the first one, and its maximum. */
 #define AGAIN_USEC     UINT64_C(2000000)
 #define AGAIN_USEC_MAX UINT64_C(64000000)
 
 struct revoke_op {
 	struct job job;		/* first: the workers' handle */
-	struct revoke_op *next; /* of those that are busy */
+	struct revoke_op *next; /* in the list of busy ones */
 	struct broker *broker;
-	sd_event_source *timer; /* NULL before the first time that it is busy */
+	sd_event_source *timer; /* NULL until it is busy for the first time */
 	uint64_t again_usec;
 	int node;
 	uint64_t watch;
@@ -62,7 +62,7 @@ static void forget(struct broker *broker, uint64_t grant)
 
 static void on_run(struct job *job);
 
-/* At a stop, when the threads are gone, here and now: nobody waits any more. */
+/* At a stop, when the threads are gone, does it here: nobody waits any more. */
 static void submit(struct revoke_op *op)
 {
 	if (op->broker->workers) {
@@ -90,7 +90,7 @@ static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* A device that was at work has to be asked for again, and may take its time. */
+/* A buffer with a working device has to be revoked again later. */
 static int ask_again(struct revoke_op *op)
 {
 	struct broker *broker = op->broker;
@@ -108,7 +108,7 @@ static int ask_again(struct revoke_op *op)
 		r = sd_event_source_set_enabled(op->timer, SD_EVENT_ONESHOT);
 	if (r < 0)
 		return r;
-	/* one at a time for each */
+	/* one at a time for each grant */
 	forget(broker, op->revocation.grant);
 	op->next = broker->busy;
 	broker->busy = op;
@@ -120,7 +120,7 @@ static void finish(struct revoke_op *op)
 	struct broker *broker = op->broker;
 	revoke_done done = op->done;
 
-	/* What it led to at once is told with it. */
+	/* Events that it caused are taken now, so that the outcome includes them. */
 	heap_events_take(broker->heap_events);
 	op->revocation.released = !ledger_find(broker->ledger, op->revocation.grant);
 	op->done = NULL;
@@ -132,7 +132,7 @@ static void finish(struct revoke_op *op)
 		op_free(op);
 }
 
-/* The trail must not say that memory was taken back which was not. */
+/* The trail already says that the memory is taken back: another record corrects that. */
 static void undo(struct revoke_op *op)
 {
 	struct broker *broker = op->broker;
@@ -158,7 +158,7 @@ static void on_run(struct job *job)
 {
 	struct revoke_op *op = (struct revoke_op *)job;
 
-	/* It ended before we came: as good. */
+	/* The buffer was released before: that is as good. */
 	if (op->revocation.result == -ENOENT)
 		op->revocation.result = 0;
 	if (op->revocation.result < 0)

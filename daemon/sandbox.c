@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The allow-list. It must never hold a call that can trace, run or write another process.
+ * The allow-list. It must never have a call that can trace, run or write another process.
  *
- * What is not on it fails, for a library may try what it can do without. What only an attack has a
- * use for is the end.
+ * Other calls fail, because a library may try calls that it can do without. Calls that only an
+ * attack needs kill the process.
  */
 #include "sandbox.h"
 
@@ -64,11 +64,11 @@ static const int calls[] = {
 	SCMP_SYS(dup),
 	SCMP_SYS(dup3),
 	SCMP_SYS(umask),
-	SCMP_SYS(inotify_add_watch), /* of the trail's folder, when it is another one */
+	SCMP_SYS(inotify_add_watch), /* when the trail's folder is replaced */
 	/* emulated buffers */
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(fallocate),
-	/* sockets that are there, and the journal's */
+	/* the open sockets, and the journal's */
 	SCMP_SYS(accept4),
 	SCMP_SYS(bind), /* sd-bus names its end of a connection (systemd 254 and later) */
 	SCMP_SYS(connect),
@@ -98,7 +98,7 @@ static const int calls[] = {
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(time),
-	/* processes: who we are, who they are */
+	/* processes: our own and peers */
 	SCMP_SYS(pidfd_open),
 	SCMP_SYS(wait4),
 	SCMP_SYS(getpid),
@@ -114,7 +114,7 @@ static const int calls[] = {
 	SCMP_SYS(setpriority),
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_yield),
-	/* memory, threads, signals, the end */
+	/* memory, threads, signals, exit */
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
@@ -143,7 +143,7 @@ static const int attacks[] = {
 	/* another program */
 	SCMP_SYS(execve),
 	SCMP_SYS(execveat),
-	/* out of what the service may see, or up */
+	/* leaving the service's namespaces, or more privileges */
 	SCMP_SYS(setns),
 	SCMP_SYS(unshare),
 	SCMP_SYS(chroot),
@@ -164,7 +164,7 @@ static const int attacks[] = {
 	SCMP_SYS(setresgid),
 	SCMP_SYS(setgroups),
 	SCMP_SYS(capset),
-	/* the kernel's */
+	/* the kernel itself */
 	SCMP_SYS(bpf),
 	SCMP_SYS(perf_event_open),
 	SCMP_SYS(userfaultfd),
@@ -176,7 +176,7 @@ static const int attacks[] = {
 	SCMP_SYS(reboot),
 };
 
-/* For these the C library has another way where the kernel does not know them. */
+/* Calls that the C library replaces by others on kernels without them. */
 static const int unknown[] = {
 	SCMP_SYS(clone3),
 	SCMP_SYS(close_range),
@@ -187,9 +187,9 @@ static const unsigned long ioctls[] = {
 	DMA_BUF_IOCTL_SYNC,
 	PIDFD_GET_INFO_V0,
 	FIONREAD, /* sd-bus */
-	SIOCOUTQ, /* what a client has not read */
+	SIOCOUTQ, /* the amount that a client has not read */
 	TCGETS,	  /* stdio asks whether it writes to a terminal */
-	/* of the heaps of module ccbuf_heap */
+	/* heaps of module ccbuf_heap */
 	CCBUF_HEAP_STATS,
 	CCBUF_HEAP_WATCH,
 	CCBUF_HEAP_REVOKE,
@@ -210,11 +210,12 @@ static int allow(scmp_filter_ctx filter)
 	if (r >= 0)
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	/* libsystemd asks for the process's name: for that end, and for a memfd to journald. */
+	/* libsystemd asks for the process's name: for its socket's name, and for a memfd to
+	 * journald. */
 	if (r >= 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
 			SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME));
-	/* Limits and signals are our own business only (abort() is a signal). */
+	/* Limits and signals of our own process only (abort() sends a signal). */
 	if (r >= 0)
 		r = seccomp_rule_add(
 			filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
@@ -250,10 +251,10 @@ int sandbox_drop_rights(void)
 		return -errno;
 	data[0].permitted &= ~(1u << CAP_SYS_PTRACE);
 	data[0].effective = data[0].permitted;
-	data[0].inheritable = data[1].inheritable = 0; /* and with it the ambient ones */
+	data[0].inheritable = data[1].inheritable = 0; /* this clears the ambient ones, too */
 	if (syscall(SYS_capset, &header, data) < 0)
 		return -errno;
-	/* Where it may; there is nothing that could bring it back, anyway. */
+	/* If permitted. Without it nothing could restore the capability either. */
 	prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE);
 	return 0;
 }
@@ -267,10 +268,10 @@ int sandbox_enter(void)
 	if (!filter)
 		return -ENOMEM;
 	r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	/* Who looks for what a refusal broke finds it in the kernel's log. */
+	/* The kernel logs refused calls, to help find what a refusal broke. */
 	if (r >= 0)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	/* Of the process, as everything else: by default only the thread would end. */
+	/* Kills the process: the default would end the thread only. */
 	if (r >= 0)
 		r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (r >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looks at the ways to folders, once, at the start. It must never refuse: a trail in a shared
- * folder is better than none.
+ * Checks the paths of folders once, at the start. It only warns: a trail in a shared folder is
+ * better than none.
  */
 #include "ways.h"
 
@@ -17,7 +17,7 @@ static void warn(const char *what, const char *folder, const char *at, const str
 
 	text_fit(folder, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
 	text_fit(at, TEXT_NAME | TEXT_VISIBLE, shown_at, sizeof(shown_at));
-	log_warning("%s: others could change what is at %s: %s %s", what, shown, shown_at,
+	log_warning("%s: others could change %s: %s %s", what, shown, shown_at,
 		way_words(words, st, geteuid(), unmapped));
 }
 
@@ -30,7 +30,7 @@ static void look(const char *what, const char *folder, const struct unmapped *un
 
 	if (r > 0)
 		warn(what, folder, end.path, &end.st, unmapped);
-	/* in a sticky folder only what is one's own can be renamed */
+	/* in a sticky folder everybody can rename only their own files */
 	else if (r == 0 && fstat(fd, &st) == 0 && !(st.st_mode & S_ISVTX) &&
 		 way_judge(&st, geteuid(), unmapped) != WAY_TRUSTED)
 		warn(what, folder, folder, &st, unmapped);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ways to what the daemon writes and opens. The policy's are looked at by its load, which
- * refuses; of these the administrator is told.
+ * The paths of the files that the daemon writes and opens. The load of the policy checks the
+ * policy's paths and refuses; here the administrator is warned.
  */
 #pragma once
 
 #include "options.h"
 
-/* Says in the journal who else than root and the daemon's user could put another folder in the
- * place of those of the trail, the socket and the heaps, or change what is in them. */
+/* Logs who, besides root and the daemon's user, could replace the folders of the trail, the socket
+ * and the heaps, or change their contents. */
 void ways_warn(const struct options *options);

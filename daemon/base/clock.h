@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The time in microseconds, as sd-event counts it.
+ * The time in microseconds, as in sd-event.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Messages. It must never be called with what a client could flood, nor write a line that is not
- * its own, and never wait for who reads them: a pipe or a journal that nobody reads loses some, and
- * the next one says how many.
+ * Messages. It must never let a text from outside begin a line of its own. It never waits for a
+ * reader: when nobody reads the pipe or the journal, messages are lost, and the next one says how
+ * many. Nothing that a client can repeat may be logged.
  */
 #include "base/log.h"
 
@@ -24,7 +24,7 @@ static void message(const char *priority, const char *format, va_list arguments)
 	cleanup(cleanup_free) char *text = NULL;
 	char line[3840], before[64] = "";
 
-	/* Where it can be written to, there is room for more than this. */
+	/* If poll() says that it is writable, there is room for more than this. */
 	if (poll(&to, 1, 0) == 0) {
 		lost++;
 		return;

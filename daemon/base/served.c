@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * By the table of mounts, as statfs() would ask the server. It must never wait for one.
+ * Uses the table of mounts: statfs() would ask the server. It never waits for a server.
  */
 #include "base/served.h"
 
@@ -39,7 +39,7 @@ bool served(int fd)
 	if (!mounts)
 		return false;
 	while (!found && getline(&line, &room, mounts) > 0) {
-		/* NUMBER ... - KIND ...; names have no blanks in here */
+		/* NUMBER ... - KIND ...; names in it have no blanks */
 		const char *kind = strstr(line, " - ");
 		char word[32];
 

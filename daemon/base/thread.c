@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Starting threads. It must never leave the signals of its caller changed.
+ * Starts threads, and restores the signal mask of its caller.
  */
 #include "base/thread.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The threads. They must never touch the ledger, the policy, a connection or the audit trail.
+ * The threads. They do not touch the ledger, the policy, a connection or the audit trail.
  */
 #include "heap/workers.h"
 
@@ -17,7 +17,7 @@
 #define SMALL_THREADS 1
 #define LARGE_THREADS 3
 #define STACK_SIZE    (128u << 10)
-#define LARGE_NICE    10 /* clearing gigabytes must not starve what answers small requests */
+#define LARGE_NICE    10 /* clearing gigabytes must not delay small requests */
 
 struct queue {
 	struct job *first, *last;
@@ -29,7 +29,7 @@ struct lane {
 	unsigned long round; /* of the job taken last */
 	unsigned int n_threads;
 	int nice;
-	bool exclusive; /* an owner has one job running at most */
+	bool exclusive; /* at most one job of an owner runs */
 	const struct user *running[LARGE_THREADS];
 	unsigned int n_running;
 	pthread_cond_t wake;
@@ -37,11 +37,11 @@ struct lane {
 };
 
 struct workers {
-	pthread_mutex_t lock; /* over the lanes, finished and stopping */
+	pthread_mutex_t lock; /* guards the lanes, finished and stopping */
 	struct lane small, large;
 	struct queue finished;
 	bool stopping;
-	unsigned int outstanding; /* submitted, not done; the event loop's own */
+	unsigned int outstanding; /* submitted and not done; used by the event loop only */
 	int event_fd;
 	sd_event_source *source;
 };
@@ -56,7 +56,7 @@ static void push(struct queue *queue, struct job *job)
 	queue->last = job;
 }
 
-/* Fair queueing: an owner's n-th waiting job is of the n-th round from now. */
+/* Fair queueing: an owner's n-th waiting job belongs to the n-th round from now. */
 static void enqueue(struct lane *lane, struct job *job)
 {
 	struct job **at;

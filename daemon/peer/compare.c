@@ -112,7 +112,7 @@ const char *peer_words(int error)
 	case -ESRCH:
 		return "the process is gone";
 	case -ETIMEDOUT:
-		return "the file of its program cannot be looked at: its file system does not "
+		return "the file of its program cannot be inspected: its file system does not "
 		       "answer";
 	case -ECANCELED:
 		return "the daemon stops";

@@ -304,7 +304,7 @@ def test_a_folder_that_vanished_is_no_empty_policy():
         for place in (daemon.policy_dir, daemon.policy_dir.parent):
             place.rename(away)
             why = reload(daemon)
-            assert why and 'policy.d: was there when' in why.reason, why
+            assert why and 'policy.d: existed when' in why.reason, why
             same('kept', rule_in_force(daemon), 'old')
             away.rename(place)
             same('back', reload(daemon), None)

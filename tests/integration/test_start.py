@@ -88,7 +88,7 @@ def test_folders_that_others_may_change_are_told():
         said = daemon.stderr()
         for what, where, words in (('audit', daemon.audit_dir, 'everyone (mode 0777)'),
                                    ('socket', daemon.socket_dir, 'its group (mode 0775)')):
-            assert f'{what}: others could change what is at {where}: {where} may be written by ' \
+            assert f'{what}: others could change {where}: {where} may be written by ' \
                 f'{words}' in said, said
         served(daemon)
         daemon.audit_dir.chmod(0o755)

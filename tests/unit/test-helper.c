@@ -476,8 +476,8 @@ static const struct lie {
 	int loaded, compiled;
 	const char *words; /* of the load, or of the mistake */
 } lies[] = {
-	{ tell_short, -EBADMSG, 0, "no sense" },
-	{ tell_long, -EBADMSG, 0, "no sense" },
+	{ tell_short, -EBADMSG, 0, "sent an invalid record" },
+	{ tell_long, -EBADMSG, 0, "sent an invalid record" },
 	{ tell_text_of_no_file, 0, -EBADMSG, NULL },
 	{ tell_answer_to_nothing, 0, -EBADMSG, NULL },
 	{ tell_odd_answer, 0, -EBADMSG, NULL },
