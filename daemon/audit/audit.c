@@ -102,11 +102,6 @@ static int queue(
 	return 0;
 }
 
-void audit_lose(struct audit *audit, const struct identity *peer, uint64_t events, int error)
-{
-	audit_lost_add(&audit->say.lost, peer ? &peer->uid : NULL, events, error);
-}
-
 static void lose(struct audit *audit, const struct audit_fields *fields, int error)
 {
 	audit_lost_add(

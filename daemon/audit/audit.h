@@ -80,9 +80,6 @@ typedef void (*audit_done)(void *userdata, int result);
 int audit_append(
 	struct audit *audit, const struct audit_event *event, audit_done done, void *userdata);
 
-/* Counts events as lost for which no record could be made. peer is NULL for no user. */
-void audit_lose(struct audit *audit, const struct identity *peer, uint64_t events, int error);
-
 /* Why records cannot be written, and what to do; "" when only the errno is known. */
 const char *audit_why_not(const struct audit *audit);
 

@@ -75,7 +75,6 @@ struct inspections {
 int inspect_turn_add(struct inspections *inspections, struct inspection *inspection);
 /* Takes out the next inspection; its user goes behind the others. NULL when none waits. */
 struct inspection *inspect_turn_next(struct inspections *inspections);
-void inspect_turn_remove(struct inspections *inspections, const struct inspection *inspection);
 /* Removes an inspection from its list or its inspector. */
 void inspect_detach(struct inspection *inspection);
 /* Ends an inspection that is in no list and has no inspector: calls done and frees it. */
@@ -86,7 +85,6 @@ void inspect_time_start(struct inspections *inspections);
 
 /* peer/inspector.c: gives an inspection to an idle inspector. False when none is idle. */
 bool inspector_ask_any(struct inspections *inspections, struct inspection *inspection);
-bool inspector_any_idle(const struct inspections *inspections);
 /* Gives the waiting inspections to the idle inspectors. */
 void inspector_dispatch(struct inspections *inspections);
 /* Takes one answer. Returns true when more may come. Frees no inspector. */

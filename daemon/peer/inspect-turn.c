@@ -61,7 +61,8 @@ struct inspection *inspect_turn_next(struct inspections *inspections)
 	return inspection;
 }
 
-void inspect_turn_remove(struct inspections *inspections, const struct inspection *inspection)
+static void inspect_turn_remove(
+	struct inspections *inspections, const struct inspection *inspection)
 {
 	struct inspect_turn **at = &inspections->turns;
 	struct inspection **in, *before = NULL;

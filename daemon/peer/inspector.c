@@ -120,7 +120,7 @@ static bool idle(const struct inspector *inspector)
 	return !inspector->busy && inspector->fd >= 0;
 }
 
-bool inspector_any_idle(const struct inspections *inspections)
+static bool inspector_any_idle(const struct inspections *inspections)
 {
 	for (const struct inspector *inspector = inspections->inspectors; inspector;
 		inspector = inspector->next)
