@@ -92,3 +92,23 @@ int bus_append_grant(sd_bus_message *message, const struct grant *grant)
 	bus_put_string(&dict, "exe", identity->exe);
 	return bus_dict_end(&dict);
 }
+
+int bus_read_dict(
+	sd_bus_message *message, bus_entry entry, void *userdata, const char **ret_wrong_key)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	const char *key;
+
+	*ret_wrong_key = NULL;
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		r = sd_bus_message_read(message, "s", &key);
+		if (r < 0)
+			return r;
+		r = entry(message, key, userdata);
+		if (r < 0)
+			*ret_wrong_key = key;
+		else
+			r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}

@@ -171,6 +171,11 @@ void bus_put_u32(struct bus_dict *dict, const char *key, uint32_t value);
 void bus_put_bool(struct bus_dict *dict, const char *key, bool value);
 /* Appends a dictionary that describes a grant. Returns 0 or a negative errno. */
 int bus_append_grant(sd_bus_message *message, const struct grant *grant);
+/* Reads an a{sv}: entry reads each value. Returns 0 or a negative errno. After an error of entry,
+ * *ret_wrong_key is the key, valid as long as the message, else NULL. */
+typedef int (*bus_entry)(sd_bus_message *message, const char *key, void *userdata);
+int bus_read_dict(
+	sd_bus_message *message, bus_entry entry, void *userdata, const char **ret_wrong_key);
 /* Ends a reply that is one dictionary, and sends it unless there was an error. Takes the
  * message. */
 int bus_dict_send(struct bus_dict *dict);

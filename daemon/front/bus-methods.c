@@ -43,9 +43,11 @@ static void on_outcome(void *userdata, struct grant_op *op, const struct outcome
 	bus_exchange_free(exchange);
 }
 
-/* Reads one option of a Request. Returns 1, 0 when the key is not known, or a negative errno. */
-static int read_option(sd_bus_message *message, const char *key, struct request *request)
+/* Reads one option of a Request. Returns 0, -ENOENT for an unknown key, -EINVAL for a bad label, or
+ * another negative errno. */
+static int read_option(sd_bus_message *message, const char *key, void *userdata)
 {
+	struct request *request = userdata;
 	const char *untrusted_label;
 	int value, r;
 
@@ -57,55 +59,41 @@ static int read_option(sd_bus_message *message, const char *key, struct request 
 			request->accept_shared = value;
 		else
 			request->read_only = value;
-		return 1;
+		return 0;
 	}
 	if (!streq(key, "label"))
-		return 0;
+		return -ENOENT;
 	r = sd_bus_message_read(message, "v", "s", &untrusted_label);
 	if (r < 0)
 		return r;
 	if (!label_valid(untrusted_label))
 		return -EINVAL;
 	copy_string(request->label, sizeof(request->label), untrusted_label);
-	return 1;
+	return 0;
 }
 
-static int read_options(sd_bus_message *message, struct request *request, char *reason, size_t size)
+static void explain(int error, const char *untrusted_key, char *reason, size_t size)
 {
-	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
 	char shown[65];
 
-	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		const char *key;
-
-		r = sd_bus_message_read(message, "s", &key);
-		if (r < 0)
-			return r;
-		r = read_option(message, key, request);
-		text_fit(key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
-		if (r == 0)
-			snprintf(reason, size,
-				"unknown option \"%s\"; there are accept-shared, label and "
-				"read-only",
-				shown);
-		else if (r == -EINVAL)
-			snprintf(reason, size, "label is not at most %d bytes of printable ASCII",
-				LABEL_MAX);
-		else if (r < 0)
-			snprintf(reason, size, "option \"%s\" is of the wrong type", shown);
-		if (r <= 0)
-			return -EBADMSG;
-		r = sd_bus_message_exit_container(message);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(message);
+	text_fit(untrusted_key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
+	if (error == -ENOENT)
+		snprintf(reason, size,
+			"unknown option \"%s\"; there are accept-shared, label and read-only",
+			shown);
+	else if (error == -EINVAL)
+		snprintf(reason, size, "label is not at most %d bytes of printable ASCII",
+			LABEL_MAX);
+	else
+		snprintf(reason, size, "option \"%s\" is of the wrong type", shown);
 }
 
 int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 {
 	struct request request = { .count = 1, .transport = TRANSPORT_DBUS };
 	struct bus_exchange *exchange;
-	const char *untrusted_use;
-	char reason[192] = "";
+	const char *untrusted_use, *wrong_key;
+	char reason[192];
 	int r;
 
 	r = sd_bus_message_read(message, "st", &untrusted_use, &request.size);
@@ -115,9 +103,11 @@ int bus_handle_request(struct bus_peer *bus_peer, sd_bus_message *message)
 		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 			"request whose use is not a name");
 	copy_string(request.use, sizeof(request.use), untrusted_use);
-	r = read_options(message, &request, reason, sizeof(reason));
-	if (r < 0 && reason[0])
+	r = bus_read_dict(message, read_option, &request, &wrong_key);
+	if (r < 0 && wrong_key) {
+		explain(r, wrong_key, reason, sizeof(reason));
 		return bus_refuse(bus_peer, message, &request, CCBUF_MALFORMED, reason);
+	}
 	if (r < 0)
 		return r;
 	/* Without a reply the caller cannot get the buffer. */

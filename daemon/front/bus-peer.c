@@ -106,8 +106,9 @@ static int read_groups(sd_bus_message *message, gid_t **ret_groups, size_t *ret_
 	return 0;
 }
 
-static int read_entry(sd_bus_message *message, const char *key, struct peer_claim *claim)
+static int read_entry(sd_bus_message *message, const char *key, void *userdata)
 {
+	struct peer_claim *claim = userdata;
 	const char *contents;
 	uint32_t number;
 	int fd, r;
@@ -143,18 +144,11 @@ static int read_entry(sd_bus_message *message, const char *key, struct peer_clai
 
 static int read_claim(sd_bus_message *message, struct peer_claim *claim)
 {
-	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	const char *wrong_key;
+	int r;
 
 	*claim = (struct peer_claim){ .uid = (uid_t)-1, .gid = (gid_t)-1, .pidfd = -1 };
-	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		const char *key;
-
-		r = sd_bus_message_read(message, "s", &key);
-		if (r >= 0)
-			r = read_entry(message, key, claim);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(message);
-	}
+	r = bus_read_dict(message, read_entry, claim, &wrong_key);
 	return r < 0 ? r : claim->uid == (uid_t)-1 || claim->pid <= 0 ? -ENODATA : 0;
 }
 

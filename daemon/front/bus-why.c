@@ -85,8 +85,9 @@ static int read_flag(sd_bus_message *message, bool *ret_flag)
 }
 
 /* Returns 0, -ENOENT for an unknown key, or another negative errno. */
-static int read_key(sd_bus_message *message, const char *key, struct question *question)
+static int read_key(sd_bus_message *message, const char *key, void *userdata)
 {
+	struct question *question = userdata;
 	struct identity *identity = &question->identity;
 	bool dbus;
 	int r;
@@ -120,30 +121,6 @@ static int read_key(sd_bus_message *message, const char *key, struct question *q
 	if (r >= 0)
 		question->request.transport = dbus ? TRANSPORT_DBUS : TRANSPORT_SOCKET;
 	return r;
-}
-
-static int read_question(
-	sd_bus_message *message, struct question *question, char *reason, size_t size)
-{
-	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
-	char shown[65];
-
-	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		const char *key;
-
-		r = sd_bus_message_read(message, "s", &key);
-		if (r < 0)
-			return r;
-		r = read_key(message, key, question);
-		if (r < 0) {
-			text_fit(key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
-			snprintf(reason, size, "peer key \"%s\" %s", shown,
-				r == -ENOENT ? "is not known" : "has a value of the wrong type");
-			return -EBADMSG;
-		}
-		r = sd_bus_message_exit_container(message);
-	}
-	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
 #define PASSED_OVER_MAX 16 /* rules that are named */
@@ -210,18 +187,50 @@ static int answer(sd_bus_message *message, const struct decision *decision, cons
 	return bus_dict_send(&dict);
 }
 
-int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
+static int ask(struct bus_peer *bus_peer, sd_bus_message *message, const struct question *question)
 {
 	struct broker *broker = bus_peer->bus->broker;
+	const struct identity *identity =
+		question->other ? &question->identity : &bus_peer->peer->identity;
+	cleanup(cleanup_free) char *passed = NULL;
+	struct user *user = NULL;
+	struct preflight preflight;
+	int r;
+
+	if (question->other && !broker_is_admin(broker, bus_peer->peer))
+		return bus_refuse(bus_peer, message, NULL, CCBUF_NOT_PERMITTED,
+			"only root and group " ADMIN_GROUP " may ask about other processes");
+	if (question->other) {
+		r = users_get(broker->users, identity->uid, 0, &user);
+		if (r < 0)
+			return r;
+	}
+	grant_preflight(broker, broker->policy, identity,
+		question->other ? user : bus_peer->peer->user, &question->request, PREFLIGHT_LIMITS,
+		&preflight);
+	passed = passed_over(broker, identity, &question->request, preflight.decision.rule);
+	user_unref(user);
+	return passed ? answer(message, &preflight.decision, passed) : -ENOMEM;
+}
+
+static int refuse_key(
+	struct bus_peer *bus_peer, sd_bus_message *message, int error, const char *untrusted_key)
+{
+	char reason[128], shown[65];
+
+	text_fit(untrusted_key, TEXT_NAME | TEXT_VISIBLE, shown, sizeof(shown));
+	snprintf(reason, sizeof(reason), "peer key \"%s\" %s", shown,
+		error == -ENOENT ? "is not known" : "has a value of the wrong type");
+	return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED, reason);
+}
+
+int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
+{
 	struct question question = {
 		.request = { .count = 1, .transport = TRANSPORT_DBUS },
 		.identity = { .uid = (uid_t)-1, .gid = (gid_t)-1, .strong = true },
 	};
-	const struct identity *identity = &question.identity;
-	struct preflight preflight;
-	struct user *user = NULL;
-	const char *untrusted_use;
-	char reason[128] = "";
+	const char *untrusted_use, *wrong_key;
 	int r;
 
 	r = sd_bus_message_read(message, "st", &untrusted_use, &question.request.size);
@@ -231,31 +240,11 @@ int bus_handle_why(struct bus_peer *bus_peer, sd_bus_message *message)
 		return bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED,
 			"question whose use is not a name");
 	copy_string(question.request.use, sizeof(question.request.use), untrusted_use);
-	r = read_question(message, &question, reason, sizeof(reason));
-	if (r < 0) {
-		if (reason[0])
-			r = bus_refuse(bus_peer, message, NULL, CCBUF_MALFORMED, reason);
-	} else if (question.other && !broker_is_admin(broker, bus_peer->peer)) {
-		r = bus_refuse(bus_peer, message, NULL, CCBUF_NOT_PERMITTED,
-			"only root and group " ADMIN_GROUP " may ask about other processes");
-	} else {
-		if (!question.other) {
-			identity = &bus_peer->peer->identity;
-			user = user_ref(bus_peer->peer->user);
-		} else {
-			r = users_get(broker->users, identity->uid, 0, &user);
-		}
-		if (r >= 0) {
-			cleanup(cleanup_free) char *passed = NULL;
-
-			grant_preflight(broker, broker->policy, identity, user, &question.request,
-				PREFLIGHT_LIMITS, &preflight);
-			passed = passed_over(
-				broker, identity, &question.request, preflight.decision.rule);
-			r = passed ? answer(message, &preflight.decision, passed) : -ENOMEM;
-		}
-		user_unref(user);
-	}
+	r = bus_read_dict(message, read_key, &question, &wrong_key);
+	if (r >= 0)
+		r = ask(bus_peer, message, &question);
+	else if (wrong_key)
+		r = refuse_key(bus_peer, message, r, wrong_key);
 	identity_done(&question.identity);
 	return r;
 }
