@@ -36,6 +36,7 @@ struct connection {
 	unsigned int refs; /* one of its list, one of each request under way */
 	unsigned int in_flight;
 	bool ending;   /* ends after the waiting replies */
+	bool hung_up;  /* the client is gone */
 	bool readable; /* there may be a packet or an end to receive */
 	struct turn turn;
 	bool closed; /* in the list of those with unread replies */
@@ -376,6 +377,9 @@ static bool on_turn(struct turn *turn)
 	connection->refs++;
 	if (may_receive(connection))
 		receive(connection);
+	else if (connection->hung_up)
+		/* The client has hung up and will not read the waiting replies. */
+		connection_close(connection, -ECONNRESET);
 	more = connection->readable && may_receive(connection);
 	connection_put(connection);
 	return more;
@@ -393,9 +397,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 		connection->readable = true;
 	if (events & EPOLLOUT && connection->first && !connection->retry)
 		flush(connection);
-	/* The client has hung up and will not read the waiting replies. */
-	if (events & (EPOLLHUP | EPOLLERR) && !may_receive(connection))
-		connection_close(connection, -ECONNRESET);
+	/* Ending a connection takes time, so each waits for its turn. */
+	if (events & (EPOLLHUP | EPOLLERR) && !connection->closed) {
+		connection->hung_up = true;
+		turns_add(connection->connections->broker->turns, &connection->turn);
+	}
 	go_on(connection);
 	connection_put(connection);
 	return 0;
