@@ -6,10 +6,9 @@ import errno
 import os
 import signal
 import struct
-import time
 
 from lib.harness import Skip, need_root
-from lib.waiting import die_with_parent
+from lib.waiting import die_with_parent, wait_readable
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MNT_DETACH = 2
@@ -45,11 +44,13 @@ class HangingFiles:
             os.close(self.fd)
             raise Skip(str(error)) from None
         self.read_count, self.write_count = os.pipe()
+        self.read_word, self.write_word = os.pipe()
         # hang() may come before the server has got that far.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.read_count)
+            os.close(self.read_word)
             die_with_parent()
             self.hanging = False
             signal.signal(signal.SIGUSR1, self._on_hang)
@@ -60,15 +61,18 @@ class HangingFiles:
                 os._exit(0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(self.write_count)
+        os.close(self.write_word)
         os.close(self.fd)
         os.set_blocking(self.read_count, False)
 
     def _on_hang(self, *_):
         self.hanging = True
+        os.write(self.write_word, b'h')
 
     def hang(self):
         os.kill(self.pid, signal.SIGUSR1)
-        time.sleep(0.1)
+        assert wait_readable(self.read_word), 'the server of the files does not hang'
+        os.read(self.read_word, 1)
 
     def asked(self):
         try:
@@ -88,6 +92,7 @@ class HangingFiles:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             os.close(self.read_count)
+            os.close(self.read_word)
             self.pid = None
 
     # --- the server ---
@@ -141,7 +146,8 @@ class HangingFiles:
         while True:
             request = os.read(self.fd, 1 << 20)
             _, op, unique, node, _, _, _, _ = struct.unpack_from('<IIQQIIII', request)
-            if self.hanging and op != INIT:  # which the mount itself sends
+            # What the kernel sends by itself does not count.
+            if self.hanging and op not in (INIT, FORGET, BATCH_FORGET):
                 os.write(self.write_count, b'.')
                 continue
             answer = self._answer(op, node, request[40:])
