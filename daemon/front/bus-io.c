@@ -275,6 +275,8 @@ static int follow(struct bus_io *io)
 		close_fd(&copy);
 		return r;
 	}
+	/* One message, one turn: a bus that is flooded must not come before all turns. */
+	(void)sd_event_source_set_priority(io->io, TURNS_PRIORITY);
 	close_fd(&io->fd);
 	io->fd = copy;
 	io->inode = info.st_ino;
@@ -314,6 +316,8 @@ int bus_io_new(struct bus *bus, void (*lost)(struct bus *bus), struct bus_io **r
 	if (r >= 0)
 		r = sd_event_add_time(
 			bus->broker->loop, &io->time, CLOCK_MONOTONIC, UINT64_MAX, 1, on_time, io);
+	if (r >= 0)
+		r = sd_event_source_set_priority(io->time, TURNS_PRIORITY);
 	if (r >= 0)
 		r = sd_event_source_set_prepare(io->time, prepare);
 	if (r >= 0)

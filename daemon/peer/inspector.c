@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "peer/inspect-internal.h"
+#include "user/turns.h"
 #include "util.h"
 
 /* The number of inspectors while none is slow: one may become slow at any time. */
@@ -251,6 +252,10 @@ static void on_started(void *userdata, int error, int *fd)
 		inspector->fd = steal_fd(fd);
 		r = sd_event_add_io(inspections->loop, &inspector->io, inspector->fd, EPOLLIN,
 			on_io, inspector);
+		/* An answer brings the next question: those that wait must not come before all
+		 * turns. */
+		if (r >= 0)
+			r = sd_event_source_set_priority(inspector->io, TURNS_PRIORITY);
 	}
 	if (r < 0) {
 		inspector_free(inspector);
