@@ -26,7 +26,7 @@ static int remove_entry(const char *name, const struct stat *st, int type, struc
 	return remove(name);
 }
 
-size_t fixture_fds(void)
+static size_t count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	size_t n = 0;
@@ -36,6 +36,21 @@ size_t fixture_fds(void)
 		n++;
 	closedir(dir);
 	return n;
+}
+
+/* The trail's thread opens a file for a moment now and then: the least of several counts. */
+size_t fixture_fds(void)
+{
+	size_t least = count_fds();
+
+	for (int i = 0; i < 10; i++) {
+		size_t n;
+
+		usleep(2000);
+		n = count_fds();
+		least = n < least ? n : least;
+	}
+	return least;
 }
 
 static void on_helper_lost(void *userdata)
