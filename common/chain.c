@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The hash chain of the audit trail. It must never read or write a file.
+ * The hash chain of the audit trail. It reads and writes no files.
  */
 #include "chain.h"
 
@@ -36,7 +36,8 @@ static void hex(const uint8_t digest[static CHAIN_HASH_SIZE], char text[static C
 	text[CHAIN_HASH_TEXT - 1] = 0;
 }
 
-/* Finds the sequence number and the previous hash of a line, in the one form that records have. */
+/* Finds the sequence number and the previous hash of a line, which must have the exact form of a
+ * record. */
 static int parse(const char *line, size_t length, uint64_t *ret_sequence, const char **ret_prev)
 {
 	const char *p = line, *end = line + length;

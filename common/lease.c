@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Patience with leases. It must never wait where there is none, nor without an end.
+ * Waits for leases, for a limited time, and only where there is one.
  */
 #include "lease.h"
 
@@ -15,7 +15,7 @@
 
 #define PAUSE_MSEC 20
 
-/* "1: LEASE  ACTIVE    READ  1234 fd:01:5678 0 EOF"; "->" before the kind of who waits for it. */
+/* "1: LEASE ACTIVE READ 1234 fd:01:5678 0 EOF"; a waiter has "->" before the kind. */
 static bool holds(const char *line, const struct stat *st, int *ret_pid)
 {
 	unsigned int major, minor;

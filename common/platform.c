@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which kind of confidential guest this is. It must never print, need a privilege, or take a
- * feature that the processor merely has for one that is on, unless nothing better can be seen.
+ * Which kind of confidential guest this is. It prints nothing and needs no privilege. A feature
+ * that the processor merely supports counts only where nothing better is visible.
  */
 #include "platform.h"
 
@@ -17,7 +17,7 @@
 #define SEV_ES	      (1u << 1)
 #define SEV_SNP	      (1u << 2)
 
-/* CPUID 0x8000001f EAX, bit by bit to those of the MSR. */
+/* Bits of CPUID 0x8000001f EAX, mapped to those of the MSR. */
 #define LEAF_SEV     (1u << 1)
 #define LEAF_SEV_ES  (1u << 3)
 #define LEAF_SEV_SNP (1u << 4)
@@ -106,7 +106,7 @@ static void read_cpuid(struct platform_facts *facts)
 	}
 	if (__get_cpuid(0x8000001f, &eax, &ebx, &ecx, &edx))
 		facts->amd_leaf = eax;
-	/* Hyper-V's paravisor hides the leaves above from the guest; it has its own. */
+	/* Hyper-V's paravisor hides the leaves above from the guest, and has its own. */
 	__cpuid(0x40000000, eax, ebx, ecx, edx);
 	memcpy(text, &ebx, 4);
 	memcpy(text + 4, &ecx, 4);
@@ -143,7 +143,7 @@ static void read_log(struct platform_facts *facts)
 		uint32_t bits;
 
 		n = read(fd, record, sizeof(record) - 1);
-		/* Records were overwritten; reading goes on behind them. */
+		/* Records were overwritten; the next read continues after them. */
 		if (n < 0 && errno == EPIPE)
 			continue;
 		if (n <= 0)
@@ -179,7 +179,7 @@ void platform_detect(struct platform *ret_platform)
 	struct platform_facts facts = { 0 };
 
 	read_cpuid(&facts);
-	/* Both are made by the kernel's own code and only where it found itself in such a guest. */
+	/* The kernel makes both, and only when it runs in such a guest. */
 	facts.sev_guest = access("/sys/devices/platform/sev-guest", F_OK) == 0 ||
 			  access("/sys/devices/system/cpu/sev", F_OK) == 0;
 	facts.cca_device = access("/sys/devices/platform/arm-cca-dev", F_OK) == 0;

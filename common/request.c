@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Names and form checks of requests and identities. It must never look anything up.
+ * Names and form checks of requests and identities. It looks nothing up.
  */
 #include "request.h"
 

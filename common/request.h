@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is asked, and who asks: the two inputs of a decision, in the form that both front ends
- * produce, the policy engine decides on and the audit trail records. Plain data: no fds, no I/O.
+ * The request and the identity of the peer: the two inputs of a decision. Both front ends make
+ * them, the policy engine decides on them, and the audit trail records them. Plain data: no fds, no
+ * I/O.
  */
 #pragma once
 
@@ -29,18 +30,18 @@ enum exposure {
 /* "socket", "dbus"; "unknown", "shared", "private", "protected", "emulated". Never NULL. */
 const char *transport_name(enum transport transport);
 const char *exposure_name(enum exposure exposure);
-/* The exposure of a name; -1 when there is none such. */
+/* The exposure of a name; -1 when there is none. */
 int exposure_from_name(const char *name);
 
 /*
- * True for a name of 1 to USE_NAME_MAX bytes of [A-Za-z0-9._-], not beginning with '-' or '.'.
- * Uses and rules are named so.
+ * True for a name of 1 to USE_NAME_MAX bytes of [A-Za-z0-9._-] that does not begin with '-' or '.'.
+ * The names of uses and rules have this form.
  */
 bool use_name_valid(const char *untrusted_name);
 /* True for at most LABEL_MAX bytes, all printable ASCII (0x20 to 0x7e). Empty is valid. */
 bool label_valid(const char *untrusted_label);
 
-/* A request that has been checked for form; whether it is allowed is for the policy to say. */
+/* A request whose form has been checked. Only the policy knows whether it is allowed. */
 struct request {
 	char use[USE_NAME_MAX + 1];
 	char label[LABEL_MAX + 1]; /* empty when none was given */
@@ -52,8 +53,8 @@ struct request {
 };
 
 /*
- * A process as the kernel describes it. Strings are NULL when the kernel does not tell or what it
- * tells may not be relied on; a rule that asks for such a key does not match.
+ * A process as the kernel describes it. A string is NULL when the kernel does not say it, or its
+ * word cannot be relied on; a rule with such a key does not match.
  */
 struct identity {
 	pid_t pid;
@@ -69,8 +70,8 @@ struct identity {
 	char *cgroup;	/* "/system.slice/mpi@3.service" */
 	char *lsm;	/* security label, without a trailing NUL */
 	bool container; /* user or PID namespace or root directory is not that of PID 1 */
-	bool unseen;	/* nobody has looked at it: no more is known than its ids */
-	bool strong;	/* a pidfd from the kernel or the bus anchors it from the connect on */
+	bool unseen;	/* not inspected: only its ids are known */
+	bool strong;	/* a pidfd from the kernel or the bus anchors it since the connect */
 };
 
 /* Frees the strings and the groups, zeroes the struct. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sizes as people write them. It must never round: what is written is what is meant.
+ * Sizes as people write them. It does not round.
  */
 #include "size.h"
 

@@ -9,7 +9,7 @@
 
 /*
  * "4096", "64K", "256M", "2G", "1T" (powers of 1024; an "iB" after the letter is allowed) to bytes.
- * No sign, no fraction, no white space. -EINVAL when it is not of that form, -ERANGE when it does
+ * No sign, no fraction, no white space. Returns 0; -EINVAL for another form; -ERANGE when it does
  * not fit 64 bits.
  */
 int size_parse(const char *untrusted_text, uint64_t *ret_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Text from outside to text that can be shown. It must never let two texts that differ become the
- * same, nor look behind the NUL.
+ * Makes text from outside safe to show. It must never let two different texts become the same, nor
+ * read beyond the NUL.
  */
 #include "text.h"
 
@@ -27,7 +27,7 @@ size_t text_decode(const char *untrusted_text, uint32_t *ret_character)
 		return length;
 	}
 	c = s[0] & (0x7fu >> length);
-	/* The NUL is no continuation byte and ends this in time. */
+	/* The NUL is not a continuation byte, so this stops there. */
 	for (size_t i = 1; i < length; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -48,12 +48,12 @@ bool text_visible(uint32_t character)
 		{ 0x7f, 0xa0 },	  /* DEL, C1, no-break space */
 		{ 0xad, 0xad },	  /* soft hyphen */
 		{ 0x34f, 0x34f }, /* grapheme joiner */
-		{ 0x600, 0x605 }, /* Arabic signs around what follows, and as those of the next */
+		{ 0x600, 0x605 }, /* Arabic signs that enclose digits, and the like */
 		{ 0x61c, 0x61c }, /* Arabic letter mark */
 		{ 0x6dd, 0x6dd }, { 0x70f, 0x70f }, { 0x890, 0x891 }, { 0x8e2, 0x8e2 },
 		{ 0x115f, 0x1160 }, /* Hangul fillers */
 		{ 0x1680, 0x1680 }, /* Ogham space */
-		{ 0x17b4, 0x17b5 }, /* Khmer vowels that are not shown */
+		{ 0x17b4, 0x17b5 }, /* invisible Khmer vowels */
 		{ 0x180b, 0x180f }, /* Mongolian selectors */
 		{ 0x2000, 0x200f }, /* spaces, zero width, direction */
 		{ 0x2028, 0x202f }, /* line ends, direction, narrow space */
@@ -65,7 +65,7 @@ bool text_visible(uint32_t character)
 		{ 0xfe00, 0xfe0f }, /* variation selectors */
 		{ 0xfeff, 0xfeff }, /* byte order mark */
 		{ 0xffa0, 0xffa0 }, /* Hangul filler */
-		{ 0xfff0, 0xfffc }, /* annotations, stand-in for an object */
+		{ 0xfff0, 0xfffc }, /* annotations, object replacement */
 		{ 0x110bd, 0x110bd }, { 0x110cd, 0x110cd },
 		{ 0x13430, 0x1343f },  /* hieroglyph format */
 		{ 0x1bca0, 0x1bca3 },  /* shorthand format */
@@ -82,15 +82,15 @@ bool text_visible(uint32_t character)
 	return true;
 }
 
-/* What some library on the way would lose: sd-bus takes noncharacters for no UTF-8, json-c the pair
- * of escapes of some characters for two halves. */
+/* Characters that a library on the way would lose: sd-bus rejects noncharacters, and json-c takes
+ * the pair of escapes of some characters for two halves. */
 static bool lost_on_the_way(uint32_t c)
 {
 	return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe ||
 	       (c > 0xffff && (c & 0xf800) == 0xd800 && !text_visible(c));
 }
 
-/* The number that n lower-case digits are, or -1. */
+/* The number of n lower-case hex digits, or -1. */
 static int64_t number(const char *text, size_t n)
 {
 	int64_t value = 0;
@@ -178,7 +178,7 @@ size_t text_step(const char **untrusted_text, unsigned int form, char to[static 
 	return length;
 }
 
-/* The bytes at the beginning that are themselves in every form. */
+/* The number of leading bytes that no form changes. */
 static size_t plain(const char *text)
 {
 	const char *p = text;
@@ -230,7 +230,7 @@ const char *text_fit(const char *untrusted_text, unsigned int form, char *buffer
 	while (*untrusted_text) {
 		size_t n = text_step(&untrusted_text, form, to);
 
-		/* As long as the dots fit behind it, here is where they would stand. */
+		/* The dots still fit after this, so a cut could be here. */
 		if (length + sizeof("...") <= size)
 			room = length;
 		if (length + n >= size) {
@@ -244,7 +244,7 @@ const char *text_fit(const char *untrusted_text, unsigned int form, char *buffer
 	return buffer;
 }
 
-/* Where to cut a longer text, at length or before: not within a character or an escape. */
+/* Where to cut a longer text: at length or before, not within a character or an escape. */
 static size_t whole(const char *text, size_t length)
 {
 	size_t at = length, n;

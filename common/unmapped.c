@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ids that stand for nobody, as /proc tells. It must never take a number for a user's because most
- * machines have such a user.
+ * Ids that stand for nobody, as /proc says. It must never take such a number for a real user's.
  */
 #include "unmapped.h"
 
@@ -10,14 +9,14 @@
 
 #include "util.h"
 
-#define IDS		 UINT32_MAX /* how many there are: the highest number is none */
+#define IDS		 UINT32_MAX /* the number of ids: the highest number is not an id */
 #define OVERFLOW_DEFAULT 65534	    /* the kernel's default */
 
 bool unmapped_map_is_whole(const char *text)
 {
 	uint64_t mapped = 0;
 
-	/* the kernel lets no two lines have an id in common */
+	/* the kernel allows no id in two lines */
 	while (text && *text) {
 		uint32_t inside, outside, count;
 
@@ -33,7 +32,7 @@ bool unmapped_map_is_whole(const char *text)
 
 static bool is_whole(const char *path)
 {
-	char text[16384]; /* 340 lines are the most */
+	char text[16384]; /* at most 340 lines */
 	FILE *file = fopen(path, "re");
 	size_t length;
 

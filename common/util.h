@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Small helpers that daemon, policy, client and tests share: cleanup attributes, ownership
- * transfer, bounded strings. It must never grow anything that knows what a grant is.
+ * transfer, bounded strings. Nothing here knows of grants.
  */
 #pragma once
 
@@ -62,8 +62,8 @@ static inline bool streq(const char *a, const char *b)
 }
 
 /*
- * Copies a string into an array of a fixed size, always terminated, the rest zeroed.
- * False, with the array holding what fits, when it was too long.
+ * Copies a string into an array of a fixed size, terminates it and zeroes the rest. Returns false
+ * when the string was too long, and copies what fits.
  */
 static inline bool copy_string(char *to, size_t size, const char *from)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Names and words of the verdicts. It must never decide anything.
+ * Names and texts of the verdicts.
  */
 #include "verdict.h"
 

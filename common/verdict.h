@@ -21,8 +21,8 @@ const char *verdict_name(unsigned int verdict);
 /* The same in CamelCase for a D-Bus error name: "UnknownUse". NULL for a number that is none. */
 const char *verdict_error_name(unsigned int verdict);
 
-/* What it means and what to do, as one sentence. NULL for a number that is none. */
+/* What the verdict means and what to do, as one sentence. NULL for a number that is none. */
 const char *verdict_words(unsigned int verdict);
 
-/* The verdict of a name ("unknown-use") or of an error name ("UnknownUse"); -1 when neither. */
+/* The verdict of a name ("unknown-use") or an error name ("UnknownUse"); -1 for any other. */
 int verdict_from_name(const char *name);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Follows a path folder by folder. What is looked at is what was opened: it must never go by a name
- * twice.
+ * Follows a path folder by folder. It checks what it has opened, and must never use a name twice.
  */
 #include "way.h"
 
@@ -11,7 +10,7 @@
 
 #include "util.h"
 
-#define LINKS_MAX 40 /* as the kernel follows */
+#define LINKS_MAX 40 /* as many as the kernel follows */
 
 enum way_trust way_judge(const struct stat *st, uid_t trusted_uid, const struct unmapped *unmapped)
 {
@@ -19,7 +18,7 @@ enum way_trust way_judge(const struct stat *st, uid_t trusted_uid, const struct 
 		return WAY_UNMAPPED;
 	if (st->st_uid != 0 && st->st_uid != trusted_uid)
 		return WAY_OWNER;
-	/* of a link the mode means nothing */
+	/* the mode of a link means nothing */
 	if (S_ISLNK(st->st_mode))
 		return WAY_TRUSTED;
 	return st->st_mode & S_IWOTH ? WAY_OTHERS : st->st_mode & S_IWGRP ? WAY_GROUP : WAY_TRUSTED;
@@ -58,7 +57,7 @@ struct walk {
 	const struct unmapped *unmapped;
 	int fd;	       /* of the folder that was reached */
 	char *reached; /* its path, without a "/" at the end */
-	char *left;    /* what is to follow */
+	char *left;    /* the rest of the path */
 	unsigned int links;
 };
 
@@ -69,8 +68,7 @@ static void cleanup_walk(struct walk *walk)
 	free(walk->left);
 }
 
-/* Ends the walk at what is called name in the folder that was reached; at the folder itself with
- * NULL. */
+/* Ends the walk at name in the folder that was reached; with NULL, at the folder itself. */
 static int end(const struct walk *walk, const char *name, const struct stat *st, int result,
 	struct way_end *ret_end)
 {
@@ -85,7 +83,7 @@ static int end(const struct walk *walk, const char *name, const struct stat *st,
 	return result;
 }
 
-/* A folder that is to be gone through. */
+/* Checks a folder on the way. */
 static int look(const struct walk *walk, struct way_end *ret_end)
 {
 	enum way_trust trust;
@@ -118,7 +116,7 @@ static int begin(struct walk *walk, const char *path)
 	return 0;
 }
 
-/* Goes on at the target of a link. */
+/* Continues at the target of a link. */
 static int follow(struct walk *walk, const char *name, struct way_end *ret_end)
 {
 	char target[PATH_MAX], *path;
@@ -156,7 +154,7 @@ static int enter(struct walk *walk, const char *name, int *fd)
 	return 0;
 }
 
-/* One component. 0, 1 at what is not to be trusted, or a negative errno. */
+/* Follows one component. Returns 0, 1 at something that is not trusted, or a negative errno. */
 static int go(struct walk *walk, const char *name, struct way_end *ret_end)
 {
 	cleanup(cleanup_fd) int fd = -1;

@@ -9,11 +9,12 @@
  *   WIRE_RELEASE  ----------------> checks that nobody but the daemon holds the buffer
  *                 <---------------- WIRE_RELEASED, or WIRE_REFUSED (unknown-grant)
  *
- * A client may have up to WIRE_IN_FLIGHT_MAX requests under way; replies carry the id of what they
- * answer and may come in another order. A packet of the wrong size, version or type, with bits set
- * that must be zero or text that is not terminated, a truncated packet or control message, ends
- * the connection after a WIRE_REFUSED (malformed) with the packet's id, or 0 where it has none.
- * Fds that a client sends are closed. A refused request leaves the connection as it was.
+ * A client may have up to WIRE_IN_FLIGHT_MAX requests under way. A reply has the id of its
+ * question; replies may come in another order. A packet is malformed if its size, version or type
+ * is wrong, a bit is set that must be zero, a text is not terminated, or the packet or a control
+ * message is truncated. The daemon answers a malformed packet with WIRE_REFUSED (malformed) and its
+ * id, or 0 if it has none, and ends the connection. Fds that a client sends are closed. A refused
+ * request does not change the connection.
  */
 #pragma once
 
@@ -45,7 +46,7 @@ enum wire_flags {
 struct wire_header {
 	uint16_t version; /* WIRE_VERSION */
 	uint16_t type;	  /* enum wire_type */
-	uint32_t length;  /* of the whole packet, this header included */
+	uint32_t length;  /* of the whole packet, including this header */
 	uint64_t id;	  /* chosen by the client, returned in the reply */
 };
 static_assert(sizeof(struct wire_header) == 16, "wire_header");
@@ -71,7 +72,7 @@ static_assert(sizeof(struct wire_release) == 32, "wire_release");
 /* Sent with exactly count fds, the first for grants[0]; entries from count on are zero. */
 struct wire_granted {
 	struct wire_header header;
-	uint64_t size; /* bytes of each buffer as it is, a multiple of the page size */
+	uint64_t size; /* bytes of each buffer as allocated, a multiple of the page size */
 	uint32_t count;
 	uint32_t exposure; /* enum exposure */
 	uint64_t grants[REQUEST_COUNT_MAX];
