@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Amounts in a policy: sizes, shares of the memory, rates. It must never round what is written.
+ * Amounts in a policy: sizes, shares of the memory, rates. It does not round.
  */
 #include "policy-internal.h"
 #include "size.h"
 
-/* "25%" to a number; false when it is not of that form. */
+/* Reads "25%"; false for another form. */
 static bool parse_percent(const char *text, unsigned int *ret_percent)
 {
 	unsigned int percent = 0;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Characters that cannot stand where they do, in words: which one it is, as many look like another,
- * and what to write instead. It must never correct one itself.
+ * Describes misplaced characters: which one it is, as many look alike, and what to write instead.
+ * It corrects none.
  */
 #include <stdio.h>
 
 #include "policy-internal.h"
 #include "text.h"
 
-/* Blank, but no space; and what ends a line for some. */
+/* Names characters that are blank but not a space, and those that some programs take for the end of
+ * a line. */
 static const char *blank_name(uint32_t c)
 {
 	switch (c) {
@@ -43,7 +44,7 @@ static bool ends_line(uint32_t c)
 	return c == '\v' || c == '\f' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
 }
 
-/* Characters of JSON, and what looks like them. The first row is double quotes. */
+/* Characters of JSON, and those that look like them. The first row has double quotes. */
 static const struct {
 	char plain;
 	uint16_t others[12];
@@ -125,7 +126,7 @@ static uint32_t escaped(const char *text)
 	return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* An escape whose number is that of a surrogate: right are two of them, for one character. */
+/* An escape with the number of a surrogate: valid are only two in a row, for one character. */
 static size_t surrogates(const char *text, uint32_t first, char reason[static POLICY_CHARACTER_MAX])
 {
 	uint32_t second = first < 0xdc00 ? escaped(text + 6) : 0;
@@ -135,7 +136,7 @@ static size_t surrogates(const char *text, uint32_t first, char reason[static PO
 			"\\u%04x is half of a character; write the character itself", first);
 		return 0;
 	}
-	/* json-c takes the number that they make for that of a surrogate again. */
+	/* json-c takes the number of the pair for another surrogate. */
 	if (((first & 0x3f) << 10 & 0xf800) == 0xd800) {
 		snprintf(reason, POLICY_CHARACTER_MAX,
 			"\\u%04x\\u%04x is not supported; write the character itself", first,
@@ -165,8 +166,8 @@ bool policy_character_in_comment(
 {
 	uint32_t c = 0;
 
-	/* A comment may be of another encoding. A carriage return that ends the file ends nothing.
-	 */
+	/* A comment may have another encoding. A carriage return at the end of the file ends no
+	 * comment. */
 	if (!text_decode(untrusted_text, &c) || !ends_line(c) ||
 		(c == '\r' && (untrusted_text[1] == '\n' || !untrusted_text[1])))
 		return true;

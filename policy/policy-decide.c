@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The decision: one request of one peer to a verdict and the words for it. It must never allocate,
- * look anything up outside the policy or fail: whatever is not plainly allowed is refused.
+ * The decision: one request of one peer to a verdict with a reason. It must never grant what no
+ * rule allows. It allocates nothing, looks up nothing outside the policy, and cannot fail.
  */
 #include <assert.h>
 #include <stdarg.h>
@@ -10,8 +10,9 @@
 #include "policy-internal.h"
 #include "size.h"
 
-#define BYTES_MAX    (UINT64_C(1) << 62) /* of one request: no sum of a few can overflow */
-#define EXAMINED_MAX 256		 /* uses tried to name those that a peer may have */
+#define BYTES_MAX (UINT64_C(1) << 62) /* of one request, so that the sum of a few cannot overflow  \
+				       */
+#define EXAMINED_MAX 256	      /* uses that are tried, to name those that a peer may have */
 
 static int compare_name(const void *key, const void *item)
 {
@@ -37,7 +38,7 @@ static void refuse(struct decision *decision, enum ccbuf_verdict verdict, const 
 	va_start(args, format);
 	length = vsnprintf(decision->reason, sizeof(decision->reason), format, args);
 	va_end(args);
-	/* names, heaps and reasons of rules are short enough that the longest sentence fits */
+	/* names, heaps and reasons of rules are limited so that the longest sentence fits */
 	assert(length > 0 && (size_t)length < sizeof(decision->reason));
 	(void)length;
 }
@@ -65,7 +66,7 @@ static bool refuse_form(const struct request *request, struct decision *decision
 	return true;
 }
 
-/* Which of the first uses a peer may have: all of them in one pass over the rules. */
+/* Finds which of the first uses a peer may have, in one pass over the rules. */
 static void find_allowed(const struct policy *policy, const struct identity *peer,
 	enum transport transport, bool allowed[static EXAMINED_MAX])
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The list of mistakes in a policy. Each is one line of text that is safe to print, whatever bytes
- * the policy holds. It must never give up a mistake silently: what does not fit is counted.
+ * the policy has. No mistake is dropped silently: those that do not fit are counted.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ void policy_errors_report_done(struct policy_report *report)
 	*report = (struct policy_report){ 0 };
 }
 
-/* As a JSON pointer has it, so that it can be pasted into tools that take one. */
+/* Writes a place as a JSON pointer, which can be pasted into other tools. */
 static void write_place(FILE *to, const struct policy_place *place)
 {
 	char quoted[POLICY_QUOTE_MAX];
@@ -51,7 +51,7 @@ const char *policy_errors_quote(char buffer[static POLICY_QUOTE_MAX], const char
 	size_t length;
 
 	buffer[0] = '"';
-	/* room for the quote that ends it */
+	/* room for the closing quote */
 	text_fit(untrusted_text, TEXT_NAME | TEXT_VISIBLE, buffer + 1, POLICY_QUOTE_MAX - 2);
 	length = strlen(buffer);
 	buffer[length] = '"';
@@ -73,7 +73,7 @@ static void append(struct policy_report *report, char *line)
 	report->errors.lines[report->errors.count++] = line;
 }
 
-/* The line under way, NULL when it need not or cannot be written. */
+/* Begins a line. NULL when it need not or cannot be written. */
 static FILE *begin(struct policy_report *report, const char *path, char **line, size_t *size)
 {
 	cleanup(cleanup_free) char *shown = NULL;
@@ -102,7 +102,7 @@ static void end(struct policy_report *report, FILE *to, char **line)
 		free(*line);
 		*line = NULL;
 	}
-	/* What was put in without quotes. */
+	/* Escapes arguments that were not quoted. */
 	if (*line && !text_stays(*line, TEXT_VISIBLE)) {
 		char *shown = text_new(*line, TEXT_VISIBLE);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What can be known of processes on this machine, by whoever looks at them. It must never take a
- * version number for an answer: it looks at what is shown of processes that are there.
+ * What an inspecting process can know of processes on this machine. It relies on no version number:
+ * it checks what the kernel shows of existing processes.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #define CAP_SYS_PTRACE_BIT 19
 
-/* The path of a process in the hierarchy of version 2; NULL when the text has none. */
+/* The path of a process in the cgroup v2 hierarchy; NULL when the text has none. */
 static const char *unified(const char *cgroups, size_t *ret_length)
 {
 	for (const char *line = cgroups; line && *line; line = strchr(line, '\n')) {
@@ -26,7 +26,7 @@ static const char *unified(const char *cgroups, size_t *ret_length)
 	return NULL;
 }
 
-/* Whether it is in a unit there, as is every process where systemd uses that hierarchy. */
+/* Whether the process is in a unit there. Every process is, where systemd uses that hierarchy. */
 static bool in_unit(const char *cgroups)
 {
 	static const char *const kinds[] = { ".service", ".scope" };
@@ -115,7 +115,7 @@ static bool has_labels(void)
 	return has;
 }
 
-/* What a process may do, if it wants to. False when it cannot be seen. */
+/* The permitted capabilities of a process. False when they cannot be read. */
 static bool permitted(pid_t pid, uint64_t *ret_capabilities)
 {
 	char status[8192], path[64];
@@ -127,7 +127,7 @@ static bool permitted(pid_t pid, uint64_t *ret_capabilities)
 	return line && sscanf(line, "\nCapPrm: %" SCNx64, ret_capabilities) == 1;
 }
 
-/* The same of a process with its children, one of which may look in its place. */
+/* The same for a process and its children, one of which may inspect for it. */
 static uint64_t permitted_in_all(pid_t pid)
 {
 	char children[1024], path[64], *p = children, *end;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether a pattern can match any name that there can be: the pattern and a small automaton of such
- * names, run side by side. It must never say that nothing can match where something can: what is
- * odd in a pattern counts as possible.
+ * Whether a pattern can match any valid name: runs the pattern and a small automaton of such names
+ * side by side. It must never call a pattern impossible that can match. An unusual pattern counts
+ * as possible.
  */
 #include "policy-internal.h"
 
 #define STATES_MAX   256
-#define UNIT_MAX     255 /* bytes of a unit's name, as systemd has it */
+#define UNIT_MAX     255 /* bytes of a unit's name, as in systemd */
 #define UNIT_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\"
 
-/* --- paths ---
- * After each byte: what kind of component the path is in. The kernel writes no empty one, no "."
- * and no ".."; but in a cgroup namespace a cgroup may lie above, and begin with "/..". */
+/* --- paths --- A state is the kind of the current component. The kernel writes no empty component,
+ * no "." and no "..". But in a cgroup namespace a cgroup may be above the root, and begin with
+ * "/..". */
 
 enum {
 	PATH_START,
@@ -56,15 +56,15 @@ static bool path_accepts(bool cgroup, int state)
 	return state == PATH_IN || (cgroup && (state == PATH_ROOT || state == PATH_ROOT_2));
 }
 
-/* --- units and slices ---
- * What the text before the last dot is, and how much of a kind of unit has been read since. */
+/* --- units and slices --- A state is the kind of the text before the last dot, and how much of the
+ * suffix has been read since. */
 
 enum {
 	NAME_EMPTY,
-	NAME_IN,       /* may be a name as it is */
+	NAME_IN,       /* may be a whole name */
 	NAME_TEMPLATE, /* ends with its first @: an instance must follow */
 	NAME_INSTANCE,
-	NAME_DASH, /* of a slice: something must follow */
+	NAME_DASH, /* of a slice: more must follow */
 	NAME_DASH_ONLY,
 	NAME_KINDS,
 };
@@ -74,7 +74,7 @@ enum {
 static const char *const unit_kinds[] = { "service", "scope", "socket", "mount", "swap", NULL };
 static const char *const slice_kinds[] = { "slice", NULL };
 
-/* The text grown by a byte; -1 when no name is like that. */
+/* The state after one more byte; -1 when no name begins like that. */
 static int name_grow(bool slice, int name, unsigned char c)
 {
 	if (c == '@' && !slice)
@@ -139,7 +139,7 @@ static bool accepts(enum policy_text_key key, int state)
 	return unit_accepts(key == POLICY_SLICE, state);
 }
 
-/* One byte of each sort that the automatons tell apart; all others are as 'A', or in no name. */
+/* One byte of each sort that the automatons distinguish. All others are like 'A', or in no name. */
 static const char sorts[] = "./-@aceiklmnoprstuvwA";
 
 static unsigned char sort_of(enum policy_text_key key, unsigned char c)
@@ -175,7 +175,7 @@ static void set_add(enum policy_text_key key, struct set *set, unsigned char c)
 		set->bytes[set->count++] = c;
 }
 
-/* Adds to to what a set leads to from from; whether that was anything new. */
+/* Adds to `to` the states that a set leads to from `from`. Returns whether any is new. */
 static bool advance(enum policy_text_key key, const struct states *from, const struct set *set,
 	struct states *to)
 {
@@ -192,8 +192,8 @@ static bool advance(enum policy_text_key key, const struct states *from, const s
 	return grown;
 }
 
-/* [...] at text: the bytes that it matches, and its length. False when it is none, or so odd that
- * it is better not judged; then *ret_odd. */
+/* Reads [...] at text: the bytes that it matches, and its length. False when it is none, or too
+ * unusual to judge; then sets *ret_odd. */
 static bool bracket(enum policy_text_key key, const char *text, struct set *ret_set,
 	size_t *ret_length, bool *ret_odd)
 {
@@ -232,7 +232,7 @@ static int run(enum policy_text_key key, int state, const char *text)
 	return state;
 }
 
-/* Whether one simple name matches: with that in the place of each "*", and another of the last. */
+/* Whether one simple name matches: each "*" is replaced by one text, the last one by another. */
 static bool example(
 	enum policy_text_key key, const char *pattern, const char *fill, const char *last_fill)
 {
@@ -247,7 +247,7 @@ static bool example(
 	return state >= 0 && accepts(key, state);
 }
 
-/* Most patterns are so plain that there is no need to try all names. */
+/* Whether a pattern is so simple that the automaton is not needed. Most are. */
 static bool is_plain(enum policy_text_key key, const char *pattern)
 {
 	const char *kind = key == POLICY_UNIT ? "a.service" : key == POLICY_SLICE ? "a.slice" : "a";

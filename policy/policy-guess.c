@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Guesses which word was meant by one that nobody knows. It must never change a meaning: a guess is
- * part of a message, nothing more.
+ * Guesses which word was meant by an unknown one. A guess is only part of a message, and changes no
+ * meaning.
  */
 #include "policy-internal.h"
 
@@ -10,7 +10,7 @@
 size_t policy_guess_distance(const char *a, const char *b, size_t limit)
 {
 	size_t na = strlen(a), nb = strlen(b);
-	size_t rows[3][WORD_MAX + 1]; /* the last three rows of the usual table */
+	size_t rows[3][WORD_MAX + 1]; /* the last three rows of the edit-distance table */
 
 	if (na > WORD_MAX || nb > WORD_MAX)
 		return limit + 1;
@@ -38,7 +38,8 @@ size_t policy_guess_distance(const char *a, const char *b, size_t limit)
 
 const char *policy_guess(const char *untrusted_word, const char *const *candidates)
 {
-	/* a third of the letters may be wrong: enough for a slip, too few for another word */
+	/* a third of the letters may be wrong: enough for a typing mistake, too few for another
+	 * word */
 	size_t limit = (strlen(untrusted_word) + 2) / 3, best = limit + 1;
 	const char *guess = NULL;
 

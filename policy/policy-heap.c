@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the host can do with the memory of a heap: known by name, or declared by the policy. It must
- * never guess: a heap that nobody has spoken for is unknown.
+ * What the host can do with the memory of a heap: known by its name, or declared by the policy. It
+ * must never guess: any other heap is unknown.
  */
 #include "policy-internal.h"
 

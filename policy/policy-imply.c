@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What can be said of two matches without a peer: whoever one holds for, the other does too; or
- * nobody has both. It must never say so where it may be otherwise: false is "not known".
+ * Relations of two matches that are true for every peer: one implies the other, or both together
+ * are impossible. True must be certain; false means "not known".
  */
 #include "policy-internal.h"
 
-#define DEPTH_MAX                                                                                  \
-	3 /* of "not" in "not": deeper ones are not judged, as the work doubles with each */
+#define DEPTH_MAX 3 /* levels of "not" in "not" that are judged, as each doubles the work */
 
 static bool has_id(const struct policy_ids *ids, uint32_t id)
 {
@@ -34,13 +33,13 @@ static bool ids_apart(const struct policy_ids *a, const struct policy_ids *b)
 	return a->count && b->count;
 }
 
-/* Of choices between two. */
+/* Compares two sets of choices. */
 static bool bits_within(unsigned int a, unsigned int b)
 {
 	return !b || b == 3 || (a && !(a & ~b));
 }
 
-/* Whether a text that one pattern matches is matched by the other. */
+/* Whether one pattern matches every text that the other one matches. */
 static bool covers(
 	enum policy_text_key key, const struct policy_pattern *b, const struct policy_pattern *a)
 {
@@ -74,7 +73,7 @@ static bool apart(
 		return true;
 	if (a->glob && b->glob)
 		return false;
-	/* a cgroup holds what is below it, too */
+	/* a cgroup contains those below it */
 	if (key == POLICY_CGROUP)
 		return !a->glob && !b->glob && !covers(key, a, b) && !covers(key, b, a);
 	return a->glob ? !policy_match_pattern(key, a, b->text)
@@ -91,7 +90,7 @@ static bool texts_apart(
 	return a->count && b->count;
 }
 
-/* Both without their "not". */
+/* Ignores the "not" of both. */
 static bool base_implies(const struct policy_match *a, const struct policy_match *b)
 {
 	for (int key = 0; key < POLICY_TEXT_KEYS; key++)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of the engine share: the compiled form of a policy and the contracts between its
- * steps. Text goes through policy-text (JSON), policy-parse* (objects to rules) and policy-link
- * (names that refer to each other); policy-match and policy-decide use the result.
- * Nothing outside policy/ and its tests may include this.
+ * Shared by the files of the engine and their tests only: the compiled form of a policy and the
+ * contracts between its steps. Text goes through policy-text (JSON), policy-parse* (objects to
+ * rules) and policy-link (references between names); policy-match and policy-decide use the result.
  */
 #pragma once
 
@@ -16,9 +15,9 @@
 #define POLICY_DEPTH_MAX   16	/* levels of nesting in a file */
 #define POLICY_LIST_MAX	   1024 /* values in one list */
 #define POLICY_PATTERN_MAX 1024 /* bytes of a glob, path or label */
-#define POLICY_DENY_MAX	   256	/* bytes of a reason, so that one always fits a message */
+#define POLICY_DENY_MAX	   256	/* bytes of a reason, so that it always fits a message */
 #define POLICY_HEAP_MAX	   127	/* bytes of a heap's name */
-#define POLICY_MISTAKE_MAX 1000 /* lines reported; the rest is counted */
+#define POLICY_MISTAKE_MAX 1000 /* lines reported; more are counted */
 #define POLICY_NUMBER_MAX  ((UINT64_C(1) << 53) - 1) /* JSON numbers are exact up to here */
 #define POLICY_SIZE_MAX	   ((UINT64_C(8) << 60) - 1) /* largest size, as off_t */
 
@@ -26,14 +25,15 @@
 
 struct policy_pool {
 	struct policy_block *blocks;
-	bool failed; /* an allocation failed, once is for ever */
+	bool failed; /* an allocation failed; never reset */
 };
 
-/* Zeroed memory of the pool; NULL when there is none, and then pool->failed is set. */
+/* Zeroed memory of the pool. NULL when out of memory; pool->failed is then set. */
 void *policy_pool_alloc(struct policy_pool *pool, size_t count, size_t size);
 char *policy_pool_copy(struct policy_pool *pool, const char *text);
 void policy_pool_done(struct policy_pool *pool);
-/* Makes room for one more element in a malloc'ed array of count; false when there is no memory. */
+/* Makes room for one more element in a malloc'ed array of count elements. False when out of
+ * memory. */
 bool policy_pool_grow(void **array, size_t count, size_t *capacity, size_t size);
 
 /* policy-errors: mistakes. */
@@ -61,49 +61,49 @@ void policy_errors_syntax(struct policy_report *report, const char *path, size_t
 /* Adds "PATH: MESSAGE". */
 void policy_errors_file(struct policy_report *report, const char *path, const char *format, ...)
 	printf_like(3, 4);
-/* Hands the list over; on the way a line about dropped mistakes is added. Returns 0 when there are
- * none, -EINVAL with the list, -ENOMEM. ret_errors may be NULL. */
+/* Hands over the list, after adding a line about dropped mistakes. Returns 0 when there are none,
+ * -EINVAL with the list, or -ENOMEM. ret_errors may be NULL. */
 int policy_errors_finish(struct policy_report *report, struct policy_errors *ret_errors);
 void policy_errors_report_done(struct policy_report *report);
 
 #define POLICY_QUOTE_MAX 160
-/* Text from a policy as part of a message: in quotes, in the form of text.h, cut when long. */
+/* Text from a policy for a message: in quotes, escaped as text.h says, cut when long. */
 const char *policy_errors_quote(char buffer[static POLICY_QUOTE_MAX], const char *untrusted_text);
 
 /* policy-guess: what was meant. */
 
-/* The candidate most like the word, NULL when none is like it. Candidates end with NULL. */
+/* The candidate most similar to the word, NULL when none is similar. Candidates end with NULL. */
 const char *policy_guess(const char *untrusted_word, const char *const *candidates);
-/* How many letters must be changed, left out, added or swapped; at most limit + 1. */
+/* The number of letters to change, leave out, add or swap; at most limit + 1. */
 size_t policy_guess_distance(const char *a, const char *b, size_t limit);
 
-/* policy-character: what cannot stand where it does. */
+/* policy-character: misplaced characters. */
 
 #define POLICY_CHARACTER_MAX 160
-/* Whether the first character of a text may stand outside of strings and comments, or in a comment
+/* Whether the first character of a text is valid outside of strings and comments, or in a comment
  * to the end of the line. If not, the reason names it and what to write instead. */
 bool policy_character_outside(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
 bool policy_character_in_comment(
 	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
-/* The bytes of the first character of a text within a string, as it is written; 0 and the reason
- * when it may not stand there. */
+/* The number of bytes of the first character of a text within a string, as written; 0 with the
+ * reason when it is not valid there. */
 size_t policy_character_in_string(
 	const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
-/* Whether it looks like a quotation mark and is none; then the reason says so. */
+/* Whether it looks like a quotation mark but is none; then the reason says so. */
 bool policy_character_quote(const char *untrusted_text, char reason[static POLICY_CHARACTER_MAX]);
 
 /* policy-text: text to JSON. */
 
-/* The document, or NULL after adding at least one mistake (or report->failed). The caller puts it.
- * A document with duplicate keys is returned, and the mistakes added. */
+/* Returns the document, or NULL after adding at least one mistake (or setting report->failed). The
+ * caller puts it. For duplicate keys, adds mistakes but returns the document. */
 struct json_object *policy_text_parse(
 	struct policy_report *report, const char *path, const char *untrusted_text, size_t size);
-/* Replaces comments by blanks, in place, so that offsets stay; text[size] is a NUL. Returns true;
- * false with the offset and the reason of the first thing that cannot be JSON with comments. */
+/* Replaces comments by blanks, in place, so that offsets stay. text[size] is a NUL. Returns true,
+ * or false with the offset and the reason of the first mistake. */
 bool policy_text_blank(
 	char *text, size_t size, size_t *ret_offset, char reason[static POLICY_CHARACTER_MAX]);
-/* Line and column (in characters, both from 1) of an offset. Lines end as editors have it: LF, CR
- * LF or CR. */
+/* Line and column (in characters, both from 1) of an offset. Lines end as in editors: LF, CR LF or
+ * CR. */
 void policy_text_position(
 	const char *text, size_t size, size_t offset, size_t *ret_line, size_t *ret_column);
 
@@ -122,7 +122,7 @@ enum policy_text_key {
 struct policy_text {
 	const char *name;      /* as in a policy */
 	size_t offset;	       /* of the member of struct identity */
-	enum policy_fact fact; /* what must be known of processes here */
+	enum policy_fact fact; /* the fact that must be known here */
 };
 extern const struct policy_text policy_texts[POLICY_TEXT_KEYS];
 
@@ -139,7 +139,7 @@ struct policy_pattern {
 
 struct policy_patterns {
 	struct policy_pattern *items;
-	size_t count; /* 0: the key is not asked for */
+	size_t count; /* 0: the rule does not have the key */
 };
 
 struct policy_id {
@@ -156,16 +156,16 @@ struct policy_match {
 	struct policy_patterns texts[POLICY_TEXT_KEYS];
 	struct policy_ids users, groups;
 	bool container_asked, container;
-	unsigned int identities;     /* bit 0 weak, bit 1 strong; 0: not asked for */
-	unsigned int transports;     /* 1 << enum transport; 0: not asked for */
+	unsigned int identities;     /* bit 0 weak, bit 1 strong; 0: no such key */
+	unsigned int transports;     /* 1 << enum transport; 0: no such key */
 	struct policy_match *except; /* "not" */
-	bool empty;		     /* nothing asked for */
+	bool empty;		     /* it has no keys */
 };
 
 struct policy_use {
 	const char *name, *heap, *path;
 	enum exposure exposure; /* of the heap, once linked */
-	size_t order;		/* in which it was read */
+	size_t order;		/* the order of reading */
 };
 
 struct policy_heap {
@@ -180,7 +180,7 @@ struct policy_entry {
 	const char **use_names; /* as written, until linked */
 	uint32_t *uses;		/* sorted positions in policy->uses */
 	size_t n_uses;
-	bool uses_listed; /* "use" was a list, for the place in messages */
+	bool uses_listed; /* "use" was a list; for the place in messages */
 	bool all_uses;	  /* a deny rule without "use" */
 };
 
@@ -229,7 +229,7 @@ struct policy_keys {
 
 extern const struct policy_keys policy_keys[POLICY_OBJECTS];
 
-/* policy-value: the small values. All take a place and report a mistake before they return false.*/
+/* policy-value: small values. All take a place, and report a mistake before they return false. */
 
 struct policy_parse {
 	struct policy *policy;
@@ -246,18 +246,18 @@ void policy_value_missing(
 	struct policy_parse *parse, const struct policy_place *place, const char *key);
 bool policy_value_type(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, enum json_type type);
-/* An object whose keys are all known; unknown ones are reported but leave it true. */
+/* Checks an object. Unknown keys are reported, but do not make it false. */
 bool policy_value_object(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, enum policy_object kind);
 /* A string of 1 to max bytes without control characters, borrowed from json; NULL if not. */
 const char *policy_value_string(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, size_t max);
-/* A name as use_name_valid() has it; what is the word for it in messages. NULL if not. */
+/* A name that is use_name_valid(), or NULL; what is its word in messages. */
 const char *policy_value_name(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, const char *what);
 bool policy_value_heap(
 	struct policy_parse *parse, const struct policy_place *place, const char *untrusted_heap);
-/* One of the names (ending with NULL): its position, or -1. */
+/* The position of one of the names (ending with NULL), or -1. */
 int policy_value_choice(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, const char *const *names);
 bool policy_value_number(struct policy_parse *parse, const struct policy_place *place,
@@ -270,14 +270,14 @@ bool policy_value_rate(struct policy_parse *parse, const struct policy_place *pl
 /* "keep" or "revoke". */
 bool policy_value_reload(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, enum policy_reload *ret_reload);
-/* Calls each for a value that is no list, or for every value of a list of 1 to POLICY_LIST_MAX.
- * False when the list is empty or too long, or each was false once. */
+/* Calls each for a value that is not a list, or for every value of a list of 1 to POLICY_LIST_MAX.
+ * False when the list is empty or too long, or each returned false once. */
 bool policy_value_each(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json,
 	bool (*each)(struct policy_parse *parse, const struct policy_place *place,
 		struct json_object *json, void *userdata),
 	void *userdata);
-/* How many times policy_value_each() calls, at most. */
+/* The maximum number of calls by policy_value_each(). */
 size_t policy_value_count(struct json_object *json);
 
 /* policy-parse*: objects to the policy. All mistakes go to the report. */
@@ -290,38 +290,37 @@ bool policy_parse_match(struct policy_parse *parse, const struct policy_place *p
 
 /* policy-pattern, policy-glob */
 
-/* Why nothing can match a value of a key, in words that follow the value; NULL where something can.
- */
+/* Why nothing can match a value of a key, in words that follow the value; NULL if something can. */
 const char *policy_pattern_reason(enum policy_text_key key, const char *text);
-/* False where no unit, slice, program or cgroup can have a name that the pattern matches. */
+/* False if no unit, slice, program or cgroup can have a name that the pattern matches. */
 bool policy_glob_possible(enum policy_text_key key, const char *pattern);
 
 /* policy-heap */
 
-/* The exposure of a heap that everybody knows by its name; EXPOSURE_UNKNOWN for the rest. */
+/* The exposure of a heap with a well-known name; EXPOSURE_UNKNOWN for others. */
 enum exposure policy_heap_well_known(const char *heap);
 
-/* policy-link: sorts, finds names that are defined twice and, when complete (no file is missing or
- * unreadable), uses that are not defined. */
+/* policy-link: sorts, and reports names that are defined twice. When complete (no file is missing
+ * or unreadable), also reports uses that are not defined. */
 void policy_link(struct policy *policy, struct policy_report *report, bool complete);
 
 /* policy-match */
 
-/* The first rule that speaks of the use and holds; NULL for none. */
+/* The first rule that applies to the use and matches; NULL for none. */
 const struct policy_entry *policy_match_first(const struct policy *policy, uint32_t use,
 	const struct identity *peer, enum transport transport);
 bool policy_match_holds(
 	const struct policy_match *match, const struct identity *peer, enum transport transport);
-/* Whether the rule says anything about the use at that position. */
+/* Whether the rule applies to the use at that position. */
 bool policy_match_speaks(const struct policy_entry *entry, uint32_t use);
 bool policy_match_pattern(
 	enum policy_text_key key, const struct policy_pattern *pattern, const char *text);
 
-/* policy-imply: what is true of matches whoever asks. Each is true, or not known. */
+/* policy-imply: what is true of matches for every peer. False means "not known". */
 
-/* Whoever a matches, b does too. */
+/* b matches every peer that a matches. */
 bool policy_imply_whole(const struct policy_match *a, const struct policy_match *b);
-/* It matches nobody, for its "not"; its "not" leaves out nobody. */
+/* The match matches nobody because of its "not"; its "not" excludes nobody. */
 bool policy_imply_never(const struct policy_match *match);
 bool policy_imply_needless(const struct policy_match *match);
 
@@ -332,19 +331,18 @@ int64_t policy_decide_use(const struct policy *policy, const char *name);
 
 /* policy-load */
 
-/* Whether a file of that name in a policy folder is read. */
+/* Whether the daemon reads a file of that name in a policy folder. */
 bool policy_load_name(const char *name);
 
 /* policy-show */
 
-/* The canonical text that the digest is made of. The caller frees it; NULL when out of memory. */
+/* The canonical text for the digest. The caller frees it; NULL when out of memory. */
 char *policy_show_canonical(const struct policy *policy);
 
 /* policy-new */
 
-/* As policy_new(), with mistakes already in the report; complete as for policy_link(). Takes
- * nothing: the caller finishes the report. Returns 0 or -ENOMEM, with a policy only if the report
- * has no mistake. */
+/* Like policy_new(), with mistakes already in the report, which the caller finishes. complete is as
+ * in policy_link(). Returns 0 or -ENOMEM; there is a policy only if the report has no mistake. */
 int policy_new_report(const struct policy_source *sources, size_t n_sources,
 	const struct policy_env *env, struct policy_report *report, bool complete,
 	struct policy **ret_policy);

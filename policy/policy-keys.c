@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The keys of each kind of object in a policy. The JSON schema must name the same ones; a test
- * compares them. It must never hold more than names.
+ * compares them.
  */
 #include "policy-internal.h"
 

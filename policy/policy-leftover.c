@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Files that somebody may take for a part of the policy and that are none: passed over for their
- * name, hidden by another folder, in a place that is not read. It must never open one.
+ * Files that somebody may take for a part of the policy, but that are not read: because of their
+ * name, hidden by another folder, or in another place. It opens none of them.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "policy-internal.h"
 #include "policy-load.h"
 
-/* What editors and package managers leave behind, and what is left on purpose. */
+/* Files that editors and package managers leave, and files that are kept on purpose. */
 static bool is_known(const char *name)
 {
 	static const char *const ends[] = { "~", ".swp", ".swo", ".swx", ".orig", ".rej",
@@ -37,7 +37,7 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A link, as to /dev/null, hides on purpose. */
+/* A link, such as to /dev/null, is there on purpose. */
 static bool is_file(const char *path)
 {
 	struct stat st;
@@ -45,7 +45,7 @@ static bool is_file(const char *path)
 	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Calls visit for the names in a folder, in their order. */
+/* Calls visit for the names in a folder, in order. */
 static void each_name(struct policy_report *report, const char *folder,
 	void (*visit)(
 		struct policy_report *report, const char *folder, const char *name, void *userdata),
@@ -65,7 +65,7 @@ static void each_name(struct policy_report *report, const char *folder,
 }
 
 struct layer {
-	const char *const *folders; /* which hide what is in this one */
+	const char *const *folders; /* which hide files of this one */
 	size_t count;
 };
 
@@ -127,7 +127,7 @@ static bool is_default(const char *folder)
 	return false;
 }
 
-/* Where people put what is read from somewhere else. */
+/* Checks places where people put files that are not read there. */
 static void look_elsewhere(struct policy_report *report)
 {
 	static const char *const elsewhere[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What spans files: names defined twice, and rules that speak of uses. It must never change the
- * order of the rules.
+ * Checks across files: names defined twice, and uses in rules. It must never change the order of
+ * the rules.
  */
 #include "policy-internal.h"
 
@@ -122,7 +122,7 @@ static void unknown_use(struct policy *policy, struct policy_report *report,
 		report->failed = true;
 		return;
 	}
-	/* what is not shown needs no guess */
+	/* mistakes that are not shown need no guess */
 	for (size_t i = 0; i < policy->n_uses && report->errors.count < POLICY_MISTAKE_MAX; i++)
 		names[i] = policy->uses[i].name;
 	guess = policy_guess(name, names);

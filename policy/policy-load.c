@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Policy files from folders: which ones count, in which order, and whether their owner may be
- * trusted. What is checked is what was opened, never a name. It must never use a file that others
- * than its owner could have written.
+ * Policy files from folders: which ones count, in which order, and whether their owner is trusted.
+ * It checks what it has opened, not a name. It must never use a file that anybody but its owner
+ * could have written.
  */
 #include "policy-load.h"
 
@@ -16,7 +16,7 @@
 #include "policy-internal.h"
 #include "way.h"
 
-/* Less than whoever waits for a load has patience with one file. */
+/* Less than a load may take for one file. */
 #define LEASE_PATIENCE 8000
 
 const char *const policy_default_dirs[] = {
@@ -26,7 +26,7 @@ const char *const policy_default_dirs[] = {
 	NULL,
 };
 
-/* A file that counts, or one that only hides others of its name (mask). */
+/* A file that counts, or one that only masks others of its name. */
 struct file {
 	char *name, *path, *text;
 	size_t size;
@@ -36,10 +36,10 @@ struct file {
 struct load {
 	struct file *files;
 	size_t count, capacity;
-	size_t layer;	/* files before this one were named before these folders */
-	uid_t trusted;	/* besides root */
-	bool any_owner; /* for checking what is not in place yet */
-	const struct policy_load_events *events; /* NULL where nobody is told */
+	size_t layer;				 /* files before this one came from earlier paths */
+	uid_t trusted;				 /* besides root */
+	bool any_owner;				 /* for files that are not in place yet */
+	const struct policy_load_events *events; /* NULL for none */
 	struct unmapped unmapped;
 	struct policy_report report;
 	bool incomplete; /* a file could not be used */
@@ -93,8 +93,8 @@ static bool check_owner(struct load *load, const char *path, const struct stat *
 	return false;
 }
 
-/* Opens a folder. Who can change one above it, or a link on the way, could put his own policy in
- * its place. -1 when it is not there, or after a mistake. */
+/* Opens a folder. Whoever can change a folder above it, or a link on the way, could replace the
+ * policy. Returns -1 when it does not exist, or after a mistake. */
 static int open_dir(struct load *load, const char *path, bool *ret_there)
 {
 	cleanup(cleanup_free) char *at = NULL;
@@ -117,7 +117,7 @@ static int open_dir(struct load *load, const char *path, bool *ret_there)
 			way_words(words, &end.st, load->trusted, &load->unmapped),
 			remedy(way_judge(&end.st, load->trusted, &load->unmapped)));
 	*ret_there = r != -ENOENT;
-	/* That it is not there is no mistake, but a link to what is not there is one. */
+	/* A missing folder is not a mistake, but a link to a missing folder is. */
 	if (r < 0 && (r != -ENOENT || (at && strncmp(path, at, strlen(at)) != 0)))
 		mistake(load, path, "cannot be opened: %s%s%s", at && !streq(at, path) ? at : "",
 			at && !streq(at, path) ? ": " : "", strerror(-r));
@@ -154,7 +154,7 @@ static void add_file(
 	load->files[load->count++] = file;
 }
 
-/* All of an open file, or a mistake. */
+/* Reads the whole of an open file, or adds a mistake. */
 static char *read_all(struct load *load, const char *path, int fd, size_t *ret_size)
 {
 	cleanup(cleanup_free) char *text = NULL;
@@ -185,7 +185,7 @@ static char *read_all(struct load *load, const char *path, int fd, size_t *ret_s
 	return steal_pointer(&text);
 }
 
-/* A symbolic link: to /dev/null it masks, anything else would be a name, not a file. */
+/* A symbolic link: one to /dev/null masks, any other is a mistake. */
 static void load_link(struct load *load, int dir, const char *name, const char *path)
 {
 	char target[sizeof("/dev/null") + 1];
@@ -237,7 +237,7 @@ static void load_file(struct load *load, int dir, const char *name, const char *
 	text = read_all(load, path, fd, &size);
 	if (!text)
 		return;
-	/* As an editor leaves it for a moment: rules must not be gone for that. */
+	/* An editor may leave a file empty for a moment: its rules must not vanish. */
 	if (size == 0)
 		mistake(load, path,
 			"is empty; to mask the file of that name in a later folder, make it a link "
@@ -310,7 +310,7 @@ static int compare_files(const void *a, const void *b)
 	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
 }
 
-/* Name order within the folders loaded since the layer began. */
+/* Sorts the files of the folders loaded since the layer began by name. */
 static void sort_layer(struct load *load)
 {
 	if (load->count > load->layer)

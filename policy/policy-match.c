@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether a rule's match holds for a peer. What the kernel does not tell holds for no key. It must
- * never look anything up: it runs for every request.
+ * Whether a rule's match holds for a peer. A key never holds for a value that the kernel does not
+ * say. It looks nothing up: it runs for every request.
  */
 #include <fnmatch.h>
 
@@ -10,7 +10,7 @@
 bool policy_match_pattern(
 	enum policy_text_key key, const struct policy_pattern *pattern, const char *text)
 {
-	/* Names of units hold backslashes (foo\x2dbar), so a backslash is only itself. */
+	/* Names of units contain backslashes (foo\x2dbar), so a backslash is literal. */
 	int flags = FNM_NOESCAPE;
 
 	if (strncmp(pattern->text, text, pattern->prefix))
@@ -18,7 +18,7 @@ bool policy_match_pattern(
 	if (key == POLICY_CGROUP) {
 		char next;
 
-		/* A cgroup holds what is below it; a process may be free to move down there. */
+		/* A cgroup contains those below it; a process may be allowed to move down. */
 		if (pattern->glob)
 			return !fnmatch(
 				pattern->text, text, flags | FNM_PATHNAME | FNM_LEADING_DIR);
@@ -101,8 +101,7 @@ bool policy_match_speaks(const struct policy_entry *entry, uint32_t use)
 	       bsearch(&use, entry->uses, entry->n_uses, sizeof(use), compare_use);
 }
 
-/* Rules are few, and most fall at the first thing they ask for: 100 cost less than a table that
- * knows which to look at. */
+/* Rules are few, and most fail at their first key: 100 rules cost less than an index. */
 const struct policy_entry *policy_match_first(const struct policy *policy, uint32_t use,
 	const struct identity *peer, enum transport transport)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The life of a policy: made whole from all its sources or not at all, shared by reference, freed.
- * It must never return a policy that had a mistake.
+ * The life of a policy: made from all its sources or not at all, shared by reference, freed. It
+ * must never return a policy with a mistake.
  */
 #include "chain.h"
 #include "policy-internal.h"
@@ -73,7 +73,7 @@ int policy_new_report(const struct policy_source *sources, size_t n_sources,
 	};
 	for (size_t i = 0; i < n_sources; i++)
 		parse_source(policy, &sources[i], env, report, &complete);
-	/* names may be missing where memory was */
+	/* names may be missing when memory was short */
 	if (!policy->pool.failed && !report->failed)
 		policy_link(policy, report, complete);
 	if (policy->pool.failed || report->failed)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whom a rule matches. It must never let through a value that nothing can match: such a rule looks
- * as if it did something.
+ * Whom a rule matches. A value that nothing can match is a mistake: such a rule only seems to do
+ * something.
  */
 #include "policy-internal.h"
 
@@ -35,7 +35,8 @@ static bool lookup(struct policy_parse *parse, const struct policy_place *place,
 	return r >= 0;
 }
 
-/* An id that a process may have without being that user, or that no process has. */
+/* Whether an id stands for nobody: a process may have it without being that user, or no process has
+ * it. */
 static bool is_nobodys(
 	struct policy_parse *parse, const struct policy_place *place, bool user, uint32_t id)
 {
@@ -66,7 +67,7 @@ static bool add_id(struct policy_parse *parse, const struct policy_place *place,
 	uint32_t id;
 
 	if (json_object_is_type(json, json_type_int)) {
-		/* the highest one means "none" to the kernel */
+		/* to the kernel the highest one means "none" */
 		if (!policy_value_number(parse, place, json, 0, UINT32_MAX - 1, &number))
 			return false;
 		id = (uint32_t)number;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One rule: its name, whom it matches, and what it allows or why it denies. It must never look up
- * a use: the file that defines it may not have been read yet.
+ * One rule: its name, whom it matches, and what it allows or why it denies. It looks up no use: the
+ * file that defines it may not have been read yet.
  */
 #include "policy-internal.h"
 

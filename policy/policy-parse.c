@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One document to uses, heaps, limits and rules of the policy under way. It goes on after a mistake
- * so that all are found. It must never look at another file: that is policy-link's.
+ * One document to uses, heaps, limits and rules. It continues after a mistake, to find all of them.
+ * Checks across files are policy-link's.
  */
 #include "policy-internal.h"
 
@@ -28,7 +28,7 @@ static void parse_use(struct policy_parse *parse, const struct policy_place *pla
 		return;
 	}
 	heap = policy_value_string(parse, &at, member, POLICY_HEAP_MAX);
-	/* other messages name the uses there are, so none with an odd name may be among them */
+	/* other messages list the uses, so a use with an invalid name must not be among them */
 	if (!heap || !policy_value_heap(parse, &at, heap) || !named)
 		return;
 	if (!policy_pool_grow(&uses, policy->n_uses, &policy->uses_size, sizeof(*policy->uses))) {
@@ -48,7 +48,7 @@ static void parse_use(struct policy_parse *parse, const struct policy_place *pla
 static void parse_heap(struct policy_parse *parse, const struct policy_place *place,
 	struct json_object *json, const char *name)
 {
-	/* emulated is built in and unknown is what an undeclared heap is */
+	/* emulated is built in, and undeclared heaps are unknown */
 	static const char *const names[] = { "shared", "private", "protected", NULL };
 	struct policy *policy = parse->policy;
 	struct policy_place at = { .up = place, .key = "exposure" };
@@ -164,7 +164,7 @@ static bool parse_version(struct policy_parse *parse, struct json_object *json)
 	return false;
 }
 
-/* An object of named things. */
+/* Parses an object with a member for each name. */
 static void parse_named(struct policy_parse *parse, const char *key, struct json_object *json,
 	void (*each)(struct policy_parse *parse, const struct policy_place *place,
 		struct json_object *json, const char *name))
@@ -203,7 +203,7 @@ void policy_parse_document(struct policy_parse *parse, struct json_object *json)
 
 	if (!policy_value_type(parse, NULL, json, json_type_object))
 		return;
-	/* another version has other keys: what follows would only be noise */
+	/* another version has other keys: more mistakes would only confuse */
 	if (!parse_version(parse, json))
 		return;
 	policy_value_object(parse, NULL, json, POLICY_OBJECT_POLICY);

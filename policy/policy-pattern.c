@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Values of units, slices, programs and cgroups that nothing can match, and why: what is meant by
- * them in a shell, in a unit file or in a file manager means nothing here. It must never refuse
- * what something can match: what may be so is policy-remark's.
+ * Values of units, slices, programs and cgroups that nothing can match, and why: for example syntax
+ * of shells or unit files, which means nothing here. It must never refuse a value that something
+ * can match; doubtful ones are policy-remark's.
  */
 #include "policy-internal.h"
 
-/* The first of some characters that stands for itself: not in [...]. */
+/* The first of some characters that is literal, not in [...]. */
 static const char *plain(const char *pattern, const char *wanted)
 {
 	for (const char *p = pattern; *p; p++) {
@@ -66,7 +66,7 @@ static const char *letter_reason(char c)
 	       "systemd writes it";
 }
 
-/* Only these kinds hold processes. */
+/* Only these kinds of units have processes. */
 static bool has_kind(const char *name)
 {
 	static const char *const kinds[] = { ".service", ".scope", ".socket", ".mount", ".swap" };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory of a policy, freed all at once: one block for each object, so that a checker still sees
- * the bounds of each. It must never hand out memory twice or free a part.
+ * Memory of a policy, freed all at once. Each object has a block of its own, so that memory
+ * checkers see its bounds.
  */
 #include <stdalign.h>
 

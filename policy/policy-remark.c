@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is no mistake in a policy and hardly what its author meant: rules that nothing reaches,
- * limits that let nothing through, characters that mean something elsewhere. It must be right or
- * silent: who is warned for nothing reads no warning.
+ * Warnings about a policy without mistakes that its author hardly meant: rules that nothing
+ * reaches, limits that allow nothing, characters that mean something elsewhere. It warns only where
+ * it is certain: people stop reading false warnings.
  */
 #include "policy-internal.h"
 #include "size.h"
 
-#define COMPARISONS_MAX 20000000 /* of two rules: a second or so; then the rest is not judged */
-#define PAGE_LEAST	4096	 /* of all machines */
+#define COMPARISONS_MAX 20000000 /* of two rules: about a second; the rest is not judged */
+#define PAGE_LEAST	4096	 /* the smallest of all machines */
 
 struct remarks {
 	const struct policy *policy;
@@ -21,7 +21,7 @@ static void cleanup_remarks(struct remarks *remarks)
 	policy_errors_report_done(&remarks->report);
 }
 
-/* A place in a rule, with what is above it. */
+/* A place in a rule, with the places above it. */
 struct rule_place {
 	struct policy_place rules, rule, key;
 };
@@ -44,7 +44,7 @@ static const struct policy_place *place_of(
 
 /* --- values --- */
 
-/* [ without the ] that makes it a set. */
+/* Whether it has a [ without a closing ]. */
 static bool is_open(const char *text)
 {
 	const char *p = strchr(text, '[');
@@ -192,7 +192,7 @@ static void look_at_not(struct remarks *remarks, const struct policy_entry *entr
 			"keys match");
 }
 
-/* The first rule before one that decides all that it could decide of a use. */
+/* The first rule that decides, before this one, all that this one could decide of a use. */
 static const struct policy_entry *hidden_by(
 	struct remarks *remarks, const struct policy_entry *entry, const uint32_t *use)
 {
@@ -232,7 +232,7 @@ static void look_at_order(struct remarks *remarks, const struct policy_entry *en
 			several ? ", or for other uses another one before it," : "");
 }
 
-/* What denies must know whom. */
+/* Warns of a deny rule by a key that some processes do not have. */
 static void look_at_deny(struct remarks *remarks, const struct policy_entry *entry)
 {
 	if (entry->match.texts[POLICY_EXE].count)

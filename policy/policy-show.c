@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The effective policy as JSON: for people with the origin of everything, and in the one canonical
- * form that the digest is made of. It must never leave out what has an effect.
+ * The effective policy as JSON: for people with the origin of everything, and in the canonical form
+ * for the digest. It must never leave out something that has an effect.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ struct show {
 	bool failed;
 };
 
-/* Adds a member, or an item when key is NULL. Takes the value; NULL is no memory. */
+/* Adds a member, or an item when key is NULL. Takes the value; NULL means out of memory. */
 static void put(
 	struct show *show, struct json_object *to, const char *key, struct json_object *value)
 {
@@ -52,7 +52,7 @@ static int compare_items(const void *a, const void *b)
 		json_object_get_string(*(struct json_object *const *)b));
 }
 
-/* Adds a list. Which value stands first, or twice, has no effect: canonical lists are sorted. */
+/* Adds a list. Order and repetition have no effect: canonical lists are sorted. */
 static void put_list(
 	struct show *show, struct json_object *to, const char *key, struct json_object *list)
 {
@@ -84,7 +84,7 @@ static void put_from(
 	if (vasprintf(&place, format, args) < 0)
 		place = NULL;
 	va_end(args);
-	/* JSON is UTF-8, names of files need not be. */
+	/* JSON is UTF-8, but names of files need not be. */
 	file = text_new(path, TEXT_NAME);
 	if (place && file && asprintf(&from, "%s: %s", file, place) < 0)
 		from = NULL;
@@ -94,7 +94,7 @@ static void put_from(
 		show->failed = true;
 }
 
-/* A setting: its value, and where it was set. */
+/* Adds a setting: its value, and where it was set. */
 static void put_setting(struct show *show, struct json_object *to, const char *object,
 	const char *key, enum policy_setting setting, struct json_object *value)
 {

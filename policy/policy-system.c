@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a policy refers to on this machine: users, groups, memory. It must never be asked while a
- * request is decided: a user database may be slow, or far away.
+ * What a policy refers to on this machine: users, groups, memory. Not to be used while a request is
+ * decided: a user database may be slow.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -28,7 +28,7 @@ static int id_of(bool user, const char *name, uint32_t *ret_id)
 		if (r == ERANGE)
 			continue;
 		if (found_pw || found_gr) {
-			/* some databases take a number for a name */
+			/* some databases accept a number as a name */
 			if (name[strspn(name, "0123456789")] == 0 &&
 				!streq(found_pw ? found_pw->pw_name : found_gr->gr_name, name))
 				return -ENOENT;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Text to JSON: comments, syntax, and what the JSON library lets pass but a policy must not have:
- * duplicate keys, trailing bytes, NULs, line breaks in strings. It must never know what a key
- * means.
+ * Text to JSON: comments, syntax, and what the JSON library accepts but a policy does not:
+ * duplicate keys, trailing bytes, NULs, line breaks in strings. It knows no keys.
  */
 #include "policy-internal.h"
 
@@ -30,8 +29,8 @@ void policy_text_position(
 	*ret_column = column;
 }
 
-/* Blanks the comment at *at and moves behind it. False with the place and the reason when it does
- * not end, or some would say that it ends elsewhere. */
+/* Blanks the comment at *at and moves past it. False with the place and the reason when it does not
+ * end, or other programs would end it elsewhere. */
 static bool blank_comment(
 	char *text, size_t size, size_t *at, char reason[static POLICY_CHARACTER_MAX])
 {
@@ -60,8 +59,8 @@ static bool blank_comment(
 	return true;
 }
 
-/* Moves from the quote at *at behind the one that ends the string. False with the place and the
- * reason when there is none. */
+/* Moves from the quote at *at past the closing one. False with the place and the reason when there
+ * is none. */
 static bool pass_string(
 	const char *text, size_t size, size_t *at, char reason[static POLICY_CHARACTER_MAX])
 {
@@ -93,7 +92,7 @@ static bool pass_string(
 	return false;
 }
 
-/* What the text begins with, where it was saved in another way; NULL when it was not. */
+/* Names a wrong encoding by the first bytes; NULL when it is not one. */
 static const char *encoding(const char *text, size_t size)
 {
 	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
@@ -135,7 +134,7 @@ static bool blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* What went wrong, in words that fit the place. */
+/* What went wrong, in words that suit the place. */
 static const char *syntax_reason(
 	enum json_tokener_error error, const char *text, size_t size, size_t offset)
 {
@@ -156,9 +155,9 @@ static const char *syntax_reason(
 #define PARSE_FLAGS (JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS)
 
 /*
- * json_tokener_parse_ex() of a whole text; *ret_end is where it stopped. Strictly, json-c 0.18
- * takes each byte above 0x7f for a control character, so runs of those are handed over without
- * strictness: outside of a string they are a mistake all the same.
+ * json_tokener_parse_ex() of a whole text; *ret_end is where it stopped. In strict mode json-c 0.18
+ * takes each byte above 0x7f for a control character, so runs of those are passed without strict
+ * mode: outside of a string they are still a mistake.
  */
 static struct json_object *parse(
 	struct json_tokener *tokener, const char *text, size_t size, size_t *ret_end)
@@ -193,9 +192,10 @@ static struct json_object *decode(
 	return parse(tokener, text + start, end - start, &stopped);
 }
 
-/* Where a scan is: kept up to date, as counting from the start for each key takes for ever. */
+/* The position of a scan. Kept up to date, because counting from the start for each key takes too
+ * long. */
 struct scan {
-	const char *text; /* with its comments, which count */
+	const char *text; /* with its comments, for the columns */
 	size_t size, offset, line, column;
 	struct json_object *seen[POLICY_DEPTH_MAX + 1]; /* keys and places of each open object */
 	size_t depth;
@@ -247,7 +247,7 @@ static void check_key(struct policy_report *report, const char *path, const stru
 	}
 }
 
-/* Text is known to be valid JSON of limited depth, once its comments are blank. */
+/* The text is valid JSON of limited depth, once its comments are blank. */
 static void check_keys(struct policy_report *report, const char *path, const char *untrusted_text,
 	const char *text, size_t size, struct json_tokener *tokener)
 {
@@ -317,7 +317,7 @@ struct json_object *policy_text_parse(
 		memcpy(text, untrusted_text, size);
 	text[size] = 0;
 	if (policy_text_blank(text, size, &offset, reason)) {
-		/* trailing text is refused below, in better words */
+		/* trailing text is refused below, with a better message */
 		json = parse(tokener, text, size + 1, &offset);
 		error = json_tokener_get_error(tokener);
 		if (error != json_tokener_success)
@@ -338,7 +338,7 @@ struct json_object *policy_text_parse(
 	}
 	check_keys(report, path, untrusted_text, text, size, tokener);
 	if (!json)
-		/* the one value that the library has no object for */
+		/* null is the one value that the library has no object for */
 		policy_errors_add(report, path, NULL, "is null, but must be an object { }");
 	return json;
 }

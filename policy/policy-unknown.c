@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rules that do not do what they say because something is not known: on this machine of anybody, or
- * of one process. A key of which nothing is known does not hold, so a deny rule lets pass and a
- * "not" leaves out nobody. It must never look anything up: what is known is given to it.
+ * Rules that do not do what they say because something is not known: on this machine of all
+ * processes, or of one. A key whose value is not known does not hold, so a deny rule does not deny,
+ * and a "not" excludes nobody. It looks nothing up: the caller gives the facts.
  */
 #include "policy-internal.h"
 
-/* What a match does without what is not known: hold for nobody, for more than is meant, for fewer.
- */
+/* What a match does without the unknown: hold for nobody, for more than is meant, or for fewer. */
 enum change { NEVER, MORE, FEWER, CHANGES };
 
 struct effect {
-	const char *key[CHANGES]; /* for which it does; NULL */
+	const char *key[CHANGES]; /* the key that causes each, or NULL */
 	enum policy_fact fact[CHANGES];
 };
 
@@ -23,7 +22,7 @@ static void note(struct effect *effect, enum change change, const char *key, enu
 	}
 }
 
-/* Where control groups are not used all are in the uppermost, and that is known. */
+/* Where control groups are not used, all processes are in the root, and that is known. */
 static bool is_known(const struct policy_patterns *patterns, enum policy_text_key key)
 {
 	for (size_t i = 0; key == POLICY_CGROUP && i < patterns->count; i++)
@@ -38,7 +37,7 @@ static void weigh(
 	for (enum policy_text_key key = 0; key < POLICY_TEXT_KEYS; key++)
 		if (!is_known(&match->texts[key], key) && facts->unknown[policy_texts[key].fact])
 			note(effect, NEVER, policy_texts[key].name, policy_texts[key].fact);
-	/* a process that cannot be seen to be outside of one counts as in a container */
+	/* a process that is not known to be outside counts as in a container */
 	if (match->container_asked && facts->unknown[POLICY_FACT_CONTAINER])
 		note(effect, match->container ? MORE : NEVER, "container", POLICY_FACT_CONTAINER);
 	if (match->except) {
@@ -76,7 +75,7 @@ static void look_at_rule(struct policy_report *report, const struct policy_facts
 			continue;
 		if (!only_let_through || deny == (i != MORE))
 			tell(report, facts, rule, words[deny][i], effect->key[i], effect->fact[i]);
-		/* what else it would do it does for nobody */
+		/* its other effects reach nobody */
 		if (i == NEVER)
 			return;
 	}
@@ -105,11 +104,11 @@ int policy_unknowable(const struct policy *policy, const struct policy_facts *fa
 	return r == -EINVAL ? 0 : r;
 }
 
-/* --- of one process --- */
+/* --- one process --- */
 
 enum answer { NO, YES, UNKNOWN };
 
-/* As policy_match_holds(), but not known where that takes what is not known for no. */
+/* Like policy_match_holds(), but "not known" where that treats the unknown as false. */
 static enum answer ask(const struct policy_match *match, const struct identity *peer,
 	enum transport transport, const char **ret_key)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The small values of a policy: names, choices, numbers, sizes, rates, lists. Each check says what
- * is wrong, what would be right and where. It must never guess a value.
+ * is wrong, what would be right and where. It guesses no value.
  */
 #include <stdio.h>
 
@@ -45,7 +45,7 @@ bool policy_value_type(struct policy_parse *parse, const struct policy_place *pl
 	return false;
 }
 
-/* Another kind of object that has the key: where a misplaced key belongs. */
+/* Another kind of object that has the key, for a misplaced key. */
 static const char *home_of(const char *key)
 {
 	for (size_t i = 0; i < POLICY_OBJECTS; i++)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The policy engine: texts to a compiled policy, a policy with a peer and a request to a decision.
+ * The policy engine: compiles texts to a policy, and decides on a request of a peer.
  *
- * Pure: no files, no clock, no global state; names of users and groups are resolved by the caller's
- * functions while parsing, never while deciding. Daemon, ccbuf-client and the fuzzer use this code.
- * The language is described in ccbuf-policy(5). Counting (bytes, buffers, rates) is not done here:
- * a decision carries the limits, and the ledger holds them.
+ * Pure: no files, no clock, no global state. The caller's functions resolve names of users and
+ * groups while parsing, never while deciding. Daemon, ccbuf-client and the fuzzer use this code.
+ * The language is described in ccbuf-policy(5). It does not count bytes, buffers or rates: a
+ * decision carries the limits, and the ledger enforces them.
  */
 #pragma once
 
@@ -25,7 +25,7 @@
 #define POLICY_FILE_MAX	       (4u << 20) /* bytes of one file; a larger one is an error */
 #define POLICY_UNLIMITED       UINT64_MAX
 
-/* One file's text. The path is what messages and `policy show` name; text need not end in NUL. */
+/* One file's text. Messages and `policy show` name the path. text need not end with a NUL. */
 struct policy_source {
 	const char *path;
 	const char *text;
@@ -33,16 +33,15 @@ struct policy_source {
 };
 
 /*
- * What the texts refer to outside themselves. A resolver returns 0 and the id, -ENOENT for no such
- * name, -ENOMEM, or another negative errno when it could not find out (a mistake to report, as is
- * -ENOENT).
+ * What the texts refer to. A resolver returns 0 and the id; -ENOENT for no such name; -ENOMEM; or
+ * another negative errno when it could not find out (a mistake to report, like -ENOENT).
  */
 struct policy_env {
 	int (*user)(void *userdata, const char *name, uid_t *ret_uid);
 	int (*group)(void *userdata, const char *name, gid_t *ret_gid);
 	void *userdata;
-	uint64_t ram;		  /* bytes, what percentages refer to */
-	struct unmapped unmapped; /* the ids that no rule can mean */
+	uint64_t ram;		  /* bytes; percentages are of this */
+	struct unmapped unmapped; /* the ids that no rule may name */
 };
 
 /* Every mistake found, one line each, without a newline: "10-rdma.json:3:7: ..." for syntax,
@@ -56,7 +55,7 @@ void policy_errors_done(struct policy_errors *errors);
 
 enum policy_per { POLICY_PER_RULE, POLICY_PER_USER, POLICY_PER_UNIT, POLICY_PER_PROCESS };
 enum policy_durability { POLICY_SYNCED, POLICY_WRITTEN };
-/* What becomes of a grant that a policy does not allow when it comes into force. */
+/* What happens to a grant that a new policy does not allow. */
 enum policy_reload { POLICY_RELOAD_KEEP, POLICY_RELOAD_REVOKE };
 
 /* What a rule allows. POLICY_UNLIMITED where it sets no limit. */
@@ -66,22 +65,22 @@ struct policy_limits {
 	uint64_t buffers;    /* their number */
 	uint64_t rate;	     /* requests per rate_usec, also the burst; POLICY_UNLIMITED for none */
 	uint64_t rate_usec;  /* 1 s, 1 min or 1 h in microseconds ("100/s", "5/min", "10/h") */
-	enum policy_per per; /* what is counted together; default rule */
+	enum policy_per per; /* what is counted together; the default is rule */
 };
 
-/* The limits of the whole policy, with defaults for what no file sets. */
+/* The settings of the whole policy, with defaults for those that no file sets. */
 struct policy_settings {
 	uint64_t total;			   /* bytes of everything; default 25 % of RAM */
 	uint64_t per_user;		   /* bytes of one user; default POLICY_UNLIMITED */
-	uint64_t emulated_per_user;	   /* those of the emulated heap; default 64 MiB */
-	uint32_t connections_per_user;	   /* of both doors; default 128 */
+	uint64_t emulated_per_user;	   /* likewise of the emulated heap; default 64 MiB */
+	uint32_t connections_per_user;	   /* of both front ends; default 128 */
 	enum policy_durability durability; /* "audit": { "durability": ... }; default synced */
 	enum policy_reload on_reload;	   /* keep or revoke; default keep */
 };
 
 struct policy_rule {
 	const char *name;
-	const char *path;	     /* of the file it stands in */
+	const char *path;	     /* of its file */
 	size_t index;		     /* in that file's "rules", from 0 */
 	const char *deny;	     /* the reason of a deny rule; NULL for an allow rule */
 	struct policy_limits limits; /* of an allow rule */
@@ -90,13 +89,13 @@ struct policy_rule {
 struct policy;
 
 /*
- * Compiles sources, in that order, into one policy with one reference. Nothing is kept of the
- * sources. Returns 0; -EINVAL with at least one line in ret_errors (all mistakes, not the first
- * only) and *ret_policy untouched; -ENOMEM. No source at all is a valid policy that allows nothing.
+ * Compiles sources, in that order, into one policy with one reference. Keeps nothing of the
+ * sources. Returns 0; -EINVAL with all mistakes in ret_errors, at least one, and *ret_policy
+ * untouched; or -ENOMEM. Without sources the policy is valid and allows nothing.
  */
 int policy_new(const struct policy_source *sources, size_t n_sources, const struct policy_env *env,
 	struct policy_errors *ret_errors, struct policy **ret_policy);
-/* References are not atomic: one thread. unref takes NULL and returns NULL. */
+/* References are not atomic: for one thread only. unref takes NULL and returns NULL. */
 struct policy *policy_ref(struct policy *policy);
 struct policy *policy_unref(struct policy *policy);
 
@@ -105,8 +104,8 @@ const struct policy_settings *policy_settings(const struct policy *policy);
  * limits give the same digest, however they are spread over files or commented. */
 const char *policy_digest(const struct policy *policy);
 
-/* The outcome. rule is borrowed from the policy, NULL when none decided. heap likewise, NULL when
- * the use is not known. reason is for people and names the use, the rule and the limit that
+/* The outcome. rule is borrowed from the policy; NULL when none decided. heap likewise; NULL when
+ * the use is not known. reason is for people, and names the use, the rule and the limit that
  * decided; it is empty when granted. */
 struct decision {
 	enum ccbuf_verdict verdict;
@@ -117,13 +116,13 @@ struct decision {
 };
 
 /*
- * Decides, in this order: form of size and count (bad-size), use defined (unknown-use, naming those
- * the peer may have), first rule whose match holds and that speaks of this use (denied, no-rule),
- * size of one buffer (buffer-limit), exposure of the heap known (heap-unavailable), consent
+ * Decides, in this order: form of size and count (bad-size); use defined (unknown-use, naming those
+ * that the peer may have); first rule that applies to this use and matches (denied, no-rule); size
+ * of one buffer (buffer-limit); exposure of the heap known (heap-unavailable); consent
  * (consent-required). Never fails.
  *
- * A rule speaks of a use when its allow.use lists it; a deny rule speaks of the uses in its own
- * "use" list, and of all uses without one.
+ * An allow rule applies to the uses in its allow.use. A deny rule applies to the uses in its "use"
+ * list, or to all uses without one.
  */
 void policy_decide(const struct policy *policy, const struct identity *peer,
 	const struct request *request, struct decision *ret_decision);
@@ -134,12 +133,12 @@ void policy_decide(const struct policy *policy, const struct identity *peer,
  * A policy may not redeclare a well-known heap (a mistake when parsed). policy may be NULL. */
 enum exposure policy_exposure(const struct policy *policy, const char *heap);
 
-/* What is no mistake and hardly what was meant: rules that nothing reaches, limits that let nothing
- * through and the like, a line each as mistakes are; right or not said. ret_remarks is zeroed by
- * the caller. 0 or -ENOMEM. */
+/* Lists what is not a mistake but hardly meant: rules that nothing reaches, limits that allow
+ * nothing and the like, one line each. Lists only what is certain. The caller zeroes ret_remarks.
+ * Returns 0 or -ENOMEM. */
 int policy_remarks(const struct policy *policy, struct policy_errors *ret_remarks);
 
-/* What cannot be known of processes. */
+/* Facts that may not be known of processes. */
 enum policy_fact {
 	POLICY_FACT_UNIT, /* and slice */
 	POLICY_FACT_CGROUP,
@@ -149,30 +148,32 @@ enum policy_fact {
 	POLICY_FACTS,
 };
 struct policy_facts {
-	const char *unknown[POLICY_FACTS]; /* why it is not known of anybody; NULL where it is */
+	const char *
+		unknown[POLICY_FACTS]; /* why it is not known of any process; NULL if it is known */
 };
 
-/* The rules that do not what they say where these facts hold, and why, a line each, likewise. With
- * only_let_through those alone that let somebody through whom they mean to keep out: a deny rule
- * that can match nobody, an allow rule whose "not" leaves out nobody. */
+/* Lists the rules that do not do what they say under these facts, and why, one line each. With
+ * only_let_through, lists only rules that let somebody through whom they should keep out: a deny
+ * rule that can match nobody, or an allow rule whose "not" excludes nobody. Returns 0 or
+ * -ENOMEM. */
 int policy_unknowable(const struct policy *policy, const struct policy_facts *facts,
 	bool only_let_through, struct policy_errors *ret_lines);
 
-/* Calls visit for each rule before the one that decided (or any, where it is NULL) that would have
- * decided, or might, if a key were known of the peer that is not. */
+/* Calls visit for each rule before the one that decided (for any rule, if decided is NULL) that
+ * would or might have decided if one more key were known of the peer. */
 void policy_each_passed_over(const struct policy *policy, const struct identity *peer,
 	const struct request *request, const struct policy_rule *decided,
 	void (*visit)(void *userdata, const struct policy_rule *rule, const char *key),
 	void *userdata);
 
-/* What the facts are judged by. */
+/* The evidence for the facts. */
 struct policy_view {
 	const char *own_cgroups, *init_cgroups; /* /proc/self/cgroup and that of PID 1; or empty */
-	uint64_t capabilities;			/* of who looks at processes */
-	bool labels;				/* a socket's peer has a label */
+	uint64_t capabilities;			/* of the process that inspects */
+	bool labels;				/* a socket's peer has a security label */
 };
 void policy_facts_judge(const struct policy_view *view, struct policy_facts *ret_facts);
 
-/* The effective policy as JSON text, pretty-printed, every use, heap, limit and rule with a "from"
+/* The effective policy as JSON text, pretty-printed; every use, heap, limit and rule has a "from"
  * (file and JSON path). The caller frees it. NULL when out of memory. */
 char *policy_show(const struct policy *policy);
