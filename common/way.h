@@ -33,8 +33,8 @@ struct way_end {
 /*
  * Follows a path to a file or folder as open() does, including symbolic links, and checks each
  * folder and link on the way: whoever may rename an entry of such a folder can replace the target.
- * A sticky folder is trusted if the entry belongs to a trusted user. The target itself is not
- * checked.
+ * A sticky folder may be writable by others, who can rename only their own entries in it. The
+ * target itself is not checked.
  *
  * Returns 0 and an O_PATH fd of the target, never of a link; 1, and in ret_end what is not trusted;
  * or a negative errno, and in ret_end the place (path NULL when out of memory).

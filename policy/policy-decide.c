@@ -10,9 +10,8 @@
 #include "policy-internal.h"
 #include "size.h"
 
-#define BYTES_MAX (UINT64_C(1) << 62) /* of one request, so that the sum of a few cannot overflow  \
-				       */
-#define EXAMINED_MAX 256	      /* uses that are tried, to name those that a peer may have */
+#define BYTES_MAX    (UINT64_C(1) << 62) /* of one request: a sum of a few cannot overflow */
+#define EXAMINED_MAX 256		 /* uses tried to name those that a peer may have */
 
 static int compare_name(const void *key, const void *item)
 {
