@@ -45,6 +45,7 @@ struct inspector {
 	int fd; /* -1 until it has started, and after it is given up */
 	sd_event_source *io;
 	bool busy, given_up;
+	struct user *user; /* for whom it is busy; also when nobody waits any more */
 	/* The inspection that it works on: */
 	struct inspection *inspection; /* NULL when nobody waits for it any more */
 	uint64_t number, since_usec;
@@ -73,8 +74,10 @@ struct inspections {
 
 /* peer/inspect-turn.c: queues an inspection behind those of its user. 0 or -ENOMEM. */
 int inspect_turn_add(struct inspections *inspections, struct inspection *inspection);
-/* Takes out the next inspection; its user goes behind the others. NULL when none waits. */
-struct inspection *inspect_turn_next(struct inspections *inspections);
+/* Takes out the next inspection, of a user who may (NULL: of anybody); the user goes behind the
+ * others. NULL when none waits. */
+struct inspection *inspect_turn_next(struct inspections *inspections,
+	bool (*may)(const struct inspections *inspections, const struct user *user));
 /* Removes an inspection from its list or its inspector. */
 void inspect_detach(struct inspection *inspection);
 /* Ends an inspection that is in no list and has no inspector: calls done and frees it. */
@@ -85,6 +88,9 @@ void inspect_time_start(struct inspections *inspections);
 
 /* peer/inspector.c: gives an inspection to an idle inspector. False when none is idle. */
 bool inspector_ask_any(struct inspections *inspections, struct inspection *inspection);
+/* Whether an inspector may work for a user now. The last idle one only works for a user who has no
+ * other: an inspection can take long without hanging, and others would wait for it. */
+bool inspector_may_ask(const struct inspections *inspections, const struct user *user);
 /* Gives the waiting inspections to the idle inspectors. */
 void inspector_dispatch(struct inspections *inspections);
 /* Takes one answer. Returns true when more may come. Frees no inspector. */

@@ -41,19 +41,23 @@ static void drop(struct inspections *inspections, struct inspect_turn **at)
 	free(turn);
 }
 
-struct inspection *inspect_turn_next(struct inspections *inspections)
+struct inspection *inspect_turn_next(struct inspections *inspections,
+	bool (*may)(const struct inspections *inspections, const struct user *user))
 {
-	struct inspect_turn *turn = inspections->turns;
+	struct inspect_turn **at = &inspections->turns, *turn;
 	struct inspection *inspection;
 
+	while (*at && may && !may(inspections, (*at)->user))
+		at = &(*at)->next;
+	turn = *at;
 	if (!turn)
 		return NULL;
 	inspection = turn->first;
 	turn->first = inspection->next;
 	if (!turn->first) {
-		drop(inspections, &inspections->turns);
+		drop(inspections, at);
 	} else if (turn->next) {
-		inspections->turns = turn->next;
+		*at = turn->next;
 		turn->next = NULL;
 		*inspections->turns_end = turn;
 		inspections->turns_end = &turn->next;

@@ -30,7 +30,7 @@ int inspect_new(struct inspections *inspections, struct user *user, pid_t pid, u
 		.done = done,
 		.userdata = userdata,
 	};
-	if (inspections->turns || !inspector_ask_any(inspections, inspection)) {
+	if (!inspector_may_ask(inspections, user) || !inspector_ask_any(inspections, inspection)) {
 		r = inspect_turn_add(inspections, inspection);
 		if (r < 0) {
 			inspect_free(inspection);
@@ -101,7 +101,7 @@ void inspections_stop(struct inspections *inspections)
 		inspect_finish(inspection, -ECANCELED, NULL);
 	}
 	while (inspections->turns)
-		inspect_finish(inspect_turn_next(inspections), -ECANCELED, NULL);
+		inspect_finish(inspect_turn_next(inspections, NULL), -ECANCELED, NULL);
 	for (struct inspector *inspector = inspections->inspectors; inspector;
 		inspector = inspector->next)
 		if (inspector->inspection)

@@ -25,6 +25,7 @@ static void uncharge(struct inspector *inspector)
 static void settle(struct inspector *inspector)
 {
 	uncharge(inspector);
+	inspector->user = user_unref(inspector->user);
 	inspector->busy = inspector->noticed = false;
 	inspector->inspection = NULL;
 }
@@ -106,6 +107,7 @@ static bool ask(struct inspector *inspector, struct inspection *inspection)
 	if (send(inspector->fd, &question, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return false;
 	inspector->inspection = inspection;
+	inspector->user = user_ref(inspection->user);
 	inspector->busy = true;
 	inspector->careful = question.careful;
 	inspector->number = question.number;
@@ -121,13 +123,16 @@ static bool idle(const struct inspector *inspector)
 	return !inspector->busy && inspector->fd >= 0;
 }
 
-static bool inspector_any_idle(const struct inspections *inspections)
+bool inspector_may_ask(const struct inspections *inspections, const struct user *user)
 {
+	unsigned int n_idle = 0, n_his = 0;
+
 	for (const struct inspector *inspector = inspections->inspectors; inspector;
-		inspector = inspector->next)
-		if (idle(inspector))
-			return true;
-	return false;
+		inspector = inspector->next) {
+		n_idle += idle(inspector);
+		n_his += inspector->user == user && !inspector->charged && !inspector->given_up;
+	}
+	return n_idle > 1 || (n_idle == 1 && n_his == 0);
 }
 
 bool inspector_ask_any(struct inspections *inspections, struct inspection *inspection)
@@ -147,13 +152,12 @@ bool inspector_ask_any(struct inspections *inspections, struct inspection *inspe
 
 void inspector_dispatch(struct inspections *inspections)
 {
-	while (inspections->turns && inspector_any_idle(inspections)) {
-		struct inspection *inspection = inspect_turn_next(inspections);
+	struct inspection *inspection;
 
+	while ((inspection = inspect_turn_next(inspections, inspector_may_ask)))
 		if (!inspector_ask_any(inspections, inspection) &&
 			inspect_turn_add(inspections, inspection) < 0)
 			inspect_finish(inspection, -ENOMEM, NULL);
-	}
 }
 
 /* --- answers --- */

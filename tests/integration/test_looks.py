@@ -3,6 +3,7 @@
 two requests; and files of theirs that cannot be looked at."""
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
@@ -229,6 +230,45 @@ def test_many_groups():
                     same((n, reason), verdict, wanted)
                     assert wanted == 'granted' or '4096 groups' in reason, reason
             served(daemon)
+
+
+def asks_after_setgroups(channel, path):
+    """Has each of its requests take the kernel as long as it can."""
+    client = Socket(path)
+    client.request('scratch', PAGE).close()
+    os.setgroups(range(200000, 200000 + 65536))
+    channel.send('begun')
+    asked, answered = 0, 0
+    while not select.select([channel.socket], [], [], 0)[0]:
+        while asked < answered + 8:
+            client.ask('scratch', PAGE)
+            asked += 1
+        same('refused', client.receive().verdict, 'identity-changed')
+        answered += 1
+    channel.receive()
+    channel.send(answered)
+    wait_end(channel)
+
+
+def test_long_inspections_of_another():
+    """One inspector is left for others: they are served more often than who has it look long."""
+    with Service() as daemon, Peer(asks_after_setgroups, str(daemon.socket), uid=None) as peer:
+        same('begun', peer.receive(), 'begun')
+        with Peer(asks_for_a_while, str(daemon.socket), uid=OTHER) as other:
+            served_others = other.receive()
+        answered = peer.ask()
+        assert served_others > 3 * answered, (served_others, answered)
+        peer.kill()
+
+
+def asks_for_a_while(channel, path):
+    client, n, end = Socket(path), 0, time.monotonic() + 3
+    while time.monotonic() < end:
+        answer = client.request('scratch', PAGE).close()
+        same('granted', client.release(answer.grants[0]).verdict, 'released')
+        n += 1
+    channel.send(n)
+    wait_end(channel)
 
 
 # --- between two requests ---
