@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * ccbuf-client audit show: the trail for people, from its beginning or as it grows. It must never
- * pass a byte of the file to the terminal as it stands.
+ * pass a byte of the file to the terminal without escapes.
  */
 #include <libgen.h>
 #include <poll.h>
@@ -16,9 +16,9 @@
 #include "record-text.h"
 #include "trail.h"
 
-/* A change that nothing tells of is seen within this time. */
+/* A change that no event reports is seen within this time. */
 #define FOLLOW_MSEC 1000
-/* A file to begin with is there within this time. */
+/* Tries to find a file at the start. */
 #define FIRST_TRIES 20
 #define FIRST_USEC  50000
 
@@ -44,7 +44,7 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
-/* Chains whose beginning was shown; more than a few there never are. */
+/* Chains whose beginning was shown; there are only a few. */
 #define BEGINNINGS 16
 
 struct show {
@@ -52,10 +52,10 @@ struct show {
 	bool json, follow, filter_user;
 	uint32_t uid;
 	uint64_t grant;	   /* 0 for all */
-	struct chain last; /* the record with the highest number that was shown or passed over */
+	struct chain last; /* the record with the highest number that was shown or skipped */
 	uint8_t beginnings[BEGINNINGS][CHAIN_HASH_SIZE];
 	size_t n_beginnings;
-	/* of the last line that was read of the current file: */
+	/* of the last line read from the current file: */
 	size_t tail_length; /* its newline included; 0 when not known */
 	uint8_t tail[CHAIN_HASH_SIZE];
 };
@@ -91,7 +91,7 @@ static struct json_object *parse(const char *untrusted_text, size_t length)
 	return object;
 }
 
-/* Whether a record begins a chain that was not seen yet: then numbers may begin anew as well. */
+/* Whether a record begins a chain that was not seen yet: then its numbers may start again. */
 static bool begins_anew(
 	struct show *show, const char *record, size_t length, const struct chain *chain)
 {
@@ -130,7 +130,7 @@ static void show_line(struct show *show, const char *untrusted_text, size_t leng
 	cleanup(cleanup_json) struct json_object *record = NULL;
 	struct chain chain = { 0 };
 
-	/* What is no record belongs to nobody: it is told whatever is looked for. */
+	/* A line that is not a record is reported whatever is searched for. */
 	if (chain_start(&chain, untrusted_text, length) == 0)
 		record = parse(untrusted_text, length);
 	else
@@ -155,7 +155,7 @@ static void show_line(struct show *show, const char *untrusted_text, size_t leng
 	show_record(show, record);
 }
 
-/* Shows what a file has more. again: what was shown already is left out. */
+/* Shows the new lines of a file. again: skips those already shown. */
 static int show_lines(struct show *show, struct lines *lines, bool again)
 {
 	const char *text;
@@ -169,11 +169,11 @@ static int show_lines(struct show *show, struct lines *lines, bool again)
 		if (r < 0)
 			show->tail_length = 0;
 	}
-	/* What is incomplete may be cut off before it is whole. */
+	/* An incomplete line may be cut off before it is complete. */
 	return lines_again(lines);
 }
 
-/* Shows the files of a trail and leaves the last one's lines to go on with. */
+/* Shows the files of a trail. ret_lines continues the last one. */
 static int show_files(struct show *show, struct trail *trail, bool again, struct lines *ret_lines)
 {
 	int r = 0;
@@ -182,7 +182,7 @@ static int show_files(struct show *show, struct trail *trail, bool again, struct
 		bool is_last = i + 1 == trail->n_files;
 		struct lines lines;
 
-		/* The next file begins with something old: then all of this one is. */
+		/* If the next file begins with an old record, all of this one is old. */
 		if (again && !is_last && trail->files[i + 1].first &&
 			trail->files[i + 1].first <= show->last.sequence + 1)
 			continue;
@@ -211,7 +211,7 @@ static int show_trail(struct show *show, bool rotated, struct lines *ret_lines)
 
 /* --- following --- */
 
-/* Whether the file is not what it was: shorter, or with something else where the last line was. */
+/* Whether the file was changed: it is shorter, or differs where the last line was. */
 static bool written_over(const struct show *show, const struct lines *lines)
 {
 	cleanup(cleanup_free) char *line = NULL;
@@ -233,7 +233,7 @@ static bool written_over(const struct show *show, const struct lines *lines)
 	return line[length - 1] != '\n' || memcmp(chain.hash, show->tail, sizeof(show->tail)) != 0;
 }
 
-/* What came to the file since. */
+/* Shows what was added to the file. */
 static int catch_up(struct show *show, struct lines *lines)
 {
 	bool again = written_over(show, lines);
@@ -254,8 +254,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
-/* Goes over to the file that now has the name, once there is something in it: until then ccbufd may
- * still write to the one that we have, whatever others did with its name. */
+/* Switches to the file that now has the name, once it is not empty: until then ccbufd may still
+ * write to the file that we have open. */
 static int go_over(struct show *show, struct lines *lines)
 {
 	cleanup(trail_done) struct trail trail = TRAIL_NONE;
@@ -267,7 +267,7 @@ static int go_over(struct show *show, struct lines *lines)
 		fstat(lines->fd, &ours) < 0 || same_file(&ours, &named))
 		return 0;
 	r = trail_open(&trail, show->path, true);
-	/* It may have gone again. */
+	/* It may be gone again. */
 	if (r == -ENOENT || r == -EINVAL || (r == 0 && trail.gone))
 		return 0;
 	if (r == 0)
@@ -281,8 +281,8 @@ static int go_over(struct show *show, struct lines *lines)
 	return 0;
 }
 
-/* The folder, which may be another one by now. Without one the moment between two looks has to do.
- */
+/* Watches the folder, which may be another one by now. Without a watch the file is checked
+ * regularly. */
 static void watch(const struct show *show, int watcher)
 {
 	cleanup(cleanup_free) char *copy = strdup(show->path);
@@ -311,7 +311,7 @@ static int follow(struct show *show, struct lines *lines, int watcher)
 	int r;
 
 	for (;;) {
-		/* Watched before it is read, so that nothing falls in between. */
+		/* The watch comes before the read, so that no change is missed. */
 		watch(show, watcher);
 		r = catch_up(show, lines);
 		if (r == 0)
@@ -338,7 +338,7 @@ static int run_show(struct show *show, bool rotated)
 	}
 	if (r == 0)
 		r = show_trail(show, rotated, &lines);
-	/* Somebody may have renamed it just now, and ccbufd not yet made the next. */
+	/* Somebody may have just renamed it, and ccbufd not yet made the next one. */
 	for (int i = 0; r == -ENOENT && show->follow && i < FIRST_TRIES; i++) {
 		usleep(FIRST_USEC);
 		r = show_trail(show, rotated, &lines);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * ccbuf-client audit verify: whether the trail is as it was written. It must never call a trail
- * whole of which it could not read a part.
+ * whole if it could not read a part of it.
  */
 #include <stdio.h>
 #include <sys/stat.h>
@@ -135,14 +135,14 @@ static void say_result(const struct verify *verify)
 			(uintmax_t)verify->records, last);
 	else
 		say("the chain is whole from record %ju to %ju", first, last);
-	/* The end of a broken chain is nothing to hold on to. */
+	/* The end of a broken chain proves nothing. */
 	if (verify->n_breaks)
 		return;
 	chain_hash_text(&verify->chain, hash);
 	say("to find a cut end later, note this elsewhere: --expect-last %ju:%s", last, hash);
 }
 
-/* Between a rotation and the next record it is empty, for a moment. */
+/* Between a rotation and the next record the file is empty for a moment. */
 static void await_record(int fd)
 {
 	struct stat st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbufd on D-Bus. It must never show a bare errno or error name where it can say what to do.
+ * ccbufd on D-Bus. It explains errors instead of showing only their names.
  */
 #include "broker.h"
 
@@ -51,7 +51,7 @@ static bool is_one_of(const char *name, const char *const *names)
 	return false;
 }
 
-/* A failure with lines of text, such as the mistakes of a policy. */
+/* Reports a failure with several lines, such as the mistakes of a policy. */
 static void complain_lines(const char *text)
 {
 	while (*text) {
@@ -63,7 +63,7 @@ static void complain_lines(const char *text)
 	}
 }
 
-/* A refusal: its text is "REASON (rule NAME)" where a rule decided. */
+/* Reports a refusal. Its text is "REASON (rule NAME)" where a rule decided. */
 static int explain_refusal(unsigned int verdict, const char *text, bool json)
 {
 	static const char mark[] = " (rule ";

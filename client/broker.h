@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbufd on D-Bus, as the verbs see it: replies as JSON, failures in words.
+ * ccbufd on D-Bus for the verbs: replies as JSON, failures in words.
  */
 #pragma once
 
@@ -23,21 +23,20 @@ static inline void cleanup_message(sd_bus_message **message)
 	sd_bus_message_unref(*message);
 }
 
-/* Connects to the system bus. EXIT_DONE, or how the command ends: the failure has been told. */
+/* Connects to the system bus. Returns EXIT_DONE, or the exit code after reporting the failure. */
 int broker_open(sd_bus **ret_bus);
 
 /*
- * Calls a method of the broker with the message given (borrowed) and returns the reply, or NULL
- * (EXIT_DONE with ret_reply set; otherwise how the command ends, the failure told: EXIT_REFUSED for
- * a verdict, EXIT_FAILED for the rest).
+ * Calls a method of the broker with a message (borrowed). Returns EXIT_DONE with ret_reply set, or
+ * the exit code after reporting the failure: EXIT_REFUSED for a verdict, EXIT_FAILED for the rest.
  */
 int broker_call(sd_bus *bus, sd_bus_message *call, bool json, sd_bus_message **ret_reply);
 
-/* A new call of a method, without arguments yet. Never fails but by abort when out of memory. */
+/* A new call of a method, without arguments. Aborts when out of memory. */
 sd_bus_message *broker_method(sd_bus *bus, const char *interface, const char *method);
 
 /*
  * Reads one complete value: dictionaries with string keys become objects, arrays arrays, variants
- * their content, numbers numbers, fds null. 0, or a negative errno of sd-bus.
+ * their content, numbers numbers, fds null. Returns 0 or a negative errno of sd-bus.
  */
 int broker_read(sd_bus_message *message, struct json_object **ret_value);

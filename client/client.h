@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client: the verbs, how they end, and the few things that all of them do.
+ * ccbuf-client: the verbs, their exit codes, and what all of them share.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ enum exit_code {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	EXIT_REFUSED = 3,
-	EXIT_CANNOT_RUN = 126, /* both as shells have them, of the command of a request */
+	EXIT_CANNOT_RUN = 126, /* both as in shells, for the command of a request */
 	EXIT_NO_COMMAND = 127,
 };
 
@@ -24,7 +24,7 @@ struct verb {
 	const char *name;    /* one word or two: "request", "policy check" */
 	const char *summary; /* one line of `ccbuf-client --help` */
 	const char *help;    /* all of `ccbuf-client VERB --help`, with its own newlines */
-	/* Returns how the command ends. argv[0] is the verb, argv[argc] is NULL. */
+	/* Returns the exit code. argv[0] is the verb, argv[argc] is NULL. */
 	int (*run)(const struct verb *verb, int argc, char *argv[]);
 };
 
@@ -45,16 +45,16 @@ enum { OPTION_FIRST = 256 };
 
 /* Prints the verb's help. EXIT_DONE. */
 int verb_help(const struct verb *verb);
-/* Says where help is; the mistake itself has been told. EXIT_USAGE. */
+/* Says where help is, after the mistake was reported. EXIT_USAGE. */
 int verb_usage(const struct verb *verb);
 /* Complains, then as verb_usage(). */
 int verb_mistake(const struct verb *verb, const char *format, ...) printf_like(2, 3);
 
-/* getopt_long(), which says itself what is wrong when it returns '?'. */
+/* Like getopt_long(), but reports the mistake itself when it returns '?'. */
 int verb_option(int argc, char *argv[], const char *letters, const struct option *options);
 
-/* Reads the value of an option that takes a size, a number, or a user or group: a name, or a number
- * where there is no such name or a + stands before it. False, and complained, when it is none. */
+/* Reads the value of an option: a size, a number, or a user or group (a name; or a number if there
+ * is no such name, or after a +). Returns false after reporting a wrong value. */
 bool option_size(const char *option, const char *value, uint64_t *ret_bytes);
 bool option_number(
 	const char *option, const char *value, uint64_t least, uint64_t most, uint64_t *ret_number);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds out whom ccbufd runs as, and becomes that user in a child. It must never start the daemon,
- * nor keep a right that the daemon does not have.
+ * Finds out which user ccbufd runs as, and becomes that user in a child. It must never keep a right
+ * that the daemon does not have. It does not start the daemon.
  */
 #include "daemon-user.h"
 
@@ -18,9 +18,9 @@
 
 #define ACCOUNT	 "ccbufd"
 #define ORDINARY 65534
-#define SECONDS	 60 /* for one examination: a name service, a file system may hang */
+#define SECONDS	 60 /* for one examination: a name service or a file system may hang */
 
-/* The credentials of a process as /proc has them. False when it cannot be looked at. */
+/* Reads the credentials of a process in /proc. False when that fails. */
 static bool read_process(pid_t pid, struct daemon_user *user)
 {
 	char path[64], *line = NULL, *p, *end;
@@ -54,7 +54,7 @@ static bool read_process(pid_t pid, struct daemon_user *user)
 	return found == 2;
 }
 
-/* The ccbufd that has its name on the bus. To ask for it does not start one. */
+/* Finds the ccbufd that owns its name on the bus. Does not start one. */
 static bool find_running(struct daemon_user *user)
 {
 	cleanup(cleanup_bus) sd_bus *bus = NULL;
@@ -123,7 +123,8 @@ static bool become(const struct daemon_user *user)
 		setresgid(user->gid, user->gid, user->gid) < 0 ||
 		setresuid(user->uid, user->uid, user->uid) < 0)
 		return false;
-	/* uid 0 without them is the owner of its files, as the process that loads the policy is */
+	/* uid 0 without capabilities is only the owner of its files, like the process that loads
+	 * the policy */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return syscall(SYS_capset, &header, none) == 0;
 }
@@ -154,7 +155,7 @@ static void run_child(const struct daemon_user *user, int fd,
 	_exit(object ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* All that comes until the other end is closed. The caller frees it; NULL when out of memory. */
+/* Reads until the other end is closed. The caller frees the text; NULL when out of memory. */
 static char *read_all(int fd)
 {
 	char *text = malloc(4096), *grown;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whom ccbufd runs as, and what that user can do: what root can read is not what the daemon can
- * read, so checks are made in a process that has become that user.
+ * The user that ccbufd runs as, and what that user can do. Root can read more than the daemon, so
+ * checks are made in a process that has become that user.
  */
 #pragma once
 
@@ -18,22 +18,21 @@ struct daemon_user {
 	gid_t gid;
 	gid_t groups[DAEMON_USER_GROUPS];
 	size_t n_groups;
-	pid_t pid;	 /* of the ccbufd that runs; 0 for none that could be found */
-	bool as_caller;	 /* another user cannot be become: checks are made with the caller's rights
-			  */
+	pid_t pid;	 /* of the running ccbufd; 0 when none was found */
+	bool as_caller;	 /* the caller cannot become that user: checks use the caller's rights */
 	char words[160]; /* "user ccbufd", for "checked for ..." */
 };
 
-/* The user of the ccbufd that is on the bus; else user ccbufd; else, where there is none, an
- * ordinary user as it would be one. Never fails. */
+/* The user of the ccbufd on the bus; else user ccbufd; if there is no such user, an ordinary user.
+ * Never fails. */
 void daemon_user_find(struct daemon_user *ret_user);
 
-/* Runs function as that user, without capabilities, and returns the object that it made; NULL when
- * that was not possible, and then it is told. The function runs in another process (but for
- * as_caller): what it changes is lost. It must not print. */
+/* Runs function as that user, without capabilities, and returns its object; NULL after reporting
+ * that this was not possible. The function runs in another process (unless as_caller), so its
+ * changes are lost. It must not print. */
 struct json_object *daemon_user_run(const struct daemon_user *user,
 	struct json_object *(*function)(void *userdata), void *userdata);
 
-/* Whether the user may access(2) a path so (R_OK, ...): 0 or a negative errno, and where nobody can
- * tell (as_caller) 0. */
+/* Whether the user may access(2) a path in a mode (R_OK, ...). Returns 0 or a negative errno; 0
+ * when that cannot be found out (as_caller). */
 int daemon_user_access(const struct daemon_user *user, const char *path, int mode);

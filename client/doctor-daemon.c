@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What doctor sees of the daemon: its socket, the bus, and what it says of itself there. It must
- * never ask for a buffer.
+ * Examines the daemon for doctor: its socket, the bus, and its properties there. It requests no
+ * buffer.
  */
 #include <stdio.h>
 
@@ -88,7 +88,7 @@ static void examine_bus(struct findings *findings)
 	sd_bus_error_free(&error);
 }
 
-/* The folder of the audit trail, which the daemon must be able to write. */
+/* Examines the folder of the audit trail, which the daemon must be able to write. */
 static void examine_trail(struct findings *findings, const struct places *places)
 {
 	static const char folder[] = CCBUF_LOCALSTATEDIR "/log/ccbufd";
@@ -113,7 +113,7 @@ static void examine_trail(struct findings *findings, const struct places *places
 			places->user->words, strerror(-r));
 }
 
-/* Whoever connects needs to write to the socket, and to reach it. */
+/* A client must be able to reach the socket and write to it. */
 static void examine_socket_of_others(struct findings *findings, const struct places *places)
 {
 	struct daemon_user other = { .uid = 65534, .gid = 65534, .words = "ordinary users" };

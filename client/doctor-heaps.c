@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What doctor sees of the heap nodes: what the host can do with their memory, and who could open
- * them without the broker. It must never open one.
+ * Examines the heap nodes for doctor: what the host can do with their memory, and who could open
+ * them without the broker. It opens none.
  */
 #include <dirent.h>
 #include <grp.h>
@@ -18,7 +18,7 @@
 
 #define BROKER_GROUP "ccbufd"
 
-/* What the policy files declare of a heap; by name alone when they hold none of it. */
+/* The exposure of a heap as the policy files declare it, else by its name. */
 static enum exposure exposure_of(struct json_object *shown, const char *heap)
 {
 	struct json_object *heaps = NULL, *declared = NULL;
@@ -54,7 +54,7 @@ static const char *user_name(uid_t uid, char text[static 32])
 	return text;
 }
 
-/* Whoever opens a node has what the broker would have refused, and leaves no record. */
+/* Whoever can open a node gets memory without the broker and without a record. */
 static void examine_access(struct findings *findings, const struct places *places, const char *path,
 	const struct stat *st, const char *about)
 {
@@ -110,8 +110,8 @@ static void examine_access(struct findings *findings, const struct places *place
 			group);
 }
 
-/* What the host can do with the memory of a heap. Outside of a confidential guest that is the same
- * for every heap. */
+/* What the host can do with the memory of a heap. Outside of a confidential guest it can read every
+ * heap. */
 static const char *exposure_words(enum exposure exposure)
 {
 	bool confidential = !streq(platform_name(), "none");
@@ -171,7 +171,7 @@ void examine_heaps(struct findings *findings, const struct places *places)
 	bool shared = false;
 	int n;
 
-	/* Mistakes in the policy are told elsewhere; the well-known heaps need none. */
+	/* Mistakes in the policy are reported elsewhere; the well-known heaps need no policy. */
 	policy_files_show((const char *const *)places->policy, places->n_policy, &errors, &shown);
 	policy_errors_done(&errors);
 	if (places->user)
@@ -193,7 +193,7 @@ void examine_heaps(struct findings *findings, const struct places *places)
 		free(entries[i]);
 	}
 	free(entries);
-	/* Of one that ought to be there examine_module() has told. */
+	/* examine_module() reports a missing one. */
 	if (!shared && streq(platform_name(), "none"))
 		found(findings, STATUS_OK, "heap", NULL,
 			"no shared heap, as is to be expected: this is not a confidential guest");

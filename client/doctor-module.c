@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What doctor sees of the module ccbuf_heap: whether it is there, whose heap is served in its
- * place, and what it has to say of leaks. All by sysfs: it must never open a node.
+ * Examines the module ccbuf_heap for doctor: whether it is loaded, whose heap is served instead,
+ * and what leaked. It uses sysfs only and opens no node.
  */
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -13,7 +13,7 @@
 
 #define MODULE	 "ccbuf_heap"
 #define HEAP	 "system_cc_shared"
-#define UNSHARED "ccbuf_unshared" /* what the module's heap is called where nothing is shared */
+#define UNSHARED "ccbuf_unshared" /* the name of the module's heap when nothing is shared */
 #define MIB	 (UINT64_C(1) << 20)
 
 static bool path_of(char path[static 256], const struct places *places, const char *rest)
@@ -53,7 +53,7 @@ static uint64_t number_of(const struct places *places, const char *rest)
 	return strtoull(line_of(places, rest, line), NULL, 10);
 }
 
-/* Whether it was built for the kernel that runs, loaded or not. */
+/* Whether it was built for the running kernel, loaded or not. */
 static bool is_installed(const struct places *places)
 {
 	struct utsname name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a site has made for the same devices and units before ccbuf came, and is applied after it or
- * in its place: device rules, tmpfiles, units. It must never change any.
+ * Local configuration for the same devices and units that is applied after ccbuf's own, or instead
+ * of it: device rules, tmpfiles, units. It changes none.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 #define RULES	 "70-ccbufd.rules"
 #define TMPFILES "ccbufd.conf"
 
-/* In the order in which a file hides one of its name; ccbuf's own are in the last. */
+/* A file in an earlier folder hides one of the same name in a later one; ccbuf's own are in the
+ * last. */
 static const char *const rule_folders[] = { "/etc/udev/rules.d", "/run/udev/rules.d",
 	"/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d" };
 static const char *const tmpfile_folders[] = { "/etc/tmpfiles.d", "/run/tmpfiles.d",
@@ -36,7 +37,7 @@ static int visible(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-/* Calls visit for each file of a folder with that ending, in their order, until it is true. */
+/* Calls visit for each file of a folder with that ending, in order, until it returns true. */
 static bool each_file(const char *folder, const char *ending,
 	bool (*visit)(void *userdata, const char *path, const char *name), void *userdata)
 {
@@ -60,7 +61,7 @@ static bool each_file(const char *folder, const char *ending,
 	return done;
 }
 
-/* --- who else speaks of a node --- */
+/* --- other configuration of a node --- */
 
 struct search {
 	const char *node, *own;
@@ -115,7 +116,8 @@ static char *find_other(const struct places *places, const char *const folders[]
 	return search.found;
 }
 
-/* Where ccbuf's own file is, or what is in its place; the caller frees it. NULL for neither. */
+/* The path of ccbuf's own file, or of the one that hides it; the caller frees it. NULL for
+ * neither. */
 static char *find_own(const struct places *places, const char *const folders[], const char *name,
 	bool *ret_hidden)
 {
@@ -168,7 +170,7 @@ char *site_repair(const struct places *places, const char *node)
 
 struct keys {
 	char text[256];
-	bool strong; /* it changes who the daemon is, or what it may do, or who may ask */
+	bool strong; /* it changes the daemon's user, its rights, or who may connect */
 };
 
 static bool is_strong(const char *key)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What doctor sees of the guest, the kernel and the policy files. It must never take a feature for
- * present because of a version number: it tries.
+ * Examines the guest, the kernel and the policy files for doctor. It tries features instead of
+ * trusting version numbers.
  */
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -103,9 +103,9 @@ void examine_kernel(struct findings *findings)
 			"memfd_create does not work: no emulated heap");
 }
 
-#define WARNINGS_MAX 10 /* of the policy; then one says how many more */
+#define WARNINGS_MAX 10 /* of the policy; a last one says how many more there are */
 
-/* A use of a heap that is not here: refused, until there is one. */
+/* Reports uses of missing heaps: their requests are refused. */
 static void examine_uses(
 	struct findings *findings, const struct places *places, struct json_object *uses)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client doctor: runs the examinations and prints what they found. It must never change
- * anything, nor need a privilege to say something useful.
+ * ccbuf-client doctor: runs the examinations and prints their findings. It changes nothing, and is
+ * useful without privileges.
  */
 #include "client.h"
 #include "findings.h"

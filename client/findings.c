@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The list of what doctor found, and what several examinations look at. It must never change
- * anything.
+ * The list of doctor's findings, and checks that several examinations share.
  */
 #include "findings.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Buffers asked for over the socket or over D-Bus, and given back the way they came. It must never
- * fall back from one way to the other: which one was taken decides what a rule sees.
+ * Requests buffers over the socket or D-Bus, and releases them over the same. It never falls back
+ * from one to the other, because rules can depend on the transport.
  */
 #include "holding.h"
 
@@ -87,7 +87,7 @@ int obtain_by_socket(const struct asking *asking, struct holding *holding)
 	return EXIT_DONE;
 }
 
-/* One call for one buffer, as D-Bus has no request for many. */
+/* One call for each buffer, as a D-Bus request is for one. */
 static int obtain_one_by_bus(
 	const struct asking *asking, sd_bus *bus, struct ccbuf_buffer *ret_buffer)
 {
@@ -116,7 +116,7 @@ static int obtain_one_by_bus(
 	r = sd_bus_message_read(reply, "htt", &fd, &ret_buffer->grant, &ret_buffer->size);
 	if (r < 0)
 		goto failed;
-	/* The message keeps its own. */
+	/* The message keeps its own fd. */
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0) {
 		r = -errno;

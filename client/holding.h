@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parts of `ccbuf-client request`: what is asked for, what was got, and by which way.
+ * The parts of `ccbuf-client request`: the request, its buffers, and their connection.
  */
 #pragma once
 
@@ -17,9 +17,9 @@ struct asking {
 	char **command; /* NULL-terminated; NULL for none */
 };
 
-/* Buffers in our hands, and the connection that they came over. */
+/* The buffers, and the connection that they came over. */
 struct holding {
-	struct ccbuf_buffer buffers[CCBUF_COUNT_MAX]; /* exposure 0 where it was not told */
+	struct ccbuf_buffer buffers[CCBUF_COUNT_MAX]; /* exposure 0 where it is not known */
 	size_t n_buffers;
 	struct ccbuf *socket;
 	sd_bus *bus;
@@ -30,14 +30,14 @@ struct holding {
 		.n_buffers = 0                                                                     \
 	}
 
-/* Closes the connection and what fds are left. */
+/* Closes the connection and the remaining fds. */
 void holding_done(struct holding *holding);
 
-/* Ask for the buffers. EXIT_DONE, or how the command ends: the failure has been told. */
+/* Request the buffers. Return EXIT_DONE, or the exit code after reporting the failure. */
 int obtain_by_socket(const struct asking *asking, struct holding *holding);
 int obtain_by_bus(const struct asking *asking, struct holding *holding);
 
-/* Closes the fd of a buffer and has the broker look at its grant. As above. */
+/* Closes the fd of a buffer and releases its grant. Returns as above. */
 int give_back(struct holding *holding, size_t index, bool *ret_still_held);
 
 /*
@@ -47,5 +47,5 @@ int give_back(struct holding *holding, size_t index, bool *ret_still_held);
  */
 int listen_fds_exec(char *const command[], const int *fds, size_t n_fds, const char *name);
 
-/* A name as LISTEN_FDNAMES may carry it: without ':' and at most 255 bytes. The caller frees it. */
+/* A name in the form for LISTEN_FDNAMES: without ':' and at most 255 bytes. The caller frees it. */
 char *listen_fds_name(const char *name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lines of a file. It must never hold more than one line's limit in memory, whatever the file is.
+ * Lines of a file. The limit of a line bounds its memory, whatever the file is.
  */
 #include "lines.h"
 
@@ -48,7 +48,7 @@ int lines_rewind(struct lines *lines)
 	return go_to(lines, 0);
 }
 
-/* Reads more. 1, 0 at the end of the file, or a negative errno. */
+/* Reads more. Returns 1, 0 at the end of the file, or a negative errno. */
 static int fill(struct lines *lines)
 {
 	ssize_t n;

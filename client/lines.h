@@ -13,7 +13,7 @@
 struct lines {
 	int fd;
 	char *data;
-	size_t begin, end, size; /* of what is read and not yet returned */
+	size_t begin, end, size; /* of the bytes read and not yet returned */
 	uint64_t offset;	 /* in the file, of the next line */
 	uint64_t position;	 /* likewise, of what is read next */
 	bool skipping;		 /* in a line that is too long */
@@ -25,21 +25,21 @@ void lines_init(struct lines *lines, int *fd);
 void lines_done(struct lines *lines);
 
 /*
- * 1 with the next whole line, its newline not counted, valid until the next call; 0 at the end,
- * where an incomplete line may be left (more may be read later); -EMSGSIZE in place of a line that
- * is too long; another negative errno of reading.
+ * Returns 1 with the next whole line, its newline not counted, valid until the next call; 0 at the
+ * end, where an incomplete line may be left (more may come later); -EMSGSIZE instead of a line that
+ * is too long; or another negative errno of reading.
  */
 int lines_next(struct lines *lines, const char **ret_line, size_t *ret_length);
 
-/* Forgets what is read of an incomplete line: the next call reads it anew, as it is by then. Valid
- * after lines_next() returned 0. 0 or a negative errno. */
+/* Drops the part of an incomplete line: the next call reads it again. Valid after lines_next()
+ * returned 0. Returns 0 or a negative errno. */
 int lines_again(struct lines *lines);
 
-/* Where in the file the next line begins. */
+/* The offset of the next line in the file. */
 uint64_t lines_offset(const struct lines *lines);
 
-/* Goes on at the beginning of the file. 0 or a negative errno. */
+/* Continues at the beginning of the file. Returns 0 or a negative errno. */
 int lines_rewind(struct lines *lines);
 
-/* Whether something without a newline stands at the end. Valid after lines_next() returned 0. */
+/* Whether the file ends without a newline. Valid after lines_next() returned 0. */
 bool lines_incomplete(const struct lines *lines);

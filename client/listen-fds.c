@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Buffers as the inherited fds of a program. It must never fork: a grant belongs to the process
- * that asked for it, and that is to be the program itself.
+ * Passes buffers to a program as inherited fds. It does not fork: a grant belongs to the requesting
+ * process, which becomes the program.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ char *listen_fds_name(const char *name)
 	return copy;
 }
 
-/* Puts fds at 3, 4, ... and nowhere else. Some may stand where another one has to go, so all of
- * them step out of the way first. */
+/* Moves fds to 3, 4, ... Some may be where another one has to go, so all are moved out of the way
+ * first. */
 static int arrange(const int *fds, size_t n_fds)
 {
 	int moved[CCBUF_COUNT_MAX];

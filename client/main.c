@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client: finds the verb and runs it. It must never know what a verb does.
+ * ccbuf-client: finds the verb and runs it.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static int help(void)
 	return finish(EXIT_DONE);
 }
 
-/* The words of a command line that make up a verb's name; 0 when they do not. */
+/* The number of words of a command line that are a verb's name; 0 when they are not. */
 static int words_of(const struct verb *verb, int argc, char *argv[])
 {
 	size_t length = strcspn(verb->name, " ");
@@ -60,7 +60,7 @@ static int words_of(const struct verb *verb, int argc, char *argv[])
 	return argc > 1 && streq(argv[1], verb->name + length + 1) ? 2 : 0;
 }
 
-/* "policy" alone: says what it can be followed by. */
+/* Reports an unknown verb. For "policy" alone, says what can follow. */
 static int unknown_verb(char *name)
 {
 	bool family = false;
@@ -82,7 +82,8 @@ static int unknown_verb(char *name)
 	return EXIT_USAGE;
 }
 
-/* A shell may start us with some of the first three closed; a socket must not take their place. */
+/* A shell may start us with some of the first three fds closed; a socket must not get their
+ * numbers. */
 static void open_standard_fds(void)
 {
 	int fd;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Values of options, and what a mistake in one gets. It must never guess what was meant.
+ * Values of options, and messages for wrong ones. It guesses nothing.
  */
 #include "client.h"
 
@@ -44,7 +44,7 @@ int verb_option(int argc, char *argv[], const char *letters, const struct option
 	int before = optind, option;
 	const char *word;
 
-	/* It would print the argument as it is. */
+	/* getopt would print the argument without escapes. */
 	opterr = 0;
 	option = getopt_long(argc, argv, letters, options, NULL);
 	if (option != '?')
@@ -76,7 +76,7 @@ bool option_size(const char *option, const char *value, uint64_t *ret_bytes)
 	}
 }
 
-/* A plain decimal number, as size_parse() takes it, but without a unit. */
+/* A plain decimal number: as in size_parse(), but without a unit. */
 static bool plain_number(const char *value, uint64_t *ret_number)
 {
 	return value[strspn(value, "0123456789")] == 0 && size_parse(value, ret_number) == 0;
@@ -100,7 +100,7 @@ bool option_number(
 	return true;
 }
 
-/* A number that cannot be a name. "+5" is one whatever names there are, as with chown(1). */
+/* A number that is not a name. "+5" is always a number, as in chown(1). */
 static bool id_of(const char *value, uint32_t *ret_id)
 {
 	uint64_t number;
@@ -111,7 +111,7 @@ static bool id_of(const char *value, uint32_t *ret_id)
 	return true;
 }
 
-/* Whether a database may be believed: some take a number for a name. */
+/* Whether the result is for a name: some databases accept a number as a name. */
 static bool is_name(const char *value, const char *found)
 {
 	return value[strspn(value, "0123456789")] != 0 || streq(value, found);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What ccbuf-client prints: escaping, lines, JSON, refusals. It must never let a control character
- * through that it did not write itself.
+ * from outside through.
  */
 #include "output.h"
 
@@ -20,7 +20,7 @@ char *escape(const char *untrusted_text, unsigned int form)
 	return text;
 }
 
-/* What shown_name() gave out: few, as plain names need no copy. */
+/* The texts that shown_name() returned: few, as plain names need no copy. */
 struct kept {
 	struct kept *next;
 	char *text;
@@ -73,7 +73,7 @@ void complain(const char *format, ...)
 {
 	va_list arguments;
 
-	/* In the order in which it happened, where both go to the same place. */
+	/* Keeps the order where both go to the same place. */
 	fflush(stdout);
 	va_start(arguments, format);
 	line(stderr, "ccbuf-client: ", format, arguments);
@@ -99,9 +99,8 @@ int finish(int code)
 	return EXIT_FAILED;
 }
 
-/* Whether a reason says "rule NAME" already, in quotes or not: a name alone may be part of any
- * word.
- */
+/* Whether a reason contains "rule NAME" already, in quotes or not: a name alone may be part of any
+ * word. */
 static bool names_rule(const char *reason, const char *rule)
 {
 	size_t length = strlen(rule);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What ccbuf-client prints. Everything that people read passes through here, and with it the rule
- * that no byte from outside reaches a terminal as a control character.
+ * What ccbuf-client prints. All text for people passes through here, so no byte from outside
+ * reaches a terminal as a control character.
  */
 #pragma once
 
@@ -21,15 +21,14 @@ static inline void cleanup_json(struct json_object **object)
 /* Text in a form of text.h, for the caller to free. */
 char *escape(const char *untrusted_text, unsigned int form);
 
-/* A name from outside (an argument, a path) as part of what is said: what it is made of can be
- * seen, and told from every other name. What ccbufd says of names needs no more. Valid until the
- * end. */
+/* A name from outside (an argument, a path) for a message: all of it is visible, and it differs
+ * from every other name. Texts of ccbufd contain such names already. Valid until the end of the
+ * process. */
 const char *shown_name(const char *untrusted_name);
 /* The same as a JSON string. */
 struct json_object *json_name(const char *untrusted_name);
 
-/* Print one line, on which nothing is but what can be seen, to stdout, and to stderr after
- * "ccbuf-client: ". */
+/* Print one line without invisible characters: to stdout; or to stderr after "ccbuf-client: ". */
 void say(const char *format, ...) printf_like(1, 2);
 void complain(const char *format, ...) printf_like(1, 2);
 
@@ -42,11 +41,12 @@ void say_json(struct json_object *object, bool indented);
  */
 void say_table(struct json_object *rows);
 
-/* Flushes stdout. code, or EXIT_FAILED, complained, when something could not be written. */
+/* Flushes stdout. Returns code, or EXIT_FAILED after reporting that something could not be
+ * written. */
 int finish(int code);
 
-/* Tells a refusal: on stderr in words, and on stdout as an object if json. EXIT_REFUSED. rule may
- * be empty or NULL; the reason may name it too. */
+/* Prints a refusal: in words to stderr and, with json, as an object to stdout. rule may be empty or
+ * NULL; the reason may name it, too. EXIT_REFUSED. */
 int say_refusal(unsigned int verdict, const char *rule, const char *reason, bool json);
 
 /* A member of an object as a string ("" when it has none), number or truth value. */

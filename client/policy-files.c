@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Policy files as the client reads them. It must never parse the language itself.
+ * Policy files as the client reads them. policy/ parses the language.
  */
 #include "policy-files.h"
 
@@ -171,7 +171,7 @@ static struct json_object *examine(void *userdata)
 	return object;
 }
 
-/* Programs are looked at as the daemon's user, wherever the policy was read. */
+/* Programs are examined as the daemon's user, wherever the policy was read. */
 static struct json_object *examine_programs(void *userdata)
 {
 	struct json_object *warnings = json_object_new_array();
@@ -221,7 +221,7 @@ static void try_folder(struct json_object *lines, const char *path)
 	free(entries);
 }
 
-/* As a load of the folder would. */
+/* Checks the owner as a load of the folder would. */
 static void try_owner(struct json_object *lines, const char *path)
 {
 	cleanup(cleanup_fd) int fd = -1;
@@ -290,7 +290,7 @@ static void examine_places(const struct examination *examination, const struct d
 		struct place place = { .path = examination->paths[i] };
 		bool whole;
 
-		/* that it is not there has been told */
+		/* a missing file has been reported */
 		if (access(place.path, F_OK) < 0)
 			continue;
 		place.in_place = is_in_place(place.path, &whole);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The effective policy for people: what the object says, no more, in tables. It must never leave
- * out a key that it does not know.
+ * The effective policy for people, in tables. It also shows keys that it does not know.
  */
 #include "policy-text.h"
 
@@ -11,7 +10,7 @@
 
 static void put_value(FILE *out, struct json_object *value);
 
-/* One value of a list. In quotes where it is a name that looks like a number. */
+/* Writes one value of a list; in quotes if it is a name that looks like a number. */
 static void put_item(FILE *out, struct json_object *value)
 {
 	const char *text = json_object_get_string(value);
@@ -50,7 +49,8 @@ static void put_value(FILE *out, struct json_object *value)
 	}
 }
 
-/* Adds the members of an object as one cell; empty or none gives the text otherwise. */
+/* Adds the members of an object as one cell; otherwise is the text for an empty or missing
+ * object. */
 static void add_members(struct json_object *row, struct json_object *object, const char *prefix,
 	const char *otherwise)
 {

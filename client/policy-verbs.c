@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * ccbuf-client policy check and policy show: the daemon's own engine on files, without the daemon.
- * They must never say that a policy is good which the daemon would refuse.
+ * They must never accept a policy that the daemon would refuse.
  */
 #include "policy.h"
 
@@ -44,7 +44,7 @@ static const char show_help[] =
 	"\n"
 	"Exit codes: 0 done, 1 the files have mistakes, 2 wrong usage.\n";
 
-/* -1 to go on, or how the command ends. json may be NULL where there is no such option. */
+/* Returns -1 to go on, or the exit code. json may be NULL where there is no such option. */
 static int parse(const struct verb *verb, int argc, char *argv[], bool *json)
 {
 	static const struct option options[] = {
@@ -66,7 +66,7 @@ static int parse(const struct verb *verb, int argc, char *argv[], bool *json)
 	return -1;
 }
 
-/* The effective policy as policy_show() has it; NULL, and complained, when there is none. */
+/* The effective policy in the form of policy_show(); NULL after reporting why there is none. */
 static struct json_object *effective(char *const paths[], size_t n_paths)
 {
 	struct policy_errors errors = { 0 };

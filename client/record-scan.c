@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A strict look at the form of a record. json-c takes more than ccbufd ever writes (a key twice, of
- * which programs see one or the other), and is too slow for a trail of gigabytes. It must never
- * read beyond the line, nor take memory.
+ * A strict check of the form of a record. json-c accepts more than ccbufd ever writes (a key twice,
+ * of which programs see one or the other), and is too slow for a trail of gigabytes. It must never
+ * read beyond the line. It allocates nothing.
  */
 #include "record-scan.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Audit records for people: one line each, most telling things first. It must never fail on a
- * record that lacks something, or has something of another type.
+ * Audit records for people: one line each, most important things first. It accepts records that
+ * lack a member, or have one of another type.
  */
 #include "record-text.h"
 
@@ -82,7 +82,7 @@ static void put_grants(FILE *out, struct json_object *buffers)
 		fprintf(out, " %s", member_text(json_object_array_get_idx(buffers, i), "grant"));
 }
 
-/* What is told above in its place, and what --json is for. */
+/* Keys that are shown above, or only with --json. */
 static bool is_told(const char *key)
 {
 	static const char *const told[] = { "seq", "prev", "time", "boottime", "boot", "event",
@@ -96,7 +96,7 @@ static bool is_told(const char *key)
 	return false;
 }
 
-/* "key value" of what this program does not know: a later ccbufd may have written it. */
+/* Writes "key value" for unknown keys: a later ccbufd may have written them. */
 static void put_rest(FILE *out, struct json_object *record)
 {
 	json_object_object_foreach(record, key, value)

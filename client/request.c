@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client request: asks for buffers, then holds them or becomes the program that uses them.
- * It must never agree to shared memory on its user's behalf.
+ * ccbuf-client request: requests buffers, then holds them or becomes the program that uses them. It
+ * must never accept shared memory unless the user says so.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static int hold(const struct asking *asking, struct holding *holding, const sigs
 
 	for (size_t i = 0; i < holding->n_buffers; i++)
 		say_grant(asking, &holding->buffers[i]);
-	/* Whoever started us may wait for these lines. */
+	/* The program that started us may wait for these lines. */
 	code = finish(EXIT_DONE);
 	if (code != EXIT_DONE)
 		return code;
@@ -131,7 +131,7 @@ static int run_asking(const struct asking *asking)
 		return code;
 	if (asking->command)
 		return become(asking, &holding);
-	/* Blocked before the first line, so that no signal that it provokes is missed. */
+	/* Blocked before the first line is printed, so that no signal in answer to it is missed. */
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	return hold(asking, &holding, &signals);
 }

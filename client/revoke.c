@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client revoke: has a buffer taken back, and says what still holds it. It must never ask
- * for more than one.
+ * ccbuf-client revoke: has one buffer taken back, and says what still holds it.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client list, status and reload: what the daemon says of itself. They must never change
- * anything but by Reload().
+ * ccbuf-client list, status and reload: what the daemon says of itself. Only reload changes
+ * anything.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -56,7 +56,7 @@ struct flags {
 	bool all;
 };
 
-/* The options that these three share. -1 to go on, or how the command ends. */
+/* Parses the options that these three share. Returns -1 to go on, or the exit code. */
 static int parse(
 	const struct verb *verb, int argc, char *argv[], const char *allowed, struct flags *flags)
 {
@@ -166,7 +166,7 @@ static struct json_object *headings(const char *const *names, size_t n)
 	return cells;
 }
 
-/* Leaves those of the caller's user. */
+/* Keeps only the grants of the caller's user. */
 static struct json_object *own(struct json_object *grants)
 {
 	struct json_object *mine = json_object_new_array();
@@ -180,7 +180,7 @@ static struct json_object *own(struct json_object *grants)
 	return mine;
 }
 
-/* Whether the daemon tells this caller of others' grants, as far as one can know here. */
+/* Whether the daemon shows this caller the grants of others, as far as can be known here. */
 static bool admin(void)
 {
 	struct group *group = getgrnam("ccbuf-admin");
@@ -232,8 +232,7 @@ static int run_list(const struct verb *verb, int argc, char *argv[])
 	return finish(EXIT_DONE);
 }
 
-/* What only a heap of the module counts; nothing for the others, and a column of nothing is left
- * out. */
+/* Adds a number that only heaps of the module have. An empty column is left out. */
 static void add_bytes(struct json_object *cells, struct json_object *heap, const char *key)
 {
 	char size[SIZE_TEXT_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tables for people. It must never be what a script reads: that is what --json is for.
+ * Tables for people; scripts use --json.
  */
 #include "output.h"
 
@@ -10,8 +10,7 @@
 
 #define COLUMNS_MAX 16
 
-/* The columns that a text takes on the screen: two for what is wide, none for a mark that stands on
- * the letter before it. */
+/* The columns of a text on the screen: two for a wide character, none for a combining mark. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;
@@ -21,7 +20,7 @@ static size_t width_of(const char *text)
 		size_t length = text_decode(text, &c);
 		int columns = wcwidth((wchar_t)c);
 
-		/* One that the system does not know yet is shown as something. */
+		/* A character that the system does not know yet takes one column. */
 		width += columns < 0 ? 1 : (size_t)columns;
 		text += length;
 	}

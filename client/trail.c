@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The files of an audit trail. It must never write, nor take the order of the files from anything
- * but their names.
+ * The files of an audit trail. It only reads. The names alone give the order of the files.
  */
 #include "trail.h"
 
@@ -54,7 +53,7 @@ static int open_file(const char *path, int *ret_fd)
 	return 0;
 }
 
-/* The number in NAME.00000000000000000017; 0 when it is no such name. */
+/* The number in NAME.00000000000000000017; 0 for any other name. */
 static uint64_t number_of(const char *entry, const char *name)
 {
 	size_t length = strlen(name);
@@ -118,17 +117,17 @@ static int add_rotated(struct trail *trail, const char *path, int current)
 		if (asprintf(&full, "%s/%s", folder, entry->d_name) < 0)
 			return -ENOMEM;
 		r = open_file(full, &fd);
-		/* Rotation may have deleted the oldest since. */
+		/* Rotation may have deleted the oldest meanwhile. */
 		if (r == -ENOENT)
 			continue;
-		/* Whatever it is, it has no records: they are missing. */
+		/* It is not a file, so its records are missing. */
 		if (r == -EINVAL) {
 			complain("%s is no regular file, and passed over", shown_name(full));
 			continue;
 		}
 		if (r < 0)
 			return r;
-		/* Or renamed the current one, which is open already. */
+		/* Or rotation renamed the current one, which is open already. */
 		if (same_file(fd, current))
 			continue;
 		r = add(trail, &full, first, &fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The files of an audit trail: the one that is written, and those that rotation set aside.
+ * The files of an audit trail: the current one and the rotated ones.
  */
 #pragma once
 
@@ -14,14 +14,14 @@
 
 struct trail_file {
 	char *path;
-	uint64_t first; /* sequence number that its name says it begins with; 0 for none */
+	uint64_t first; /* sequence number in its name, of its first record; 0 for none */
 	int fd;		/* open for reading; the owner may take it */
 };
 
 struct trail {
 	struct trail_file *files;
 	size_t n_files;
-	bool gone; /* the one that is written is not there, older ones are */
+	bool gone; /* the current one is missing, older ones exist */
 };
 
 #define TRAIL_NONE                                                                                 \
@@ -34,8 +34,8 @@ void trail_done(struct trail *trail);
 
 /*
  * Opens path and, with rotated, the files PATH.SEQ (20 digits) before it, oldest first. The files
- * are those of one moment, also when the daemon rotates meanwhile. Adds to trail, which may
- * hold files already. 0 or a negative errno; -ENOENT when there is neither the one nor the others.
+ * are consistent, even if the daemon rotates meanwhile. Adds to trail, which may have files
+ * already. Returns 0 or a negative errno; -ENOENT when there is none of these files.
  */
 int trail_open(struct trail *trail, const char *path, bool rotated);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Verification of an audit trail. It must never trust a number in a line further than to say where
+ * Verification of an audit trail. It must never trust a number in a line, except to report where
  * that line claims to belong.
  */
 #include "verify.h"
@@ -14,7 +14,7 @@
 #include "record-scan.h"
 #include "size.h"
 
-/* A record that is being written is there within this time. */
+/* Tries to read a record that is being written. */
 #define TRIES	 50
 #define TRY_USEC 10000
 
@@ -69,7 +69,7 @@ static int add_break(struct verify *verify, enum break_kind kind, const char *pa
 	return 0;
 }
 
-/* The break that said that this record was missing. */
+/* The break that reported this record as missing. */
 static struct break_at *missed(const struct verify *verify, uint64_t sequence)
 {
 	for (size_t i = 0; i < verify->n_breaks; i++) {
@@ -82,7 +82,7 @@ static struct break_at *missed(const struct verify *verify, uint64_t sequence)
 	return NULL;
 }
 
-/* What was noted elsewhere may be the record before the first one here. */
+/* The expected record may be the one before the first one here. */
 static void compare_before(
 	struct verify *verify, const char *text, size_t length, const struct chain *found)
 {
@@ -93,8 +93,8 @@ static void compare_before(
 	verify->expectation = verify->continued ? EXPECT_HOLDS : EXPECT_DIFFERS;
 }
 
-/* A record, of good form, that is not the one expected here. Goes on from it where it is a later
- * one; an earlier one leaves the chain as it is. */
+/* Reports a valid record that is not the expected one. A later one becomes the end of the chain; an
+ * earlier one does not change it. */
 static int misplaced(struct verify *verify, const char *path, uint64_t line, const char *text,
 	size_t length, const struct chain *found)
 {
@@ -124,7 +124,7 @@ static int misplaced(struct verify *verify, const char *path, uint64_t line, con
 	return r;
 }
 
-/* Follows the chain to a record of good form. */
+/* Follows the chain to a valid record. */
 static int link_record(struct verify *verify, const char *path, uint64_t line, const char *text,
 	size_t length, const struct chain *found)
 {
@@ -135,7 +135,7 @@ static int link_record(struct verify *verify, const char *path, uint64_t line, c
 		if (!verify->first_path)
 			return -ENOMEM;
 		compare_before(verify, text, length, found);
-		/* Of those before it verify_end() speaks. */
+		/* verify_end() reports the records before it. */
 		if (found->sequence != 1) {
 			verify->chain = *found;
 			return chain_begins(text, length)
@@ -178,7 +178,7 @@ static bool holds(const char *text, size_t length, const char *part)
 	return memmem(text, length, part, strlen(part)) != NULL;
 }
 
-/* What ccbufd says of records that are not there. */
+/* Takes notes of ccbufd on missing records. */
 static int heed(struct verify *verify, const char *text, size_t length)
 {
 	cleanup(cleanup_json) struct json_object *record = NULL;
@@ -239,7 +239,7 @@ static int verify_line(struct verify *verify, const char *path, uint64_t line,
 	return 0;
 }
 
-/* Whether more may come at the end of what is read. */
+/* Whether more may come at the end of the file. */
 static bool again(struct lines *lines, unsigned int *tries)
 {
 	if (!lines_incomplete(lines) || ++*tries > TRIES)
@@ -292,7 +292,7 @@ int verify_gone(struct verify *verify, const char *path)
 	return add_break(verify, BREAK_GONE, path, 0, 0, 0);
 }
 
-/* Those before the first record. */
+/* Checks the records before the first one. */
 static int check_beginning(struct verify *verify)
 {
 	struct break_at first;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Verification of an audit trail: follows the hash chain through lines and files and collects where
- * it breaks. A trail that does not begin with record 1 has to say itself that ccbufd deleted what
- * came before. Prints nothing.
+ * Verification of an audit trail: follows the hash chain through lines and files and collects its
+ * breaks. If a trail does not begin with record 1, a record in it has to say that ccbufd deleted
+ * the earlier ones. Prints nothing.
  */
 #pragma once
 
@@ -13,16 +13,16 @@
 #include "chain.h"
 
 enum break_kind {
-	BREAK_NOT_A_RECORD, /* the line is not of the form of a record */
+	BREAK_NOT_A_RECORD, /* the line does not have the form of a record */
 	BREAK_CUT,	    /* the last line has no newline: it was not written, or cut */
-	BREAK_MISSING,	    /* records first to last are not where they should be, nor later */
-	BREAK_REORDERED,    /* records first to last (or some) stand behind later ones */
-	BREAK_REPEATED,	    /* record first stands here once more */
+	BREAK_MISSING,	    /* records first to last are not in their place, nor later */
+	BREAK_REORDERED,    /* records first to last (or some) come after later ones */
+	BREAK_REPEATED,	    /* record first is here once more */
 	BREAK_ALTERED,	    /* record first, or the hash of it in the next, was altered; 0: the
 			       first line of all names a record before it, which there cannot be */
 	BREAK_NEW_CHAIN, /* record first begins a new chain: the daemon found the old one damaged */
 	BREAK_EMPTY,	 /* the last file has no record, though older ones have */
-	BREAK_GONE,	 /* the last file is not there */
+	BREAK_GONE,	 /* the last file is missing */
 	BREAK_KIND_MAX_
 };
 /* "not-a-record", "cut", "missing", ... */
@@ -33,33 +33,33 @@ struct break_at {
 	char *path;
 	uint64_t line; /* in that file, from 1; 0 for the file as a whole */
 	uint64_t first, last;
-	uint64_t noted; /* of missing ones: the record in which ccbufd says so; 0 for none */
+	uint64_t noted; /* for missing ones: the record in which ccbufd says so; 0 for none */
 };
 
-/* Records that are missing, as a record of the trail says. */
+/* Records that a record of the trail reports as missing. */
 struct verify_note {
 	uint64_t first, last, noted;
 };
 
-/* What somebody noted elsewhere of a record. */
+/* The state of the expected record. */
 enum expectation { EXPECT_NONE, EXPECT_UNSEEN, EXPECT_HOLDS, EXPECT_DIFFERS };
 
 struct verify {
 	struct chain chain; /* of the record with the highest number so far */
 	uint64_t first;	    /* number of the first record; 0 when there was none */
 	uint64_t records, files;
-	uint64_t deleted; /* up to this record they were deleted by ccbufd, as a record says */
-	bool continued;	  /* what was noted elsewhere is the record before the first one */
+	uint64_t deleted; /* ccbufd deleted the records up to this one, as a record says */
+	bool continued;	  /* the expected record is the one before the first one */
 	struct break_at *breaks;
 	size_t n_breaks;
 	enum expectation expectation;
 	uint64_t expected_sequence;
 	char expected_hash[CHAIN_HASH_TEXT];
 
-	/* of the record before, where an alteration of it is to be reported */
+	/* of the previous record, to report an alteration of it */
 	char *last_path;
 	uint64_t last_line;
-	bool blind; /* the line before was no record: its number is not known */
+	bool blind; /* the previous line was not a record: its number is not known */
 
 	char *first_path; /* of the first record */
 	uint64_t first_line;
@@ -76,21 +76,21 @@ struct verify {
 
 void verify_done(struct verify *verify);
 
-/* Expects a record's hash, given as "SEQ:HEX". 0 or -EINVAL. */
+/* Expects a record with this hash, given as "SEQ:HEX". Returns 0 or -EINVAL. */
 int verify_expect(struct verify *verify, const char *text);
 
-/* Goes on with a file (the fd is taken). 0, or a negative errno when it could not be read, -ESTALE
- * when it was cut meanwhile; what is wrong in it goes into breaks. A last line that is being
- * written is waited for, for a moment. */
+/* Continues with a file; takes the fd. Adds what is wrong to breaks. Waits a moment for a last line
+ * that is being written. Returns 0; -ESTALE when the file was cut meanwhile; or another negative
+ * errno when it could not be read. */
 int verify_file(struct verify *verify, const char *path, int *fd);
 
-/* The last file, path, is not there. 0 or -ENOMEM. */
+/* Notes that the last file, path, is missing. Returns 0 or -ENOMEM. */
 int verify_gone(struct verify *verify, const char *path);
 
-/* After the last file: what only all of them tell. 0 or -ENOMEM. */
+/* After the last file: adds the breaks that only all files show. Returns 0 or -ENOMEM. */
 int verify_end(struct verify *verify);
 
-/* After verify_end(): whether there are records, no breaks, and what was expected holds. */
+/* After verify_end(): whether there are records, no breaks, and the expected record is right. */
 bool verify_whole(const struct verify *verify);
 
 /* A break in words, for people, without its place. The caller frees it. */

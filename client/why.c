@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ccbuf-client why: asks the daemon what it would decide, and by which rule. It must never decide
- * anything itself, nor allocate.
+ * ccbuf-client why: asks the daemon what it would decide, and by which rule. It decides nothing
+ * itself.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -57,7 +57,7 @@ struct question {
 	const char *unit, *slice, *cgroup, *exe, *label, *identity, *transport, *container;
 };
 
-/* The groups that a login of the user would have. */
+/* Looks up the groups that a login of the user would have. */
 static void look_up_groups(struct question *question)
 {
 	struct passwd *user = getpwuid(question->uid);
@@ -79,7 +79,7 @@ static int append_text(sd_bus_message *call, const char *key, const char *value)
 {
 	cleanup(cleanup_free) char *text = value ? escape(value, 0) : NULL;
 
-	/* As it is shown elsewhere, where D-Bus cannot have it. */
+	/* Escaped as elsewhere, where D-Bus does not accept it. */
 	return text ? sd_bus_message_append(call, "{sv}", key, "s", text) : 0;
 }
 
@@ -230,7 +230,7 @@ static bool add_group(struct question *question, const char *value)
 	return true;
 }
 
-/* Takes one option about the process. False, and complained, when its value is none. */
+/* Takes one option about the process. Returns false after reporting a wrong value. */
 static bool take_peer_option(struct question *question, int option, const char *value)
 {
 	switch (option) {
