@@ -52,7 +52,7 @@ def check_failing(daemon, fill, make_room):
     daemon.close_clients()
     refused_everywhere(daemon)
     # A shorter record may have fitted in between.
-    assert 1 <= daemon.stderr().count('cannot be written') < 10, daemon.stderr()
+    assert 1 <= daemon.stderr().count('cannot write records') < 10, daemon.stderr()
     # The large one is closed by a thread.
     wait_until(lambda: sum('memfd' in n for n in daemon.describe_fds().values()) <= daemon.held,
                'no other buffer to be kept')

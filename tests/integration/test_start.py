@@ -106,7 +106,7 @@ def test_without_a_bus():
 def test_with_a_dead_bus():
     with Daemon(bus='unix:path=/nonexistent/bus') as daemon:
         served(daemon)
-        assert 'bus: cannot be reached' in daemon.stderr()
+        assert 'bus: cannot reach the bus' in daemon.stderr()
 
 
 def test_bus_that_comes_back():
