@@ -308,7 +308,7 @@ static int on_stall(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	audit->stalled = true;
 	snprintf(audit->trouble, sizeof(audit->trouble),
-		"the file system of the audit trail has not answered for %u s; check it",
+		"the file system of the audit trail does not answer (for %u s); check it",
 		STALL_MSEC / 1000);
 	audit_stall_busy(audit->busy_first);
 	audit_stall_waiting(&audit->waiting);

@@ -226,7 +226,7 @@ def test_grants_that_cannot_be_taken_back():
         grant = client.request('scratch', PAGE).close().grants[0]
         daemon.write_policy(policy(rule('none', deny='no more')) | {'on-reload': 'revoke'})
         hup(daemon)
-        daemon.wait_stderr('of heaps that cannot take one back')
+        daemon.wait_stderr('of heaps that cannot take buffers back')
         daemon.wait_totals(1, PAGE)
         same('not recorded', daemon.records('revoke'), [])
         same('back', client.release(grant).held, False)
