@@ -373,6 +373,58 @@ static int on_finished(sd_event_source *source, int fd, uint32_t events, void *u
 	return 0;
 }
 
+static int add_sources(struct audit *audit, sd_event *loop)
+{
+	int r;
+
+	r = sd_event_add_defer(loop, &audit->turn, on_turn, audit);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(audit->turn, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(loop, &audit->look, CLOCK_MONOTONIC, UINT64_MAX,
+			LOOK_ACCURACY, on_look, audit);
+	if (r >= 0)
+		r = sd_event_add_time(
+			loop, &audit->stall, CLOCK_MONOTONIC, UINT64_MAX, 0, on_stall, audit);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(audit->stall, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_io(loop, &audit->finished, audit_writer_fd(audit->writer), EPOLLIN,
+			on_finished, audit);
+	return r;
+}
+
+static int listen_to_changes(struct audit *audit, sd_event *loop)
+{
+	int r;
+
+	if (audit->file->watch < 0)
+		return 0;
+	r = sd_event_add_io(loop, &audit->heard, audit->file->watch, EPOLLIN, on_heard, audit);
+	/* Before any turn: a change to the file that came before a request is seen before its
+	 * record. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(audit->heard, SD_EVENT_PRIORITY_IMPORTANT);
+	/* If somebody creates and removes files all the time, the check is by the clock only. */
+	if (r >= 0)
+		r = sd_event_source_set_ratelimit(audit->heard, LOOK_USEC, HEARD_BURST);
+	return r;
+}
+
+/* The findings come first, and the events lost before the last stop. */
+static void begin(struct audit *audit)
+{
+	audit->sequence = audit->file->chain.sequence;
+	audit->looked = now_of(audit);
+	audit_lost_merge(&audit->say.lost, &audit->file->lost);
+	take_news(audit);
+	if (audit->say.notes || audit->say.lost.total) {
+		audit->look_due = true;
+		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
+	}
+	look_later(audit, true);
+}
+
 int audit_new(sd_event *loop, const struct audit_settings *settings, struct audit **ret_audit)
 {
 	struct audit *audit;
@@ -382,70 +434,29 @@ int audit_new(sd_event *loop, const struct audit_settings *settings, struct audi
 	if (!audit)
 		return -ENOMEM;
 	audit->durability = POLICY_SYNCED;
+	audit->maker.copies = settings->journal;
 	r = audit_format_init(&audit->maker.format);
-	if (r < 0)
-		goto fail;
-	r = audit_fold_new(loop, settings->fold_after, settings->fold_usec, queue_counted, audit,
-		&audit->fold);
-	if (r < 0)
-		goto fail;
-	r = sd_event_add_defer(loop, &audit->turn, on_turn, audit);
-	if (r < 0)
-		goto fail;
-	sd_event_source_set_enabled(audit->turn, SD_EVENT_OFF);
-	r = sd_event_add_time(
-		loop, &audit->look, CLOCK_MONOTONIC, UINT64_MAX, LOOK_ACCURACY, on_look, audit);
-	if (r < 0)
-		goto fail;
-	r = sd_event_add_time(loop, &audit->stall, CLOCK_MONOTONIC, UINT64_MAX, 0, on_stall, audit);
-	if (r < 0)
-		goto fail;
-	sd_event_source_set_enabled(audit->stall, SD_EVENT_OFF);
-	r = audit_writer_new(&audit->writer);
-	if (r < 0)
-		goto fail;
-	r = sd_event_add_io(loop, &audit->finished, audit_writer_fd(audit->writer), EPOLLIN,
-		on_finished, audit);
-	if (r < 0)
-		goto fail;
-	if (settings->journal) {
+	if (r >= 0)
+		r = audit_fold_new(loop, settings->fold_after, settings->fold_usec, queue_counted,
+			audit, &audit->fold);
+	if (r >= 0)
+		r = audit_writer_new(&audit->writer);
+	if (r >= 0)
+		r = add_sources(audit, loop);
+	if (r >= 0 && settings->journal)
 		r = audit_journal_new(&audit->journal);
-		if (r < 0)
-			goto fail;
-		audit->maker.copies = true;
+	if (r >= 0)
+		r = audit_open(
+			settings->path, settings->rotate_bytes, settings->keep, &audit->file);
+	if (r >= 0)
+		r = listen_to_changes(audit, loop);
+	if (r < 0) {
+		audit_free(audit);
+		return r;
 	}
-	r = audit_open(settings->path, settings->rotate_bytes, settings->keep, &audit->file);
-	if (r < 0)
-		goto fail;
-	if (audit->file->watch >= 0) {
-		r = sd_event_add_io(
-			loop, &audit->heard, audit->file->watch, EPOLLIN, on_heard, audit);
-		/* Before any turn: a change to the file that came before a request is seen before
-		 * its record. */
-		if (r >= 0)
-			r = sd_event_source_set_priority(audit->heard, SD_EVENT_PRIORITY_IMPORTANT);
-		/* If somebody creates and removes files all the time, the check is by the clock
-		 * only. */
-		if (r >= 0)
-			r = sd_event_source_set_ratelimit(audit->heard, LOOK_USEC, HEARD_BURST);
-		if (r < 0)
-			goto fail;
-	}
-	audit->sequence = audit->file->chain.sequence;
-	audit->looked = now_of(audit);
-	/* The findings come first, and the events lost before the last stop. */
-	audit_lost_merge(&audit->say.lost, &audit->file->lost);
-	take_news(audit);
-	if (audit->say.notes || audit->say.lost.total) {
-		audit->look_due = true;
-		sd_event_source_set_enabled(audit->turn, SD_EVENT_ONESHOT);
-	}
-	look_later(audit, true);
+	begin(audit);
 	*ret_audit = audit;
 	return 0;
-fail:
-	audit_free(audit);
-	return r;
 }
 
 /* Waits for the thread, for a limited time. */
