@@ -332,19 +332,21 @@ static int measure(const struct setting *setting, struct load *load, struct quie
 
 static void report(struct report *report, struct load *load, struct quiet *quiet)
 {
-	static const char *const names[PHASES][3] = {
+	static const char *const names[PHASES][4] = {
 		{ "quiet user alone: median", "quiet user alone: p99" },
 		{ "beside 7 processes that compute: median",
 			"beside 7 processes that compute: p99" },
 		{ "beside a hostile user of the socket: median",
-			"beside a hostile user of the socket: p99",
-			"what that one sent meanwhile" },
+			"beside a hostile user of the socket: p99", "what that one sent meanwhile",
+			"the same against processes that compute: p99" },
 		{ "beside a hostile user of both doors: median",
 			"beside a hostile user of both doors: p99",
-			"what that one sent on both meanwhile" },
+			"what that one sent on both meanwhile",
+			"both doors against processes that compute: p99" },
 	};
 	double median = samples_median(&quiet->samples[ALONE]);
 	double p99 = samples_p99(&quiet->samples[ALONE]);
+	double busy = quiet->samples[COMPUTING].count ? samples_p99(&quiet->samples[COMPUTING]) : 0;
 
 	for (enum phase phase = 0; phase < PHASES; phase++) {
 		struct samples *samples = &quiet->samples[phase];
@@ -365,10 +367,19 @@ static void report(struct report *report, struct load *load, struct quiet *quiet
 		}
 		report_add(report, &figures[0]);
 		report_add(report, &figures[1]);
-		if (phase >= SOCKET)
-			report_add(report, &(struct figure){ .name = names[phase][2],
-						   .value = (double)load->n_sent[phase],
-						   .unit = "packets" });
+		if (phase < SOCKET)
+			continue;
+		/* What processors that are busy cost anybody is not the daemon's. */
+		if (busy > 0)
+			report_add(report, &(struct figure){ .name = names[phase][3],
+						   .value = figures[1].value,
+						   .unit = "us",
+						   .ratio = figures[1].value / busy,
+						   .goal = GOAL_RATIO_AT_MOST,
+						   .limit = GOAL });
+		report_add(report, &(struct figure){ .name = names[phase][2],
+					   .value = (double)load->n_sent[phase],
+					   .unit = "packets" });
 	}
 	report_add(report, &(struct figure){ .name = "refusals of the quiet user",
 				   .value = quiet->n_refused,
