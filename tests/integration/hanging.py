@@ -4,6 +4,7 @@ must never outlive its test: when that process ends, whoever waits for it hears 
 import ctypes
 import errno
 import os
+import select
 import signal
 import struct
 
@@ -45,32 +46,26 @@ class HangingFiles:
             raise Skip(str(error)) from None
         self.read_count, self.write_count = os.pipe()
         self.read_word, self.write_word = os.pipe()
-        # hang() may come before the server has got that far.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        self.read_command, self.write_command = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self.read_count)
             os.close(self.read_word)
+            os.close(self.write_command)
             die_with_parent()
             self.hanging = False
-            signal.signal(signal.SIGUSR1, self._on_hang)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             try:
                 self._serve()
             finally:
                 os._exit(0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(self.write_count)
         os.close(self.write_word)
+        os.close(self.read_command)
         os.close(self.fd)
         os.set_blocking(self.read_count, False)
 
-    def _on_hang(self, *_):
-        self.hanging = True
-        os.write(self.write_word, b'h')
-
     def hang(self):
-        os.kill(self.pid, signal.SIGUSR1)
+        os.write(self.write_command, b'h')
         assert wait_readable(self.read_word), 'the server of the files does not hang'
         os.read(self.read_word, 1)
 
@@ -93,6 +88,7 @@ class HangingFiles:
             os.waitpid(self.pid, 0)
             os.close(self.read_count)
             os.close(self.read_word)
+            os.close(self.write_command)
             self.pid = None
 
     # --- the server ---
@@ -144,6 +140,10 @@ class HangingFiles:
 
     def _serve(self):
         while True:
+            if self.read_command in select.select([self.fd, self.read_command], [], [])[0]:
+                self.hanging = bool(os.read(self.read_command, 1))
+                os.write(self.write_word, b'h')
+                continue
             request = os.read(self.fd, 1 << 20)
             _, op, unique, node, _, _, _, _ = struct.unpack_from('<IIQQIIII', request)
             # What the kernel sends by itself does not count.
