@@ -20,9 +20,11 @@ static int compare_name(const void *key, const void *item)
 
 int64_t policy_decide_use(const struct policy *policy, const char *name)
 {
-	const struct policy_use *use =
-		bsearch(name, policy->uses, policy->n_uses, sizeof(*policy->uses), compare_name);
+	const struct policy_use *use = NULL;
 
+	if (policy->n_uses)
+		use = bsearch(
+			name, policy->uses, policy->n_uses, sizeof(*policy->uses), compare_name);
 	return use ? use - policy->uses : -1;
 }
 

@@ -54,7 +54,7 @@ static int compare_id(const void *key, const void *item)
 
 static bool has_id(const struct policy_ids *ids, uint32_t id)
 {
-	return bsearch(&id, ids->items, ids->count, sizeof(*ids->items), compare_id);
+	return ids->count && bsearch(&id, ids->items, ids->count, sizeof(*ids->items), compare_id);
 }
 
 static bool groups_hold(const struct policy_ids *groups, const struct identity *peer)
@@ -97,18 +97,20 @@ static int compare_use(const void *key, const void *item)
 
 bool policy_match_speaks(const struct policy_entry *entry, uint32_t use)
 {
-	return entry->all_uses ||
-	       bsearch(&use, entry->uses, entry->n_uses, sizeof(use), compare_use);
+	return entry->all_uses || (entry->n_uses && bsearch(&use, entry->uses, entry->n_uses,
+							    sizeof(use), compare_use));
 }
 
 /* Rules are few, and most fail at their first key: 100 rules cost less than an index. */
 const struct policy_entry *policy_match_first(const struct policy *policy, uint32_t use,
 	const struct identity *peer, enum transport transport)
 {
-	for (const struct policy_entry *entry = policy->rules, *end = entry + policy->n_rules;
-		entry < end; entry++)
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct policy_entry *entry = &policy->rules[i];
+
 		if (policy_match_speaks(entry, use) &&
 			policy_match_holds(&entry->match, peer, transport))
 			return entry;
+	}
 	return NULL;
 }
