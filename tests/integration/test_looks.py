@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Who asks, held against who connected: processes that change before they are looked at, or between
 two requests; and files of theirs that cannot be looked at."""
+import collections
 import ctypes
 import os
 import select
@@ -71,18 +72,21 @@ def state(pid):
 
 
 def children(pid):
-    """{name: [pid]} of all below a process."""
-    found, left = {}, [pid]
+    """{name: [pid]} of all below a process; none that ends meanwhile hides another."""
+    found, left = collections.defaultdict(list), [pid]
     while left:
         parent = left.pop()
         try:
             below = open(f'/proc/{parent}/task/{parent}/children', encoding='utf-8').read().split()
-            for child in map(int, below):
-                left.append(child)
-                name = open(f'/proc/{child}/comm', encoding='utf-8').read().strip()
-                found.setdefault(name, []).append(child)
         except (FileNotFoundError, ProcessLookupError):
-            pass
+            continue
+        for child in map(int, below):
+            left.append(child)
+            try:
+                name = open(f'/proc/{child}/comm', encoding='utf-8').read().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found[name].append(child)
     return found
 
 
