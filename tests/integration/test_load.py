@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Loads of the policy, at the start and later: names that a name service knows, or is to know from
 now on; services and files that hang, fail, bring in code; and stops meanwhile."""
+import contextlib
 import json
 import os
 import pathlib
@@ -71,9 +72,12 @@ class Services(Daemon):
         while left:
             parent = left.pop()
             path = f'/proc/{parent}/task/{parent}/children'
-            for pid in open(path, encoding='utf-8').read().split():
-                left.append(int(pid))
-                found.append(open(f'/proc/{pid}/comm', encoding='utf-8').read().strip())
+            # Each may end meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                left += map(int, open(path, encoding='utf-8').read().split())
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if parent != self.pid:
+                    found.append(open(f'/proc/{parent}/comm', encoding='utf-8').read().strip())
         return [name for name in found if name != 'ccbufd-close']
 
 
