@@ -112,3 +112,24 @@ int bus_read_dict(
 	}
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
+
+int bus_read_ids(sd_bus_message *message, gid_t **ret_groups, size_t *ret_count)
+{
+	const void *ids;
+	size_t size;
+	gid_t *groups;
+	int r;
+
+	r = sd_bus_message_read_array(message, 'u', &ids, &size);
+	if (r < 0)
+		return r;
+	groups = malloc(size + 1);
+	if (!groups)
+		return -ENOMEM;
+	if (size)
+		memcpy(groups, ids, size);
+	free(*ret_groups);
+	*ret_groups = groups;
+	*ret_count = size / sizeof(gid_t);
+	return 0;
+}

@@ -171,6 +171,9 @@ void bus_put_u32(struct bus_dict *dict, const char *key, uint32_t value);
 void bus_put_bool(struct bus_dict *dict, const char *key, bool value);
 /* Appends a dictionary that describes a grant. Returns 0 or a negative errno. */
 int bus_append_grant(sd_bus_message *message, const struct grant *grant);
+/* Reads an array of group ids in the place of *ret_groups, which is freed. Returns 0 or a negative
+ * errno, and then nothing has changed. */
+int bus_read_ids(sd_bus_message *message, gid_t **ret_groups, size_t *ret_count);
 /* Reads an a{sv}: entry reads each value. Returns 0 or a negative errno. After an error of entry,
  * *ret_wrong_key is the key, valid as long as the message, else NULL. */
 typedef int (*bus_entry)(sd_bus_message *message, const char *key, void *userdata);

@@ -85,27 +85,6 @@ static int read_lsm(sd_bus_message *message, char **ret_lsm)
 	return 0;
 }
 
-static int read_groups(sd_bus_message *message, gid_t **ret_groups, size_t *ret_count)
-{
-	const void *ids;
-	size_t size;
-	gid_t *groups;
-	int r;
-
-	r = sd_bus_message_read_array(message, 'u', &ids, &size);
-	if (r < 0)
-		return r;
-	groups = malloc(size + 1);
-	if (!groups)
-		return -ENOMEM;
-	if (size)
-		memcpy(groups, ids, size);
-	free(*ret_groups);
-	*ret_groups = groups;
-	*ret_count = size / sizeof(gid_t);
-	return 0;
-}
-
 static int read_entry(sd_bus_message *message, const char *key, void *userdata)
 {
 	struct peer_claim *claim = userdata;
@@ -126,7 +105,7 @@ static int read_entry(sd_bus_message *message, const char *key, void *userdata)
 		if (r >= 0)
 			claim->pid = (pid_t)number;
 	} else if (streq(key, "UnixGroupIDs") && streq(contents, "au")) {
-		r = read_groups(message, &claim->groups, &claim->n_groups);
+		r = bus_read_ids(message, &claim->groups, &claim->n_groups);
 		claim->groups_known = r >= 0;
 	} else if (streq(key, "LinuxSecurityLabel") && streq(contents, "ay")) {
 		r = read_lsm(message, &claim->lsm);

@@ -20,26 +20,15 @@ struct question {
 
 static int read_gids(sd_bus_message *message, struct identity *identity)
 {
-	const void *ids;
-	size_t size;
-	gid_t *groups;
 	int r;
 
 	r = sd_bus_message_enter_container(message, 'v', "au");
 	if (r >= 0)
-		r = sd_bus_message_read_array(message, 'u', &ids, &size);
+		r = bus_read_ids(message, &identity->groups, &identity->n_groups);
 	if (r < 0)
 		return r;
-	groups = malloc(size + 1);
-	if (!groups)
-		return -ENOMEM;
-	if (size)
-		memcpy(groups, ids, size);
-	free(identity->groups);
-	identity->groups = groups;
-	identity->n_groups = size / sizeof(gid_t);
 	/* The first is the primary group. */
-	identity->gid = identity->n_groups ? groups[0] : (gid_t)-1;
+	identity->gid = identity->n_groups ? identity->groups[0] : (gid_t)-1;
 	return sd_bus_message_exit_container(message);
 }
 
