@@ -68,13 +68,10 @@ void found(struct findings *findings, enum status status, const char *topic, con
 	struct json_object *object = json_object_new_object();
 	cleanup(cleanup_free) char *text = NULL;
 	va_list arguments;
-	int r;
 
 	va_start(arguments, format);
-	r = vasprintf(&text, format, arguments);
+	text = format_text(format, arguments);
 	va_end(arguments);
-	if (r < 0)
-		abort();
 	findings->warnings += status == STATUS_WARNING;
 	findings->problems += status == STATUS_PROBLEM;
 	json_object_object_add(object, "status", json_object_new_string(status_names[status]));

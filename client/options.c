@@ -28,13 +28,10 @@ int verb_mistake(const struct verb *verb, const char *format, ...)
 {
 	cleanup(cleanup_free) char *text = NULL;
 	va_list arguments;
-	int r;
 
 	va_start(arguments, format);
-	r = vasprintf(&text, format, arguments);
+	text = format_text(format, arguments);
 	va_end(arguments);
-	if (r < 0)
-		abort();
 	complain("%s", text);
 	return verb_usage(verb);
 }

@@ -48,15 +48,22 @@ struct json_object *json_name(const char *untrusted_name)
 	return json_object_new_string(text);
 }
 
+char *format_text(const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		abort();
+	return text;
+}
+
 static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
 	printf_like(3, 0);
 static void line(FILE *to, const char *prefix, const char *format, va_list arguments)
 {
-	cleanup(cleanup_free) char *text = NULL, *escaped = NULL;
+	cleanup(cleanup_free) char *text = format_text(format, arguments);
+	cleanup(cleanup_free) char *escaped = escape(text, TEXT_VISIBLE);
 
-	if (vasprintf(&text, format, arguments) < 0)
-		abort();
-	escaped = escape(text, TEXT_VISIBLE);
 	fprintf(to, "%s%s\n", prefix, escaped);
 }
 

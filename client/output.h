@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,9 @@ static inline void cleanup_json(struct json_object **object)
 {
 	json_object_put(*object);
 }
+
+/* A formatted text, for the caller to free. */
+char *format_text(const char *format, va_list arguments) printf_like(1, 0);
 
 /* Text in a form of text.h, for the caller to free. */
 char *escape(const char *untrusted_text, unsigned int form);

@@ -54,13 +54,10 @@ static void add_line(struct json_object *list, const char *format, ...)
 {
 	cleanup(cleanup_free) char *line = NULL;
 	va_list arguments;
-	int r;
 
 	va_start(arguments, format);
-	r = vasprintf(&line, format, arguments);
+	line = format_text(format, arguments);
 	va_end(arguments);
-	if (r < 0)
-		abort();
 	json_object_array_add(list, json_object_new_string(line));
 }
 
